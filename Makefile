@@ -1,0 +1,51 @@
+# Each target does all set-up it needs: `make bench` and `make test` work in a bare clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+JOBS ?= 2
+# How pip gets torch; for CPU-only wheels see the README ("Smaller downloads").
+PIP_FLAGS ?=
+
+.PHONY: bench ci-bench test test-fast lint type report install bench-harness clean help
+
+help:
+	@echo "make bench          sweep the quick experiment, write reports/quick/"
+	@echo "make test           the whole test suite"
+	@echo "make report         draw reports/quick/ again from the newest run"
+	@echo "make lint type      ruff and mypy"
+	@echo "make bench-harness  benchmarks of the harness itself"
+	@echo "make clean          remove what was installed and measured (not the baselines)"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e ".[dev]"
+	@touch $@
+
+bench: install
+	$(BIN)/ganprune run quick --jobs $(JOBS)
+
+report: install
+	$(BIN)/ganprune report quick
+
+test: install
+	$(BIN)/python -m pytest
+
+test-fast: install
+	$(BIN)/python -m pytest -m "not slow"
+
+bench-harness: install
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: install
+	$(BIN)/python -m mypy
+
+clean:
+	rm -rf $(VENV) build dist results/runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find reports -mindepth 1 ! -name .gitkeep -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,33 @@
+"""ganprune: the benchmark that decides how a GAN gets pruned.
+
+From Python::
+
+    import bench
+
+    bench.run("quick")                     # what `ganprune run quick` does
+    table = bench.load_run("quick")        # a tidy pandas DataFrame
+    generator = bench.load("out/")         # a pruned generator saved by `ganprune prune`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.api import load_run, report, run
+    from bench.artifact import load_artifact as load
+
+__all__ = ["load", "load_run", "report", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `ganprune --help` must not wait for torch and pandas.
+    if name in {"run", "load_run", "report"}:
+        from bench import api
+
+        return getattr(api, name)
+    if name == "load":
+        from bench.artifact import load_artifact
+
+        return load_artifact
+    raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -1,0 +1,89 @@
+"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.load`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.experiment import load_experiment
+from bench.loading import read_run
+from bench.paths import RunPaths, report_folder
+from bench.report.build import build_report
+from bench.sweep import Outcome, Progress, run_experiment
+from bench.tables import tidy
+
+
+def run(
+    experiment: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    results: Path | str = "results",
+    reports: Path | str | None = "reports",
+    run: str | None = None,
+    fresh: bool = False,
+    jobs: int = 2,
+    device: str = "cpu",
+    save: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run what is missing of an experiment (a shipped name or a TOML file) and draw its report.
+
+    Args:
+        overrides: ``key=value`` as for ``--set``.
+        reports: None draws no report.
+
+    Raises:
+        UserError: anything that the user must mend, with its place.
+    """
+    loaded = load_experiment(experiment, overrides)
+    outcome = run_experiment(
+        loaded,
+        results=Path(results),
+        run=run,
+        fresh=fresh,
+        jobs=jobs,
+        device=device,
+        save=save,
+        progress=progress,
+    )
+    if reports is not None:
+        report(outcome.folder, results=results, reports=reports)
+    return outcome
+
+
+def find_run(name: str | Path, results: Path | str = "results") -> Path:
+    """The folder of a run: a path, or an experiment's newest run.
+
+    Raises:
+        UserError: neither.
+    """
+    path = Path(name)
+    if RunPaths(path).manifest.exists():
+        return path
+    candidates = [m.parent for m in (Path(results) / "runs").glob(f"{_escaped(str(name))}/*/manifest.json")]
+    if not candidates:
+        raise UserError(
+            f"{name}: neither the folder of a run nor an experiment with a run in {Path(results) / 'runs'}. "
+            f"Make one with `ganprune run {name}`."
+        )
+    return max(candidates, key=lambda folder: RunPaths(folder).manifest.stat().st_mtime)
+
+
+def _escaped(name: str) -> str:
+    import glob
+
+    return glob.escape(name) if "/" not in name and ".." not in name else "[no such run]"
+
+
+def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFrame:
+    """The finished cells of a run as a tidy table: one row for each cell and metric, see `bench.tables.tidy`."""
+    return tidy(read_run(find_run(name, results)).records)
+
+
+def report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:
+    """Draw the report of a run anew; returns the path of its page."""
+    inputs = read_run(find_run(name, results))
+    return build_report(inputs, report_folder(Path(reports), str(inputs.experiment["experiment"]["name"])))

@@ -1,0 +1,171 @@
+"""What is registered, as rows for lists and JSON."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from bench.errors import UserError
+from strategies.registry import UnknownName
+
+Row = dict[str, Any]
+
+
+def rows(kind: str) -> list[Row]:
+    """One dict for each registered thing of that kind, in the order of registration."""
+    return {
+        "strategies": strategies,
+        "criteria": criteria,
+        "workloads": workloads,
+        "experiments": experiments,
+        "metrics": metrics,
+    }[kind]()
+
+
+def strategies() -> list[Row]:
+    """Name, criterion, granularity, allocation, schedule, needs, levels, source."""
+    from strategies.catalog import DENSE, STRATEGIES
+
+    dense: Row = {
+        "name": DENSE,
+        "criterion": None,
+        "granularity": None,
+        "allocation": None,
+        "schedule": None,
+        "needs": [],
+        "levels": {"continuous": False, "knob": None, "fixed": [0.0]},
+        "source": "the unpruned generator, sent through every recovery",
+    }
+    return [dense] + [
+        {
+            "name": name,
+            "criterion": thing.criterion.name,
+            "granularity": thing.granularity.name,
+            "allocation": thing.allocation.name,
+            "schedule": thing.schedule.name if thing.schedule else None,
+            "needs": sorted(thing.needs),
+            "levels": {
+                "continuous": thing.levels.continuous,
+                "knob": thing.levels.knob,
+                "fixed": list(thing.levels.fixed),
+            },
+            "source": thing.criterion.source + (f"; {thing.schedule.source}" if thing.schedule else ""),
+        }
+        for name, thing in ((name, STRATEGIES[name]) for name in STRATEGIES)
+    ]
+
+
+def criteria() -> list[Row]:
+    """Name, formula, needs, whether it is random, source."""
+    from strategies.criteria import CRITERIA
+
+    return [
+        {
+            "name": name,
+            "formula": CRITERIA[name].formula,
+            "needs": sorted(CRITERIA[name].needs),
+            "random": CRITERIA[name].random,
+            "source": CRITERIA[name].source,
+        }
+        for name in CRITERIA
+    ]
+
+
+def workloads() -> list[Row]:
+    """Name, what it is, data, judge, and the shipped weights' own numbers."""
+    from bench.workloads.builtin import WORKLOADS
+    from bench.workloads.checkpoints import shipped_folder
+    from bench.workloads.store import read_json
+
+    found = []
+    for name in WORKLOADS:
+        thing = WORKLOADS[name]
+        card = read_json(shipped_folder(name) / "card.json") if thing.weights == "shipped" else {}
+        found.append(
+            {
+                "name": name,
+                "summary": thing.summary,
+                "data": thing.data,
+                "extractor": thing.extractor,
+                "parameters": card.get("parameters", {}).get("generator"),
+                "fid": card.get("fid"),
+                "num_images": card.get("num_images"),
+            }
+        )
+    return found
+
+
+def experiments() -> list[Row]:
+    """Name and first comment line of each shipped experiment."""
+    from bench.experiment import shipped_experiments
+
+    return [
+        {"name": name, "summary": text.splitlines()[0].lstrip("# ").strip()}
+        for name, text in shipped_experiments().items()
+    ]
+
+
+def metrics() -> list[Row]:
+    """Every number that a record can hold: name, unit, direction, kind, what it is."""
+    quality = "stochastic"
+    table = [
+        ("fid", "squared feature distance", "lower", quality, "Frechet distance to the training images"),
+        ("fid-held-out", "squared feature distance", "lower", quality, "the same to the held-out images"),
+        (
+            "fid-train-subset",
+            "squared feature distance",
+            "lower",
+            quality,
+            "the same to a training subset as large as the held-out part; the difference is the generalisation gap",
+        ),
+        ("is", "effective classes", "higher", quality, "Inception Score on the judge's classes"),
+        ("psnr-to-dense", "dB", "higher", quality, "agreement with dense on the same inputs, pixel by pixel"),
+        (
+            "feature-distance-to-dense",
+            "relative",
+            "lower",
+            quality,
+            "agreement with dense on the same inputs, in the judge's features",
+        ),
+        ("params", "parameters", "lower", "exact", "all parameter entries"),
+        ("params_nonzero", "parameters", "lower", "exact", "those that are not zero"),
+        ("bytes", "bytes", "lower", "exact", "parameters and buffers as stored, dense"),
+        ("bytes_bitmask", "bytes", "lower", "exact", "the same with weights as a bit mask and non-zeros"),
+        ("macs_dense", "MACs", "lower", "exact", "multiply-accumulates that dense kernels execute, one image"),
+        ("macs_effective", "MACs", "lower", "exact", "those with a non-zero weight (theoretical)"),
+        ("macs_fvcore", "MACs", "lower", "exact", "fvcore's count, as a second opinion"),
+        ("latency", "ms", "lower", "timing", "measured in the latency phase, dense and pruned in turn"),
+    ]
+    keys = ("name", "unit", "direction", "kind", "summary")
+    return [dict(zip(keys, row, strict=True)) for row in table]
+
+
+def describe_strategy(name: str) -> str:
+    """All about one strategy, in a few lines. Raises UserError with a suggestion for an unknown name."""
+    from strategies.catalog import DENSE, STRATEGIES
+
+    if name == DENSE:
+        return "dense\n  the unpruned generator: every cell is compared with the dense one of its own recovery"
+    try:
+        thing = STRATEGIES[name]
+    except UnknownName as error:
+        raise UserError(str(error)) from error
+    levels = ["any sparsity in (0, 1)"] if thing.levels.continuous else []
+    if thing.levels.knob:
+        fixed = f" ({', '.join(map(str, thing.levels.fixed))})" if thing.levels.fixed else ""
+        levels.append(f"{thing.levels.knob} = VALUE{fixed}")
+    lines = [
+        name,
+        f"  criterion    {thing.criterion.name}: {thing.criterion.formula}",
+        f"  source       {thing.criterion.source}",
+        f"  granularity  {thing.granularity.name}",
+        f"  allocation   {thing.allocation.name}: {thing.allocation.formula}",
+        f"  schedule     {f'{thing.schedule.name}: {thing.schedule.source}' if thing.schedule else 'one-shot'}",
+        f"  needs        {', '.join(sorted(thing.needs)) or 'nothing but the weights'}",
+        f"  levels       {' or '.join(levels)}",
+        f"  random       {'yes: depends on the seed' if thing.random else 'no'}",
+        f"  defined in   {STRATEGIES.origin(name).split('/')[-1]}",
+        "",
+        inspect.cleandoc(thing.criterion.score.__doc__ or ""),
+    ]
+    return "\n".join(lines).rstrip()

@@ -1,0 +1,168 @@
+"""One cell, from loading to its record. Read this file first: it is the whole benchmark in one page.
+
+    load -> prune -> recover -> measure -> Record
+
+What several cells share (a loaded workload, one score for many sparsities, one pruned network for many
+evaluation seeds, the dense images that all are compared with) lives in the `Workshop`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bench.measure.quality import Quality
+from bench.numbers import Measured, measure
+from bench.records import Cell, Cost, Keys, Provenance, Record, Status
+from bench.recovery import Recovered, parse_recovery, recover
+from bench.seeds import stream, varies_name
+from bench.workshop import Workshop
+from strategies.base import Context, Infeasible, Level, NotApplicable, Strategy
+
+DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A pruned and recovered network, and the seconds that it took."""
+
+    recovered: Recovered
+    prune_seconds: float
+    recover_seconds: float
+
+
+def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
+    """Do one cell.
+
+    A strategy that does not fit, a target out of reach and a collapsed generator are results and become
+    records; anything else that goes wrong is raised.
+    """
+    try:
+        made = shop.remembered(keys.prune, lambda: make(cell, shop))
+    except NotApplicable as reason:
+        return _record(cell, keys, shop, "not-applicable", str(reason))
+    except Infeasible as reason:
+        return _record(cell, keys, shop, "infeasible", str(reason))
+    start = time.perf_counter()
+    measured = measure(
+        cell, keys, made.recovered, shop, make_dense=lambda: make(shop.dense_cell(cell), shop).recovered
+    )
+    seconds = time.perf_counter() - start
+    reason = collapse(measured.quality, measured.finite, measured.constant)
+    record = _record(cell, keys, shop, "collapsed" if reason else "ok", reason, made, measured)
+    return record.model_copy(update={"cost": record.cost.model_copy(update={"measure_seconds": seconds})})
+
+
+def make(cell: Cell, shop: Workshop) -> Made:
+    """Prune as the strategy says, recover as the recovery says.
+
+    Raises:
+        NotApplicable: the strategy does not fit the workload or the recovery.
+        Infeasible: the level is out of reach.
+    """
+    loaded = shop.load(cell.workload, cell.checkpoint)
+    recovery = parse_recovery(cell.recovery)
+    strategy = shop.strategy(cell.strategy)
+    level = Level(*next(iter(cell.level.items())))
+    pruned, scheduled = None, None
+    start = time.perf_counter()
+    if strategy is not None:
+        context = pruning_context(cell, strategy, shop)
+        if strategy.schedule is None:
+            ranking = shop.ranking(cell, lambda: strategy.rank(context))
+            pruned = strategy.decide(ranking, level, cell.target).apply(loaded.checkpoint.generator)
+        else:
+            scheduled = (strategy, context, level, cell.target)
+    pruning = time.perf_counter() - start
+    recovered = recover(
+        recovery,
+        loaded.workload,
+        loaded.checkpoint,
+        loaded.data,
+        seed=cell.seed,
+        pruned=pruned,
+        scheduled=scheduled,
+        device=shop.settings.device,
+    )
+    return Made(recovered, pruning, time.perf_counter() - start - pruning)
+
+
+def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
+    """What the strategy is given: what it says it needs, never the judge or its latents."""
+    loaded = shop.load(cell.workload, cell.checkpoint)
+    inputs = loaded.workload.inputs
+    needs = strategy.needs
+    return Context(
+        generator=loaded.checkpoint.generator,
+        example_inputs=inputs.sample(2, stream(0, "prune", "example")),
+        rng=stream(cell.seed, "prune"),
+        draw_inputs=inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
+        images=loaded.data.train if "data" in needs else None,
+        discriminator=loaded.checkpoint.discriminator if "discriminator" in needs else None,
+    )
+
+
+COLLAPSE_BELOW_IS = 1.1
+"""IS below this means: one kind of image. Real digits have 9.8, a constant image 1."""
+
+
+def collapse(quality: Quality | None, finite: bool, constant: bool) -> str:
+    """Why the generator counts as collapsed, or an empty string."""
+    if not finite:
+        return "the generator's output is not finite"
+    if constant:
+        return "every image is the same constant"
+    if quality is not None and quality.inception_score < COLLAPSE_BELOW_IS:
+        return f"IS {quality.inception_score:.3f} is below {COLLAPSE_BELOW_IS}: all images look alike"
+    return ""
+
+
+def _record(
+    cell: Cell,
+    keys: Keys,
+    shop: Workshop,
+    status: Status,
+    reason: str = "",
+    made: Made | None = None,
+    measured: Measured | None = None,
+) -> Record:
+    loaded = shop.load(cell.workload, cell.checkpoint)
+    record = Record(
+        keys=keys,
+        cell=cell,
+        status=status,
+        reason=reason,
+        varies=varies_name(shop.streams(cell) | {"eval"}),
+        provenance=Provenance(
+            checkpoint=loaded.checkpoint.fingerprint,
+            dense_key=shop.dense_key(cell),
+            device=shop.settings.device,
+            **shop.provenance,
+        ),
+    )
+    if made is None or measured is None:
+        return record
+    pruned = made.recovered.pruned
+    flags = [*record.provenance.flags, *measured.flags]
+    spec = loaded.workload.recipe.spec
+    steps = len(made.recovered.curve)
+    return record.model_copy(
+        update={
+            "physical": bool(pruned and pruned.physical),
+            "architecture": measured.architecture,
+            "achieved_params": measured.achieved_params,
+            "achieved_macs": measured.achieved_macs,
+            "layers": measured.layers,
+            "numbers": measured.numbers,
+            "provenance": record.provenance.model_copy(update={"flags": flags}),
+            "cost": Cost(
+                prune_seconds=made.prune_seconds,
+                recover_seconds=made.recover_seconds,
+                train_steps=steps,
+                train_images=made.recovered.images,
+                training_macs=shop.training_macs(cell, steps, spec.batch_size),
+                peak_memory_bytes=measured.peak_memory_bytes,
+            ),
+        }
+    )
+

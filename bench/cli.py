@@ -1,0 +1,232 @@
+"""The command line: parses, calls, prints. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.sweep import Outcome
+
+app = typer.Typer(
+    name="ganprune",
+    help="The benchmark that decides how a GAN gets pruned.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+listing = typer.Typer(help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
+showing = typer.Typer(help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(listing, name="list")
+app.add_typer(showing, name="show")
+
+ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A shipped name or a TOML file.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the experiment, e.g. seeds=[0,1]."),
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Where runs are kept.")]
+ReportsOption = Annotated[Path, typer.Option("--reports", help="Where reports are written.")]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: main).")]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Worker processes, one thread each.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
+
+RESULTS, REPORTS = Path("results"), Path("reports")
+
+
+@app.command()
+def run(
+    experiment: ExperimentArgument,
+    overrides: SetOption = None,
+    jobs: JobsOption = 2,
+    device: DeviceOption = "cpu",
+    results: ResultsOption = RESULTS,
+    reports: ReportsOption = REPORTS,
+    name: RunOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new, time-stamped run.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Keep the weights of every pruned network.")] = False,
+) -> None:
+    """Run what is missing of an experiment, then draw its report. Interrupted? The same command continues."""
+    from bench import api
+    from bench.progress import TerminalProgress
+    from bench.terminal import console, print_outcome
+
+    with TerminalProgress(console) as progress:
+        outcome: Outcome = api.run(
+            experiment,
+            overrides or [],
+            results=results,
+            reports=None,
+            run=name,
+            fresh=fresh,
+            jobs=jobs,
+            device=device,
+            save=save,
+            progress=progress,
+        )
+    page = api.report(outcome.folder, results=results, reports=reports)
+    print_outcome(outcome, page)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(experiment: ExperimentArgument, overrides: SetOption = None) -> None:
+    """Check an experiment file and name every mistake in it; runs nothing."""
+    from bench.experiment import Known, expand, load_experiment
+
+    loaded = load_experiment(experiment, overrides or [])
+    cells = expand(loaded, Known.installed())
+    typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cells.")
+
+
+@app.command()
+def plan(
+    experiment: ExperimentArgument,
+    overrides: SetOption = None,
+    jobs: JobsOption = 2,
+    device: DeviceOption = "cpu",
+    results: ResultsOption = RESULTS,
+    name: RunOption = None,
+) -> None:
+    """Say which cells there are, which are done, and how long the rest will take."""
+    from bench.experiment import load_experiment
+    from bench.paths import run_folder
+    from bench.store import RunStore
+    from bench.sweep import MAIN, estimate_seconds, make_plan, settings_of
+    from bench.terminal import print_plan
+
+    loaded = load_experiment(experiment, overrides or [])
+    folder = run_folder(results, loaded.name, name or MAIN)
+    store = RunStore(folder)
+    store.check_version()
+    planned = make_plan(loaded, settings_of(loaded, device=device))
+    missing = [cell for cell in planned.cells if store.read_record(cell) is None]
+    print_plan(planned, missing, estimate_seconds(planned, missing, jobs), folder)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, or an experiment's newest one.")],
+    results: ResultsOption = RESULTS,
+    reports: ReportsOption = REPORTS,
+) -> None:
+    """Draw the report of a run anew."""
+    from bench import api
+
+    typer.echo(str(api.report(run, results=results, reports=reports)))
+
+
+@app.command()
+def train(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload, or mnist-lenet.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the weights; an unfinished training continues.")],
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the workload's recipe.")] = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Train a built-in GAN, or the network that judges it, as the shipped ones were."""
+    from bench.progress import TerminalProgress
+    from bench.terminal import console, print_card
+    from bench.training.command import train as train_anything
+
+    with TerminalProgress(console) as progress:
+        card = train_anything(workload, out, seed=seed, steps=steps, device=device, progress=progress.count)
+    print_card(card, out)
+
+
+@app.command()
+def prune(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the artefact.")],
+    strategy: Annotated[str, typer.Option("--strategy", metavar="S")],
+    sparsity: Annotated[float | None, typer.Option("--sparsity", metavar="X", help="In (0, 1).")] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", metavar="KNOB=VALUE", help="The strategy's own knob instead.")
+    ] = None,
+    recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
+    target: Annotated[str, typer.Option("--target", help="params or macs.")] = "params",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Prune one generator and save it; `bench.load(DIR)` gives it back."""
+    from bench.pruning import prune_to_folder
+    from bench.terminal import print_pruned
+
+    made = prune_to_folder(
+        out,
+        workload=workload,
+        checkpoint=checkpoint,
+        strategy=strategy,
+        sparsity=sparsity,
+        level=level,
+        target=target,
+        recovery=recovery,
+        seed=seed,
+        device=device,
+    )
+    print_pruned(made, out)
+
+
+@app.command()
+def env() -> None:
+    """Say what numbers made here would be made with."""
+    import json
+
+    from bench.workshop import git_revision, libraries, machine
+
+    found = {"libraries": libraries(), "machine": machine("cpu"), "git": git_revision()}
+    import torch
+
+    found["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    typer.echo(json.dumps(found, indent=1))
+
+
+def _list(kind: str) -> Callable[..., None]:
+    def command(as_json: JsonOption = False) -> None:
+        from bench.catalogue import rows
+        from bench.terminal import print_rows
+
+        print_rows(kind, rows(kind), as_json)
+
+    command.__doc__ = f"The {kind}."
+    return command
+
+
+for _kind in ("strategies", "criteria", "workloads", "experiments", "metrics"):
+    listing.command(_kind)(_list(_kind))
+
+
+@showing.command("strategy")
+def show_strategy(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """All about one strategy: formula, source, needs, levels."""
+    from bench.catalogue import describe_strategy
+
+    typer.echo(describe_strategy(name))
+
+
+def main() -> None:
+    """Entry point: every mistake of the user's is one message and exit code 2, never a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"ganprune: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nganprune: interrupted; finished cells are kept, the same command continues.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

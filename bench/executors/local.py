@@ -1,0 +1,152 @@
+"""Worker processes on this machine, one thread each, that end when their parent does."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from bench.errors import UserError
+from bench.executors import Done, Failed, Setup
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class LocalExecutor:
+    """``jobs`` processes; each takes the next group when it has finished one."""
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise UserError(f"--jobs: {jobs} processes cannot do anything; at least 1.")
+        self.jobs = jobs
+
+    def run(self, setup: Setup, stages: Sequence[Sequence[Iterable[Any]]]) -> Iterator[Done | Failed]:
+        """Outcomes as they come. A worker that dies costs the item it was at; the rest of its group goes on.
+
+        Raises:
+            UserError: a worker met one (a damaged checkpoint, say): the same would happen to every item.
+        """
+        workers: list[_Worker] = []
+        try:
+            for stage in stages:
+                waiting = [list(group) for group in stage if group][::-1]
+                while len(workers) < min(self.jobs, len(waiting)):
+                    workers.append(_Worker(setup))
+                yield from _stage(workers, waiting, setup)
+        finally:
+            for worker in workers:
+                worker.end()
+
+
+def _stage(workers: list[_Worker], waiting: list[list[Any]], setup: Setup) -> Iterator[Done | Failed]:
+    while waiting or any(worker.todo for worker in workers):
+        for worker in workers:
+            if not worker.todo and waiting:
+                worker.give(waiting.pop())
+        busy = {worker.pipe: worker for worker in workers if worker.todo}
+        for pipe in wait(list(busy)):
+            worker = busy[pipe]  # type: ignore[index]
+            try:
+                outcome = worker.receive()
+            except (EOFError, OSError):
+                item, rest = worker.todo[0], worker.todo[1:]
+                if rest:
+                    waiting.append(rest)
+                workers[workers.index(worker)] = _Worker(setup)
+                outcome = Failed(item, worker.epitaph(), "")
+                worker.end()
+            yield outcome
+
+
+class _Worker:
+    def __init__(self, setup: Setup) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.todo: list[Any] = []
+        saved = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read when the child imports its libraries
+        try:
+            self.process: SpawnProcess = context.Process(target=_main, args=(theirs, setup), daemon=True)
+            self.process.start()
+        finally:
+            for name, value in saved.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        theirs.close()
+
+    def give(self, group: list[Any]) -> None:
+        self.todo = group
+        try:
+            self.pipe.send(group)
+        except (BrokenPipeError, OSError):
+            pass  # it has died: `receive` will say so
+
+    def receive(self) -> Done | Failed:
+        message = self.pipe.recv()
+        if isinstance(message, UserError):
+            raise message
+        self.todo = self.todo[1:]
+        outcome: Done | Failed = message
+        return outcome
+
+    def epitaph(self) -> str:
+        self.process.join(timeout=5)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            return f"the worker process was ended by {name}{hint}"
+        return f"the worker process ended with exit code {code}"
+
+    def end(self) -> None:
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join(timeout=5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _main(pipe: Connection, setup: Setup) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _end_with_parent()
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        work = setup()
+        while True:
+            for item in pipe.recv():
+                pipe.send(_outcome(work, item))
+    except UserError as error:
+        pipe.send(UserError(str(error)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        sys.exit(0)
+
+
+def _outcome(work: Any, item: Any) -> Done | Failed:
+    try:
+        return Done(item, work(item))
+    except UserError:
+        raise
+    except Exception as error:
+        return Failed(item, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _end_with_parent() -> None:
+    """A thread that waits for the parent's end, also by kill -9, and ends this process at once."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,1 @@
+"""One file per kind of number: quality, agreement, complexity, footprint, latency."""

@@ -1,0 +1,99 @@
+"""How much room a generator takes: parameters, bytes on disk, memory while it runs."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from strategies.layers import prunable_layers
+
+PARAMS_VERSION = "params-1"
+BYTES_VERSION = "bytes-1"
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Sizes of one network. A tensor that several modules share counts once."""
+
+    params: int
+    """Entries of all parameters, biases and norms included."""
+    params_nonzero: int
+    weights: int
+    """Entries of the convolution and linear weights, the scope over which sparsity is counted."""
+    weights_nonzero: int
+    bytes_dense: int
+    """Parameters and saved buffers: 4 bytes for each real number (fp32), integers and complex as they are."""
+    bytes_bitmask: int
+    """The same with each weight of the scope as a bitmask and its non-zeros, where that is smaller."""
+
+
+def footprint(model: nn.Module) -> Footprint:
+    """Count ``model``'s parameters and the bytes that it takes to store them.
+
+    The bitmask form of a weight of n entries takes ``ceil(n / 8) + 4 x non-zeros`` bytes. No header is
+    counted, nothing is rounded up to a file system's block. Only the scope's weights are stored so: a bias
+    that happens to be zero is no result of pruning.
+    """
+    parameters = list(model.parameters())
+    weights = _unique(layer.weight for layer in prunable_layers(model).values())
+    stored = _unique(x for x in model.state_dict(keep_vars=True).values() if isinstance(x, Tensor))
+    in_scope = {id(weight) for weight in weights}
+    return Footprint(
+        params=sum(p.numel() for p in parameters),
+        params_nonzero=sum(map(_nonzero, parameters)),
+        weights=sum(w.numel() for w in weights),
+        weights_nonzero=sum(map(_nonzero, weights)),
+        bytes_dense=sum(map(_dense_bytes, stored)),
+        bytes_bitmask=sum(
+            min(_dense_bytes(x), _bitmask_bytes(x)) if id(x) in in_scope else _dense_bytes(x) for x in stored
+        ),
+    )
+
+
+def peak_resident_bytes() -> int:
+    """The most memory that this process ever held, in bytes (Linux and macOS).
+
+    On Linux from ``VmHWM`` where there is one: `getrusage` carries its number over `exec`, so that a worker
+    that a large parent started would begin at the parent's size.
+    """
+    status = Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)):
+        return int(found[1]) * 1024
+    return rusage_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, sys.platform)
+
+
+def rusage_bytes(maxrss: int, platform: str) -> int:
+    """``ru_maxrss`` in bytes: macOS reports bytes, Linux and the BSDs KiB."""
+    return maxrss if platform == "darwin" else maxrss * 1024
+
+
+def peak_cuda_bytes(device: torch.device | str = "cuda") -> int | None:
+    """The most memory that tensors held on ``device`` since its peak was last reset; None without CUDA."""
+    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def _unique(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def _nonzero(tensor: Tensor) -> int:
+    return int(torch.count_nonzero(tensor.detach()))
+
+
+def _dense_bytes(tensor: Tensor) -> int:
+    return tensor.numel() * (FLOAT_BYTES if tensor.is_floating_point() else tensor.element_size())
+
+
+def _bitmask_bytes(tensor: Tensor) -> int:
+    return -(-tensor.numel() // 8) + FLOAT_BYTES * _nonzero(tensor)

@@ -1,0 +1,298 @@
+"""How long a call takes: dense and pruned timed in turn, in one process, on the machine at hand.
+
+Other work on the machine lengthens wall time, and the longer call suffers more. So dense and pruned run in
+alternating blocks, a block that was interrupted marks its pair, and the speed-up is the median of the
+ratios of the clean pairs. Where too few are clean the measurement is ``invalid`` and says why.
+
+Cost of the defaults where dense takes 2 ms a call at batch 1 and 20 ms at batch 16: about 12 rounds (0.4 s)
+and 5 rounds (up to 2 s), some 50 s for 22 architectures; up to three times that on a busy machine.
+"""
+
+from __future__ import annotations
+
+import copy
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.records import LatencySample
+from strategies.registry import Registry
+
+MIN_CLEAN_PAIRS = 5
+"""With fewer uninterrupted pairs a measurement is invalid."""
+
+Call = Callable[[], object]
+Backend = Callable[[nn.Module, tuple[Tensor, ...]], Call]
+"""Makes of a network and its inputs what is timed; all preparation happens here, before the clock runs."""
+
+BACKENDS: Registry[Backend] = Registry("latency backend")
+
+
+@BACKENDS.register("eager")
+def eager(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
+    """The module as PyTorch runs it, operator by operator."""
+    return lambda: module(*inputs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to time. A round is one block of dense and one of pruned."""
+
+    calls_per_block: int = 10
+    warmup: int = 5
+    """Calls of each before the clock runs."""
+    rounds: int = 5
+    """At least so many rounds, and so many clean pairs if `max_rounds` and `max_seconds` allow."""
+    min_seconds: float = 0.4
+    """Timed seconds, not below, unless `max_rounds` comes first."""
+    max_rounds: int = 60
+    max_seconds: float = 5.0
+    """No further round in search of clean pairs once so much was timed."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Seconds a call, mean over one block, and whether the scheduler interrupted the block."""
+
+    wall: float
+    cpu: float
+    interrupted: bool
+
+
+Timer = Callable[[Call, int], Block]
+"""Runs a call so many times and says how long one took."""
+
+
+def cpu_timer(call: Call, calls: int) -> Block:
+    """Wall and CPU seconds of a call on the CPU; CPU time is the thread's, or with several the process's."""
+    switches, cpu, wall = _switches(), _cpu_seconds(), time.perf_counter()
+    for _ in range(calls):
+        call()
+    wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
+    return Block(wall / calls, cpu / calls, _switches() > switches)
+
+
+def cuda_timer(device: torch.device | str) -> Timer:
+    """Time on ``device`` by CUDA events around the block; CPU seconds are what the host took to launch it."""
+
+    def timer(call: Call, calls: int) -> Block:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        with torch.cuda.device(device):
+            torch.cuda.synchronize()
+            switches, cpu = _switches(), _cpu_seconds()
+            start.record()
+            for _ in range(calls):
+                call()
+            end.record()
+            cpu, interrupted = _cpu_seconds() - cpu, _switches() > switches
+            torch.cuda.synchronize()
+        return Block(start.elapsed_time(end) / 1_000 / calls, cpu / calls, interrupted)
+
+    return timer
+
+
+def time_pair(
+    dense: Call, pruned: Call, *, timer: Timer = cpu_timer, plan: Plan | None = None
+) -> tuple[LatencySample, ...]:
+    """Time two calls in alternating blocks, dense first in even rounds, pruned first in odd ones.
+
+    Returns:
+        One sample a round, the interrupted ones too.
+    """
+    plan = plan or Plan()
+    samples: list[LatencySample] = []
+    seconds, clean = 0.0, 0
+    with torch.inference_mode():
+        for _ in range(plan.warmup):
+            dense()
+            pruned()
+        while not _done(plan, len(samples), clean, seconds):
+            if len(samples) % 2 == 0:
+                a, b = timer(dense, plan.calls_per_block), timer(pruned, plan.calls_per_block)
+            else:
+                b, a = timer(pruned, plan.calls_per_block), timer(dense, plan.calls_per_block)
+            interrupted = a.interrupted or b.interrupted
+            samples.append(
+                LatencySample(
+                    dense_wall=a.wall,
+                    pruned_wall=b.wall,
+                    dense_cpu=a.cpu,
+                    pruned_cpu=b.cpu,
+                    interrupted=interrupted,
+                )
+            )
+            clean += not interrupted
+            seconds += (a.wall + b.wall) * plan.calls_per_block
+    return tuple(samples)
+
+
+def _done(plan: Plan, rounds: int, clean: int, seconds: float) -> bool:
+    if rounds < plan.rounds:
+        return False
+    if rounds >= plan.max_rounds:
+        return True
+    return seconds >= plan.min_seconds and (clean >= plan.rounds or seconds >= plan.max_seconds)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the samples say; the names and meanings of `bench.records.LatencyRecord`. Milliseconds a call."""
+
+    status: Literal["ok", "invalid"]
+    reason: str = ""
+    dense_ms: float | None = None
+    pruned_ms: float | None = None
+    dense_ms_min: float | None = None
+    pruned_ms_min: float | None = None
+    dense_ms_p95: float | None = None
+    """95th percentile of the blocks' means, interpolated: no percentile of single calls."""
+    pruned_ms_p95: float | None = None
+    speedup: float | None = None
+    speedup_low: float | None = None
+    speedup_high: float | None = None
+    speedup_cpu: float | None = None
+    """Median ratio of CPU times over all pairs; there even when the measurement is invalid."""
+
+
+def summarise(samples: tuple[LatencySample, ...], *, min_clean: int = MIN_CLEAN_PAIRS) -> Summary:
+    """Medians, minima and the speed-up with its interval, over the uninterrupted pairs."""
+    cpu_ratios = [s.dense_cpu / s.pruned_cpu for s in samples if s.pruned_cpu > 0]
+    speedup_cpu = float(np.median(cpu_ratios)) if cpu_ratios else None
+    clean = [s for s in samples if not s.interrupted]
+    if len(clean) < max(min_clean, 1):
+        reason = (
+            f"{len(clean)} of {len(samples)} pairs ran without interruption, {min_clean} are needed: "
+            "the machine is busy with other work"
+        )
+        return Summary("invalid", reason, speedup_cpu=speedup_cpu)
+    dense = 1_000 * np.array([s.dense_wall for s in clean])
+    pruned = 1_000 * np.array([s.pruned_wall for s in clean])
+    low, high = median_interval(dense / pruned)
+    return Summary(
+        status="ok",
+        dense_ms=float(np.median(dense)),
+        pruned_ms=float(np.median(pruned)),
+        dense_ms_min=float(dense.min()),
+        pruned_ms_min=float(pruned.min()),
+        dense_ms_p95=float(np.percentile(dense, 95)),
+        pruned_ms_p95=float(np.percentile(pruned, 95)),
+        speedup=float(np.median(dense / pruned)),
+        speedup_low=low,
+        speedup_high=high,
+        speedup_cpu=speedup_cpu,
+    )
+
+
+def median_interval(values: NDArray[np.float64], *, resamples: int = 2_000) -> tuple[float, float]:
+    """The 95 % percentile-bootstrap interval of the median (Efron 1979), the same for the same values."""
+    rng = np.random.default_rng(0)
+    medians = np.median(rng.choice(values, size=(resamples, len(values))), axis=1)
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def measure_latency(
+    dense: nn.Module,
+    pruned: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    device: torch.device | str = "cpu",
+    batch: int = 1,
+    backend: str = "eager",
+    plan: Plan | None = None,
+) -> dict[str, Any]:
+    """Time ``pruned`` against ``dense`` on the first ``batch`` rows of ``inputs``.
+
+    Copies of both networks are timed, in eval and inference mode; the given ones are left alone.
+
+    Returns:
+        The fields of `bench.records.LatencyRecord` that timing determines.
+
+    Raises:
+        ValueError: fewer inputs than ``batch``.
+        UnknownName: no such backend.
+    """
+    if not inputs or min(map(len, inputs)) < batch or batch < 1:
+        raise ValueError(f"a batch of {batch} needs as many inputs, found {[len(x) for x in inputs]}")
+    plan, device = plan or Plan(), torch.device(device)
+    rows = tuple(x[:batch].to(device).contiguous() for x in inputs)
+    networks = [copy.deepcopy(module).to(device).eval() for module in (dense, pruned)]
+    with torch.inference_mode():
+        calls = [BACKENDS[backend](module, rows) for module in networks]
+    on_cuda = device.type == "cuda"
+    samples = time_pair(*calls, timer=cuda_timer(device) if on_cuda else cpu_timer, plan=plan)
+    summary = asdict(summarise(samples))
+    if on_cuda:
+        summary["speedup_cpu"] = None  # the host only launches
+    return {
+        "device": str(device),
+        "device_model": device_model(device),
+        "backend": backend,
+        "batch": batch,
+        "dtype": dtype_of(pruned),
+        "threads": torch.get_num_threads(),
+        "flush_denormal": flushes_denormals(),
+        "calls_per_block": plan.calls_per_block,
+        "samples": list(samples),
+        **summary,
+        "peak_memory_bytes": peak_of_call(calls[1], networks[1], device) if on_cuda else None,
+    }
+
+
+def peak_of_call(call: Call, module: nn.Module, device: torch.device) -> int:
+    """CUDA bytes of one call: the network's parameters and buffers, and the peak above what lay there."""
+    own = sum(x.numel() * x.element_size() for x in (*module.parameters(), *module.buffers()))
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    with torch.inference_mode():
+        call()
+    torch.cuda.synchronize(device)
+    return int(torch.cuda.max_memory_allocated(device)) - before + own
+
+
+def device_model(device: torch.device | str = "cpu") -> str:
+    """The name of the processor or GPU; the architecture where the system does not tell."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    name = ""
+    if sys.platform == "darwin":
+        query = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    elif (cpuinfo := Path("/proc/cpuinfo")).exists():
+        lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8").splitlines())
+        name = next((value for key, _, value in lines if key.strip() == "model name"), "")
+    return " ".join(name.split()) or platform.processor() or platform.machine()
+
+
+def dtype_of(module: nn.Module) -> str:
+    """``float32``, ``bfloat16``, ...: the type of the first real-valued parameter."""
+    found = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    return str(found).removeprefix("torch.")
+
+
+def flushes_denormals() -> bool:
+    """Whether this thread's arithmetic takes denormal numbers for 0; PyTorch can set that, but not tell."""
+    return bool((torch.tensor([1e-310], dtype=torch.float64) * 1.5).item() == 0)
+
+
+def _cpu_seconds() -> float:
+    return time.thread_time() if torch.get_num_threads() == 1 else time.process_time()
+
+
+def _switches() -> int:
+    """Involuntary context switches so far: this thread's where it works alone, else the process's."""
+    alone = torch.get_num_threads() == 1 and hasattr(resource, "RUSAGE_THREAD")
+    return resource.getrusage(resource.RUSAGE_THREAD if alone else resource.RUSAGE_SELF).ru_nivcsw

@@ -1,0 +1,275 @@
+"""Everything that is measured on one recovered generator but its latency: the numbers of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from bench.artifact import save_artifact
+from bench.files import write_atomically
+from bench.keys import digest
+from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr
+from bench.measure.complexity import MACS_VERSION, Macs, count_macs, count_macs_fvcore
+from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, footprint, peak_resident_bytes
+from bench.measure.frechet import frechet_distance
+from bench.measure.generate import generate
+from bench.measure.quality import Judged, Quality, judge, quality
+from bench.records import Architecture, Cell, Keys, Layer, Number
+from bench.recovery import Recovered
+from bench.seeds import stream
+from bench.workloads.store import read_weights
+from bench.workshop import Loaded, Workshop
+from strategies.base import LayerCut
+from strategies.catalog import DENSE
+from strategies.layers import prunable_layers, widths
+
+AGREEMENT_IMAGES = 500
+"""Agreement is measured on the first so many images of the evaluation set."""
+
+SAMPLE_IMAGES = 16
+"""How many images of a cell are kept for the grids."""
+
+SMALL_N = 10_000
+"""Below so many images FID's bias is large enough to flag (Chong & Forsyth 2020)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of one cell and what its record needs besides."""
+
+    numbers: dict[str, Number]
+    quality: Quality | None
+    finite: bool
+    constant: bool
+    architecture: Architecture
+    layers: list[Layer]
+    achieved_params: float
+    achieved_macs: float
+    peak_memory_bytes: int
+    flags: list[str] = field(default_factory=list)
+
+
+def measure(
+    cell: Cell, keys: Keys, recovered: Recovered, shop: Workshop, *, make_dense: Callable[[], Recovered]
+) -> Measured:
+    """Generate the evaluation images once, judge them once, count the network.
+
+    Args:
+        make_dense: the dense network of the same recovery and seed, for a run in which its images are not kept.
+    """
+    loaded = shop.load(cell.workload, cell.checkpoint)
+    settings = shop.settings
+    generator = recovered.generator
+    inputs = loaded.workload.inputs.sample(settings.num_images, stream(cell.seed, "eval"))
+    images, finite = generate(generator, inputs, device=settings.device)
+    judged = judge(loaded.extractor, images, settings.device)
+    found = quality(judged, loaded.reference) if finite else None
+    numbers = _quality_numbers(found, cell, loaded, shop)
+    if cell.strategy == DENSE:
+        numbers |= _floor(loaded, shop, cell)
+        if shop.paths:
+            _write_dense(shop, keys.eval, images, judged)
+    else:
+        numbers |= _agreement(cell, images, judged, shop, make_dense) if finite else {}
+    # One input on the CPU: counting does not depend on the device.
+    one = tuple(x[:1] for x in inputs)
+    generator = generator.cpu()
+    macs = count_macs(generator, one)
+    second, unsupported = count_macs_fvcore(generator, one)
+    size = footprint(generator)
+    numbers |= {
+        "params": _exact(size.params, "parameters", PARAMS_VERSION),
+        "params_nonzero": _exact(size.params_nonzero, "parameters", PARAMS_VERSION),
+        "bytes": _exact(size.bytes_dense, "bytes", BYTES_VERSION),
+        "bytes_bitmask": _exact(size.bytes_bitmask, "bytes", BYTES_VERSION),
+        "macs_dense": _exact(macs.dense, "MACs", MACS_VERSION),
+        "macs_effective": _exact(macs.effective, "MACs", MACS_VERSION),
+        "macs_fvcore": _exact(second, "MACs", f"fvcore-{shop.provenance['libraries']['fvcore']}"),
+    }
+    architecture = architecture_of(loaded, generator, recovered)
+    achieved_params, achieved_macs = _achieved(loaded, generator, macs, one)
+    _keep(cell, keys, recovered, images, shop)
+    flags = [f"uncounted:{name}" for name in macs.uncounted]
+    flags += [f"fvcore-unsupported:{name}" for name in unsupported]
+    if settings.num_images < SMALL_N:
+        flags.append("small-n")
+    return Measured(
+        numbers,
+        found,
+        finite,
+        bool((images == images[:1]).all()) or bool((images.flatten(1).amax(1) == images.flatten(1).amin(1)).all()),
+        architecture,
+        layers_of(loaded, generator, recovered),
+        achieved_params,
+        achieved_macs,
+        peak_resident_bytes(),
+        flags,
+    )
+
+
+def _exact(value: int, unit: str, version: str) -> Number:
+    return Number(value=value, unit=unit, direction="lower", kind="exact", version=version)
+
+
+def _quality_numbers(found: Quality | None, cell: Cell, loaded: Loaded, shop: Workshop) -> dict[str, Number]:
+    versions = shop.metric_versions(cell.workload, cell.checkpoint)
+    judge_name = loaded.extractor.name
+    directions: dict[str, Literal["lower", "higher"]] = {"fid": "lower", "is": "higher"}
+    values: dict[str, float | None] = {}
+    if "fid" in versions:
+        values |= {
+            "fid": found.fid if found else None,
+            "fid-held-out": found.fid_held_out if found else None,
+            "fid-train-subset": found.fid_train_subset if found else None,
+        }
+    if "is" in versions:
+        values["is"] = found.inception_score if found else None
+    return {
+        f"{name}[{judge_name}]": Number(
+            value=value,
+            unit="squared feature distance" if name.startswith("fid") else "effective classes",
+            direction=directions[name.split("-")[0]],
+            kind="stochastic",
+            version=versions[name.split("-")[0]] + ("" if name in versions else f"/{name}"),
+            num_images=shop.settings.num_images,
+        )
+        for name, value in values.items()
+    }
+
+
+def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
+    """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
+    versions = shop.metric_versions(cell.workload, cell.checkpoint)
+    if "fid" not in versions:
+        return {}
+    count = len(loaded.data.held_out)
+    return {
+        f"fid-floor[{loaded.extractor.name}]": Number(
+            value=frechet_distance(loaded.reference.train, loaded.reference.held_out),
+            unit="squared feature distance",
+            direction="none",
+            kind="exact",
+            version=f"{versions['fid']}/held-out-as-generated",
+            num_images=count,
+        )
+    }
+
+
+def _agreement(
+    cell: Cell, images: Tensor, judged: Judged, shop: Workshop, make_dense: Callable[[], Recovered]
+) -> dict[str, Number]:
+    extractor = shop.load(cell.workload, cell.checkpoint).extractor
+    dense_images, dense_features = dense_reference(cell, shop, make_dense)
+    count = len(dense_images)
+    distance = feature_distance(dense_features.numpy(), judged.features[:count])
+    values = {
+        "psnr-to-dense": (psnr(images[:count], dense_images), "dB", "higher", PSNR_VERSION),
+        f"feature-distance-to-dense[{extractor.name}]": (
+            distance,
+            "of the mean distance between unrelated dense images",
+            "lower",
+            f"{FEATURE_DISTANCE_VERSION}/{extractor.fingerprint[:12]}",
+        ),
+    }
+    return {
+        name: Number.model_validate(
+            {
+                "value": value,
+                "unit": unit,
+                "direction": direction,
+                "kind": "stochastic",
+                "version": version,
+                "num_images": count,
+            }
+        )
+        for name, (value, unit, direction, version) in values.items()
+    }
+
+
+def dense_reference(
+    cell: Cell, shop: Workshop, make_dense: Callable[[], Recovered]
+) -> tuple[Tensor, Tensor]:
+    """The first images and features of the dense generator of the same recovery and seed.
+
+    Read from the run where its dense cell has left them; made anew, the same to the last bit, where not.
+    """
+    dense = shop.dense_cell(cell)
+    keys = shop.keys(dense)
+    if shop.paths and shop.paths.dense_reference(keys.eval).exists():
+        state = read_weights(shop.paths.dense_reference(keys.eval))
+        return state["images"], state["features"]
+    loaded = shop.load(dense.workload, dense.checkpoint)
+    inputs = loaded.workload.inputs.sample(shop.settings.num_images, stream(dense.seed, "eval"))
+    images, _ = generate(make_dense().generator, inputs, device=shop.settings.device)
+    judged = judge(loaded.extractor, images, shop.settings.device)
+    if shop.paths:
+        _write_dense(shop, keys.eval, images, judged)
+    return images[:AGREEMENT_IMAGES], torch.from_numpy(judged.features[:AGREEMENT_IMAGES])
+
+
+def _write_dense(shop: Workshop, eval_key: str, images: Tensor, judged: Judged) -> None:
+    assert shop.paths is not None
+    state = {
+        "images": images[:AGREEMENT_IMAGES].contiguous(),
+        "features": torch.from_numpy(judged.features[:AGREEMENT_IMAGES]).contiguous(),
+    }
+    write_atomically(shop.paths.dense_reference(eval_key), save(state))
+
+
+def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> Architecture:
+    """The widths of what runs. Masked networks share the dense architecture, and so its latency."""
+    shape = widths(generator)
+    factory = loaded.workload.generator
+    kept = recovered.pruned.kept if recovered.pruned else {}
+    return Architecture(
+        hash=digest([factory.__module__, factory.__qualname__, shape])[:16],
+        widths=shape,
+        kept={name: {side: indices.tolist() for side, indices in sides.items()} for name, sides in kept.items()},
+    )
+
+
+def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> list[Layer]:
+    """Layer by layer: what was there and what is left, counted on the network that was measured."""
+    notes = {cut.name: cut.note for cut in recovered.pruned.layers} if recovered.pruned else {}
+    masks = recovered.pruned.masks if recovered.pruned else {}
+    dense = loaded.checkpoint.generator
+    before, after, left = widths(dense), widths(generator), prunable_layers(generator)
+    found = []
+    for name, layer in prunable_layers(dense).items():
+        kept = int(masks[name].sum()) if name in masks else left[name].weight.numel()
+        cut = LayerCut(
+            name, type(layer).__name__, layer.weight.numel(), kept, before[name], after[name], notes.get(name, "")
+        )
+        found.append(Layer(**vars(cut)))
+    return found
+
+
+def _achieved(
+    loaded: Loaded, generator: nn.Module, macs: Macs, one: tuple[Tensor, ...]
+) -> tuple[float, float]:
+    """Achieved sparsity in weights and in MACs, counted on the network itself, zeros included as removed."""
+    dense = sum(layer.weight.numel() for layer in prunable_layers(loaded.checkpoint.generator).values())
+    left = sum(int(layer.weight.count_nonzero()) for layer in prunable_layers(generator).values())
+    return 1 - left / dense, 1 - macs.effective / count_macs(loaded.checkpoint.generator, one).dense
+
+
+def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop) -> None:
+    """Keep a few images for the grids, and the weights where they are asked for or cannot be had again cheaply."""
+    if shop.paths is None:
+        return
+    if cell.seed == shop.settings.sample_seed:
+        state = {"images": images[:SAMPLE_IMAGES].contiguous()}
+        write_atomically(shop.paths.cell_samples(keys.eval), save(state))
+    if recovered.curve or shop.settings.save:
+        save_artifact(
+            shop.paths.artifact(keys.prune),
+            recovered,
+            workload=cell.workload,
+            made_by=cell.model_dump(exclude={"seed"}),
+            provenance=shop.provenance,
+        )

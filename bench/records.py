@@ -1,0 +1,215 @@
+"""What was measured, as it stands on disk. `docs/results-format.md` explains every field."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+"""Rises when a reader of the old records would misread the new ones."""
+
+Status = Literal["ok", "collapsed", "not-applicable", "infeasible"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Cell(_Frozen):
+    """One point of an experiment. ``level`` is ``{"sparsity": 0.7}`` or the strategy's own knob, ``{"threshold": 0.2}``."""
+
+    workload: str
+    checkpoint: str = "shipped"
+    strategy: str
+    target: Literal["params", "macs"] = "params"
+    level: dict[str, float]
+    recovery: str
+    seed: int
+
+    @property
+    def level_label(self) -> str:
+        """``0.7`` or ``threshold-0.2``: the level as a short, path-safe word."""
+        ((name, value),) = self.level.items()
+        return f"{value:g}" if name == "sparsity" else f"{name}-{value:g}"
+
+    @property
+    def label(self) -> str:
+        """The cell in one line, for progress and messages."""
+        return f"{self.workload} {self.strategy} @{self.level_label} {self.recovery} seed {self.seed}"
+
+
+class Number(_Frozen):
+    """One measured value with all that is needed to know what may stand beside it."""
+
+    value: float | int | None
+    """None: could not be computed (the record says why in ``reason``)."""
+    unit: str
+    direction: Literal["lower", "higher", "none"]
+    """Which way is better."""
+    kind: Literal["exact", "stochastic"]
+    version: str
+    num_images: int | None = None
+
+
+class Layer(_Frozen):
+    """One convolution or linear layer: weight entries before and after, ``[out, in]`` channels before and after."""
+
+    name: str
+    kind: str
+    weights: int
+    kept: int
+    width: tuple[int, int]
+    kept_width: tuple[int, int]
+    note: str = ""
+    """Why the layer stayed dense where it should not have."""
+
+
+class Architecture(_Frozen):
+    """The shape of the network that runs. Masked networks have the dense architecture."""
+
+    hash: str
+    widths: dict[str, tuple[int, int]]
+    """``[out, in]`` channels of each convolution and linear layer."""
+    kept: dict[str, dict[str, list[int]]] = Field(default_factory=dict)
+    """For each resized module, the kept ``out`` and ``in`` indices; empty where nothing was removed physically."""
+
+
+class Cost(_Frozen):
+    """What it took to make and to judge this cell, on the machine of its provenance."""
+
+    prune_seconds: float = 0.0
+    recover_seconds: float = 0.0
+    measure_seconds: float = 0.0
+    train_steps: int = 0
+    train_images: int = 0
+    training_macs: int = 0
+    """MACs of all forward and backward passes of G and D (backward counted as twice forward)."""
+    peak_memory_bytes: int = 0
+    """Highest resident memory of the worker process so far."""
+
+
+class Provenance(_Frozen):
+    """Where the numbers come from. Never part of a key."""
+
+    checkpoint: str
+    dense_key: str | None
+    """``eval_key`` of the dense cell of the same recovery and seed that this one is compared with."""
+    git: str | None
+    libraries: dict[str, str]
+    machine: dict[str, Any]
+    device: str
+    threads: int
+    flags: list[str] = Field(default_factory=list)
+    """What a reader should know: ``small-n``, ``bn-no-op``, ``uncounted:<operator>``, ..."""
+
+
+class Keys(_Frozen):
+    prune: str
+    eval: str
+
+
+class Record(_Frozen):
+    """All about one cell."""
+
+    schema_version: int = SCHEMA_VERSION
+    keys: Keys
+    cell: Cell
+    status: Status
+    reason: str = ""
+    varies: str
+    """The random streams that the numbers depend on, joined: ``eval``, ``calibrate+eval``, ..."""
+    physical: bool = False
+    """Whether tensors became smaller; False for masks."""
+    architecture: Architecture | None = None
+    achieved_params: float | None = None
+    """Achieved sparsity over all conv and linear weights, 1 - kept / dense."""
+    achieved_macs: float | None = None
+    """1 - effective MACs / dense MACs."""
+    scope: str = "all convolution and linear weights of the generator"
+    layers: list[Layer] = Field(default_factory=list)
+    numbers: dict[str, Number] = Field(default_factory=dict)
+    cost: Cost = Field(default_factory=Cost)
+    provenance: Provenance
+
+
+class Failure(_Frozen):
+    """A cell that raised. It is tried again by the next run."""
+
+    schema_version: int = SCHEMA_VERSION
+    keys: Keys
+    cell: Cell
+    error: str
+    traceback: str
+    attempt: int
+
+
+class LatencySample(_Frozen):
+    """One block of calls: seconds a call of dense and of pruned, timed one after the other.
+
+    ``interrupted``: an involuntary context switch fell into the block, so its wall time counts others' work.
+    """
+
+    dense_wall: float
+    pruned_wall: float
+    dense_cpu: float
+    pruned_cpu: float
+    interrupted: bool
+
+
+class LatencyRecord(_Frozen):
+    """Dense against one pruned architecture, timed in alternating blocks in one process."""
+
+    schema_version: int = SCHEMA_VERSION
+    latency_key: str
+    workload: str
+    checkpoint: str = "shipped"
+    architecture: str
+    """Hash of the pruned architecture; `Architecture.hash` of the records that it belongs to."""
+    dense_architecture: str
+    device: str
+    device_model: str
+    backend: str
+    batch: int
+    dtype: str
+    threads: int
+    flush_denormal: bool
+    calls_per_block: int
+    samples: list[LatencySample]
+    status: Literal["ok", "invalid"]
+    reason: str = ""
+    dense_ms: float | None
+    """Median milliseconds a call over the uninterrupted blocks (None: invalid)."""
+    pruned_ms: float | None
+    dense_ms_min: float | None
+    pruned_ms_min: float | None
+    dense_ms_p95: float | None
+    pruned_ms_p95: float | None
+    speedup: float | None
+    """Median over the uninterrupted pairs of dense / pruned wall time."""
+    speedup_low: float | None
+    """Lower end of the 95 % bootstrap interval of that median, over pairs of this one process."""
+    speedup_high: float | None
+    speedup_cpu: float | None
+    """The same ratio of CPU times, over all pairs."""
+    peak_memory_bytes: int | None = None
+    """CUDA: highest allocated memory of the pruned network; CPU: None."""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+class PlannedCell(_Frozen):
+    """A cell of the manifest and where its record is."""
+
+    cell: Cell
+    keys: Keys
+
+
+class Manifest(_Frozen):
+    """What a run consists of: the experiment as it was understood, and its cells with their keys."""
+
+    schema_version: int = SCHEMA_VERSION
+    experiment: dict[str, Any]
+    run: str
+    cells: list[PlannedCell]
+    excluded: list[str] = Field(default_factory=list)
+    """Combinations that were left out, in words."""

@@ -1,0 +1,140 @@
+"""What is done for a pruned network: nothing, BatchNorm recalibration, or training against D.
+
+Recovery owns the training: its length, its data and D. A strategy that prunes while training is called back by
+its hooks, so whatever the schedule, the cells of one table see the same steps, images and order.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from bench.measure.generate import batches
+from bench.seeds import Role, stream
+from bench.training.batchnorm import batchnorms, recalibrate
+from bench.training.loop import GanTraining, Hooks, NoHooks, StepStats
+from bench.workloads.base import Workload
+from bench.workloads.checkpoints import Checkpoint
+from bench.workloads.data import ImageData
+from strategies.base import Context, Level, NotApplicable, Pruned, Strategy, Target
+from strategies.schedules import MaskHooks, PruningHooks
+
+CALIBRATION_IMAGES = 1_000
+CALIBRATION_BATCH = 50
+
+_FINETUNE = re.compile(r"finetune-([1-9][0-9]*)(-d\.frozen)?")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One way to recover. Its name is derived from it, and it from its name (`parse_recovery`)."""
+
+    steps: int = 0
+    discriminator: Literal["original", "frozen"] = "original"
+    """``original``: the shipped D goes on training; ``frozen``: it only judges."""
+    calibrate: bool = True
+    """Recompute BatchNorm statistics at the end, on the `calibrate` stream."""
+
+    @property
+    def name(self) -> str:
+        if self.steps:
+            return f"finetune-{self.steps}" + ("-d.frozen" if self.discriminator == "frozen" else "")
+        return "bn-recalibrate" if self.calibrate else "none"
+
+    def streams(self, generator: nn.Module) -> frozenset[Role]:
+        """The random streams that it uses on ``generator``; without BatchNorm nothing is calibrated."""
+        used: set[Role] = set()
+        if self.steps:
+            used.add("train")
+        if self.calibrate and batchnorms(generator):
+            used.add("calibrate")
+        return frozenset(used)
+
+
+def parse_recovery(name: str) -> Recovery:
+    """``none``, ``bn-recalibrate``, ``finetune-200``, ``finetune-200-d.frozen``. Raises ValueError."""
+    if name == "none":
+        return Recovery(calibrate=False)
+    if name == "bn-recalibrate":
+        return Recovery()
+    if match := _FINETUNE.fullmatch(name):
+        return Recovery(int(match[1]), "frozen" if match[2] else "original")
+    raise ValueError(
+        f"no recovery {name!r}. Known: none, bn-recalibrate, finetune-N (N adversarial steps, such as "
+        "finetune-200), finetune-N-d.frozen."
+    )
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """The network to be measured, what was removed from it, and what the training took."""
+
+    generator: nn.Module
+    pruned: Pruned | None
+    """None: dense."""
+    curve: tuple[StepStats, ...] = ()
+    images: int = 0
+
+
+def recover(
+    recovery: Recovery,
+    workload: Workload,
+    checkpoint: Checkpoint,
+    data: ImageData,
+    *,
+    seed: int,
+    pruned: Pruned | None = None,
+    scheduled: tuple[Strategy, Context, Level, Target] | None = None,
+    device: torch.device | str = "cpu",
+) -> Recovered:
+    """Recover an already pruned network, a dense one (``pruned`` None), or one that ``scheduled`` prunes on the way.
+
+    Training starts from the given (averaged) weights with fresh optimizers and a copy of the shipped D; the
+    result is the moving average.
+
+    Raises:
+        NotApplicable: training without a discriminator, or a schedule without training steps.
+    """
+    start = pruned.generator if pruned else checkpoint.generator
+    generator = copy.deepcopy(start)
+    stats: list[StepStats] = []
+    images = 0
+    if scheduled and not recovery.steps:
+        raise NotApplicable(f"{scheduled[0].name} prunes while training; recovery {recovery.name!r} has no steps")
+    if recovery.steps:
+        if checkpoint.discriminator is None:
+            raise NotApplicable(f"recovery {recovery.name!r} needs a discriminator, {workload.name} has none")
+        hooks: Hooks = NoHooks()
+        if scheduled:
+            hooks = PruningHooks(*scheduled, recovery.steps)
+        elif pruned and pruned.masks:
+            hooks = MaskHooks(pruned.masks)
+        training = GanTraining(
+            generator.requires_grad_(True),
+            copy.deepcopy(checkpoint.discriminator).requires_grad_(True),
+            replace(workload.recipe.spec, lr_decay="none"),
+            images=data.train,
+            sample=workload.inputs.sample,
+            steps=recovery.steps,
+            seed=seed,
+            device=device,
+            hooks=hooks,
+            train_discriminator=recovery.discriminator == "original",
+        )
+        while training.step_count < recovery.steps:
+            stats.append(training.step())
+        images = recovery.steps * min(workload.recipe.spec.batch_size, len(data.train))
+        generator = training.ema.model
+        if isinstance(hooks, PruningHooks):
+            assert hooks.pruned is not None  # the last event is within the steps
+            pruned = replace(hooks.pruned, generator=generator)
+    generator = generator.to(device, memory_format=torch.contiguous_format)
+    if recovery.calibrate:
+        inputs = workload.inputs.sample(CALIBRATION_IMAGES, stream(seed, "calibrate"))
+        recalibrate(generator, batches(inputs, CALIBRATION_BATCH, device))
+    return Recovered(generator.eval().requires_grad_(False), pruned, tuple(stats), images)

@@ -1,0 +1,298 @@
+"""Quality against what a network costs, and what the cost saving is worth on a clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from bench.report.axes import logarithmic_axis, padded
+from bench.report.quality import quality_label
+from bench.report.style import GREY, PAGE, SMALL, look_of, paper_style
+from bench.tables import strategy_order
+from bench.tables.naming import DENSE
+from bench.tables.summary import SHOWN_BATCHES
+from bench.tables.tidy import rows_of
+
+FADED = 0.3
+PANEL = 2.25
+"""Height of a panel in inches."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of the main table in a cost-quality plane; lower is better on both."""
+
+    strategy: str
+    cost: float
+    quality: float
+    half: float = 0.0
+    """Half width of the interval of the quality; 0 where there is none."""
+    low: float = math.nan
+    high: float = math.nan
+    """Interval of the cost; NaN where it is exact."""
+    hollow: bool = False
+    """A cost that nothing on this machine realises."""
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other one beats in cost and quality, by rising cost."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost, point.quality)):
+        if not kept or point.quality < kept[-1].quality:
+            kept.append(point)
+    return kept
+
+
+def macs_figure(summary: pd.DataFrame) -> Figure | None:
+    """FID against MACs, a panel for each workload; takes `summarise`'s rows of one checkpoint, target,
+    recovery.
+
+    Filled: the MACs that dense kernels execute. Hollow: the effective MACs of masked networks, theoretical
+    because nothing skips the zeros. Lines: the non-dominated front of the filled points, and dotted that of
+    all.
+    """
+    panels = {}
+    for workload, rows in _by_workload(summary).items():
+        points = [_point(row, row["macs_dense"] / 1e6) for row in rows]
+        points += [_point(row, row["macs_effective"] / 1e6, hollow=True) for row in rows if _is_masked(row)]
+        panels[workload] = _usable(points)
+    return _pareto(panels, summary, "MACs for one image (millions)")
+
+
+def latency_figure(summary: pd.DataFrame) -> Figure | None:
+    """FID against measured latency, a row for each workload, a column for each batch size; None without
+    latency.
+
+    Masked networks stand where dense stands: they run the dense kernels.
+    """
+    panels = {}
+    for workload, rows in _by_workload(summary).items():
+        for batch in SHOWN_BATCHES:
+            points = _usable([_timed(row, batch) for row in rows])
+            if points:
+                panels[f"{workload}, batch {batch}"] = points
+    setting = next((text for text in summary["latency_setting"].dropna() if text), "")
+    words = [setting.split(" (")[0], *setting.rsplit(", ", 3)[1:]]
+    return _pareto(panels, summary, f"milliseconds a call ({', '.join(words)})")
+
+
+def speedup_figure(summary: pd.DataFrame) -> Figure | None:
+    """Measured against theoretical speed-up, a row for each workload, a column for each batch size.
+
+    On the diagonal the clock gives what the MACs promise; on the horizontal line at 1 it gives nothing,
+    which is where masked networks (hollow) stand.
+    """
+    panels: dict[str, list[Row]] = {}
+    for workload, rows in _by_workload(summary).items():
+        for batch in SHOWN_BATCHES:
+            names = ["speedup_theoretical", f"speedup_b{batch}"]
+            shown = [
+                row
+                for row in rows
+                if row["strategy"] != DENSE and all(_positive(row[name]) for name in names)
+            ]
+            if shown:
+                panels[f"{workload}, batch {batch}"] = shown
+    if not panels:
+        return None
+    with paper_style():
+        figure, grid = _grid(len(panels))
+        for axes, (title, rows) in zip(grid, panels.items(), strict=False):
+            _speedups(axes, rows, int(title.rsplit(" ", 1)[1]))
+            axes.set_title(title, loc="left")
+        _finish(
+            figure, grid, len(panels), "theoretical speed-up (dense / effective MACs)", "measured speed-up"
+        )
+        strategies = {row["strategy"] for rows in panels.values() for row in rows}
+        _legend(
+            figure,
+            strategies,
+            [],
+            {row["strategy"] for rows in panels.values() for row in rows if _is_masked(row)},
+        )
+    return figure
+
+
+def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
+    column = f"speedup_b{batch}"
+    limits = padded([1.0, *(row["speedup_theoretical"] for row in rows)])
+    measured = [row[f"{column}{end}"] for row in rows for end in ("", "_low", "_high")]
+    heights = padded([1.0, *(value for value in measured if _positive(value))])
+    logarithmic_axis(axes.xaxis, limits)
+    logarithmic_axis(axes.yaxis, heights)
+    axes.plot(limits, limits, color=GREY, linewidth=0.6, zorder=1)
+    axes.axhline(1.0, color=GREY, linewidth=0.6, linestyle=":", zorder=1)
+    for row in rows:
+        look, y = look_of(row["strategy"]), row[column]
+        error = [[_distance(y, row[f"{column}_low"])], [_distance(row[f"{column}_high"], y)]]
+        axes.errorbar(
+            [row["speedup_theoretical"]],
+            [y],
+            yerr=error,
+            color=look.colour,
+            marker=look.marker,
+            linestyle="none",
+            elinewidth=0.7,
+            markersize=6 if _is_masked(row) else 4,
+            markeredgecolor=look.colour,
+            zorder=3,
+            markerfacecolor="none" if _is_masked(row) else look.colour,
+            markeredgewidth=0.8 if _is_masked(row) else 0,
+        )
+    axes.set_xlim(limits)
+    axes.set_ylim(heights)
+
+
+def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -> Figure | None:
+    panels = {title: points for title, points in panels.items() if points}
+    if not panels:
+        return None
+    metric = next((name for name in summary["fid_metric"] if name), "fid")
+    with paper_style():
+        figure, grid = _grid(len(panels))
+        for axes, (title, points) in zip(grid, panels.items(), strict=False):
+            _draw(axes, points)
+            axes.set_title(title, loc="left")
+        _finish(figure, grid, len(panels), label, quality_label(metric, "lower"))
+        everything = [point for points in panels.values() for point in points]
+        extra = [Line2D([], [], color=GREY, linewidth=0.8, label="non-dominated")]
+        if any(point.hollow for point in everything):
+            extra.append(
+                Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label="with theoretical (hollow)")
+            )
+        _legend(figure, {point.strategy for point in everything}, extra)
+    return figure
+
+
+def _draw(axes: Axes, points: Sequence[Point]) -> None:
+    costs = [point.cost for point in points]
+    qualities = [point.quality for point in points if point.quality > 0]
+    wide_x = max(costs) / min(costs) > 1.5
+    if wide_x:
+        logarithmic_axis(axes.xaxis, padded(costs))
+        axes.set_xlim(padded(costs))
+    logarithmic = bool(qualities) and len(qualities) == len(points) and max(qualities) / min(qualities) > 10
+    if logarithmic:
+        logarithmic_axis(axes.yaxis, padded(qualities))
+        axes.set_ylim(padded(qualities))
+    real = front([point for point in points if not point.hollow])
+    everything = front(points)
+    for line, style in ((everything, ":"), (real, "-")):
+        axes.plot(
+            [p.cost for p in line], [p.quality for p in line], style, color=GREY, linewidth=0.8, zorder=1
+        )
+    for point in points:
+        _mark(axes, point, faded=point not in (everything if point.hollow else real))
+
+
+def _mark(axes: Axes, point: Point, *, faded: bool) -> None:
+    look = look_of(point.strategy)
+    across = None
+    if not math.isnan(point.low):
+        across = [[_distance(point.cost, point.low)], [_distance(point.high, point.cost)]]
+    axes.errorbar(
+        [point.cost],
+        [point.quality],
+        yerr=[[point.half], [point.half]],
+        xerr=across,
+        color=look.colour,
+        marker=look.marker,
+        markersize=7 if point.strategy == DENSE else 4.5,
+        linestyle="none",
+        elinewidth=0.7,
+        markerfacecolor="white" if point.hollow else look.colour,
+        markeredgecolor=look.colour,
+        markeredgewidth=0.8 if point.hollow else 0,
+        alpha=FADED if faded else 1.0,
+        zorder=2 if faded else 3,
+    )
+
+
+def _grid(count: int) -> tuple[Figure, list[Axes]]:
+    rows = math.ceil(count / 2)
+    figure = Figure(
+        figsize=(PAGE, PANEL * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06)
+    )
+    return figure, list(figure.subplots(rows, 2, squeeze=False).flat)
+
+
+def _finish(figure: Figure, grid: Sequence[Axes], count: int, across: str, up: str) -> None:
+    for index, axes in enumerate(grid):
+        axes.set_visible(index < count)
+        if index % 2 == 0:
+            axes.set_ylabel(up)
+        if index + 2 >= count:
+            axes.set_xlabel(across)
+    sns.despine(fig=figure)
+
+
+def _legend(
+    figure: Figure, strategies: set[str], extra: Sequence[Line2D], hollow: Set[str] = frozenset()
+) -> None:
+    handles = []
+    for name in sorted(strategies, key=strategy_order):
+        look = look_of(name)
+        edge = (
+            {"markerfacecolor": "none", "markeredgewidth": 0.8} if name in hollow else {"markeredgewidth": 0}
+        )
+        handles.append(
+            Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=name, **edge)
+        )
+    figure.legend(
+        handles=[*handles, *extra],
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=SMALL,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
+
+
+def _by_workload(summary: pd.DataFrame) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows_of(summary):
+        found.setdefault(row["workload"], []).append(row)
+    return found
+
+
+def _point(row: Row, cost: float, *, hollow: bool = False) -> Point:
+    half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
+    return Point(row["strategy"], cost, row["fid_mean"], half, hollow=hollow)
+
+
+def _timed(row: Row, batch: int) -> Point:
+    cost, ratio = row[f"latency_b{batch}_ms"], row[f"speedup_b{batch}"]
+    ends = (
+        [cost * ratio / row[f"speedup_b{batch}_{end}"] for end in ("high", "low")] if _positive(ratio) else []
+    )
+    low, high = ends if ends and row["strategy"] != DENSE else (math.nan, math.nan)
+    half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
+    return Point(row["strategy"], cost, row["fid_mean"], half, low, high)
+
+
+def _usable(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if _positive(point.cost) and math.isfinite(point.quality)]
+
+
+def _is_masked(row: Row) -> bool:
+    return bool(row["strategy"] != DENSE and row["macs_effective"] < row["macs_dense"])
+
+
+def _positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+def _distance(high: float, low: float) -> float:
+    return max(high - low, 0.0) if math.isfinite(high) and math.isfinite(low) else 0.0

@@ -1,0 +1,135 @@
+"""One look for every figure: sizes, fonts, and which strategy has which colour, marker and line.
+
+Figures are byte-identical when drawn twice: no dates in the files, a fixed salt for SVG identifiers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from bench.files import write_atomically
+from bench.tables import granularity_of
+
+COLUMN = 3.3
+"""Width in inches of one column of a paper."""
+PAGE = 6.9
+"""Width in inches of a page."""
+DPI = 300
+"""Of the PNG files."""
+SMALL = 7
+"""Points, for labels inside of panels; everything else has 8."""
+
+GREY = "#6e6e6e"
+
+Line = Literal["-", "--", ":", "-."]
+
+_LINE: dict[str, Line] = {"weight": "-", "channel": "--", "nm": ":", "block": "-.", "dense": "-"}
+_CURATED = {
+    "dense": ("#333333", "*"),
+    "random-weight-global": ("#8c8c8c", "X"),
+    "random-channel-uniform": ("#8c8c8c", "P"),
+    "l1-weight-global": ("#0072B2", "o"),
+    "l1-weight-uniform": ("#56B4E9", "s"),
+    "l1-channel-uniform": ("#E69F00", "s"),
+    "l1-channel-global": ("#D55E00", "o"),
+    "bnscale-channel-global": ("#009E73", "D"),
+    "rownorm-channel+everystep": ("#CC79A7", "^"),
+}
+_COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+    "#004B75", "#8A3D00", "#00614A", "#8E4870", "#9A6A00", "#2F7FAF",
+)  # fmt: skip
+_MARKERS = ("v", "<", ">", "p", "h", "d", "^", "D")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one strategy is drawn, in every figure."""
+
+    colour: str
+    marker: str
+    line: Line
+
+
+def look_of(strategy: str) -> Look:
+    """The look follows from the name alone, so a new strategy never changes the others'. Random controls are
+    grey.
+    """
+    line: Line = _LINE.get(granularity_of(strategy), "-.")
+    if strategy in _CURATED:
+        colour, marker = _CURATED[strategy]
+        return Look(colour, marker, line)
+    digest = hashlib.sha256(strategy.encode()).digest()
+    marker = _MARKERS[digest[1] % len(_MARKERS)]
+    colour = "#8c8c8c" if strategy.startswith("random-") else _COLOURS[digest[0] % len(_COLOURS)]
+    return Look(colour, marker, line)
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Everything inside is drawn in the project's style; settings of the process come back afterwards."""
+    settings: dict[str, Any] = {
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.labelsize": 8,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.fontsize": SMALL,
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.minor.width": 0.4,
+        "ytick.minor.width": 0.4,
+        "xtick.major.size": 3,
+        "ytick.major.size": 3,
+        "xtick.minor.size": 1.5,
+        "ytick.minor.size": 1.5,
+        "lines.linewidth": 1.1,
+        "lines.markersize": 4,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "ganprune",
+        "savefig.bbox": None,
+        "figure.dpi": DPI,
+        "savefig.dpi": DPI,
+        "text.parse_math": False,
+    }
+    with matplotlib.rc_context(sns.axes_style("ticks") | settings):
+        yield
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name.pdf``, ``name.svg`` and ``name.png`` at the figure's own size; the layout is settled once.
+
+    Returns:
+        The three paths, PDF first.
+    """
+    written = []
+    metadata: dict[str, dict[str, Any]] = {
+        "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": "ganprune"},
+        "svg": {"Date": None, "Creator": "ganprune"},
+        "png": {"Software": None},
+    }
+    with paper_style():
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        for kind, entries in metadata.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=entries, dpi=DPI)
+            path = folder / f"{name}.{kind}"
+            write_atomically(path, buffer.getvalue())
+            written.append(path)
+    return written

@@ -1,0 +1,175 @@
+"""`results/` on disk: one JSON file a cell, written whole or not at all, found again by its key."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bench.errors import UserError
+from bench.files import write_atomically, write_json
+from bench.paths import RunPaths
+from bench.records import (
+    SCHEMA_VERSION,
+    Cell,
+    Failure,
+    LatencyRecord,
+    Manifest,
+    PlannedCell,
+    Record,
+)
+from bench.workloads.store import read_json
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class DamagedFile(UserError):
+    """A file of a run that is cut off, is not what it should be, or has other fields than this version writes."""
+
+
+def parse(path: Path, model: type[Model]) -> Model:
+    """Read one JSON file of a run.
+
+    Raises:
+        DamagedFile: not JSON, or not a ``model``.
+        UserError: not readable, or written by another schema version.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedFile(f"{path}: damaged, not text. Delete it; the next run makes it again.") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        with contextlib.suppress(UserError, AttributeError):
+            version = read_json(path).get("schema_version")
+            if version is not None and version != SCHEMA_VERSION:
+                raise _other_version(path, version) from error
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise DamagedFile(
+            f"{path}: damaged or not a {model.__name__} ({where}: {first['msg']}). "
+            "Delete it; the next run makes it again."
+        ) from error
+
+
+def _other_version(path: Path, version: object) -> UserError:
+    return UserError(
+        f"{path}: has schema version {version!r}, this ganprune writes {SCHEMA_VERSION}. "
+        "Use the ganprune that wrote it, or start anew with --fresh or another --run."
+    )
+
+
+class RunStore:
+    """The records of one run."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = RunPaths(root)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the run's lock: one writer. The kernel lets go of it however the process ends.
+
+        Raises:
+            UserError: another process writes here, or the folder cannot be written.
+        """
+        with _writable(self.paths.root):
+            self.paths.root.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"{self.paths.root}: another ganprune is writing this run. Wait for it, or use --run NAME or --fresh."
+                ) from error
+            yield
+        finally:
+            os.close(handle)
+
+    def write_manifest(self, manifest: Manifest, environment: dict[str, Any]) -> None:
+        with _writable(self.paths.root):
+            write_json(self.paths.manifest, manifest.model_dump(mode="json"))
+            write_json(self.paths.environment, environment)
+
+    def read_manifest(self) -> Manifest:
+        manifest = parse(self.paths.manifest, Manifest)
+        if manifest.schema_version != SCHEMA_VERSION:
+            raise _other_version(self.paths.manifest, manifest.schema_version)
+        return manifest
+
+    def check_version(self) -> None:
+        """Raise UserError where the folder holds the run of another schema version."""
+        if self.paths.manifest.exists():
+            self.read_manifest()
+
+    def write_record(self, record: Record) -> None:
+        """Keep a finished cell; a failure of the same cell is forgotten."""
+        with _writable(self.paths.root):
+            write_atomically(self.paths.cell(record.cell, record.keys.eval), _dump(record))
+            self.paths.failure(record.cell, record.keys.eval).unlink(missing_ok=True)
+
+    def read_record(self, planned: PlannedCell) -> Record | None:
+        """The record of a planned cell; None where there is none. Raises UserError for a damaged one."""
+        path = self.paths.cell(planned.cell, planned.keys.eval)
+        if not path.exists():
+            return None
+        record = parse(path, Record)
+        if record.schema_version != SCHEMA_VERSION:
+            raise _other_version(path, record.schema_version)
+        if record.keys != planned.keys or record.cell != planned.cell:
+            raise DamagedFile(f"{path}: holds the record of another cell. Delete it; the next run makes it again.")
+        return record
+
+    def write_failure(self, failure: Failure) -> None:
+        with _writable(self.paths.root):
+            write_atomically(self.paths.failure(failure.cell, failure.keys.eval), _dump(failure))
+
+    def read_failure(self, planned: PlannedCell) -> Failure | None:
+        """The last failed attempt at a planned cell; a damaged note of one counts as none."""
+        path = self.paths.failure(planned.cell, planned.keys.eval)
+        if not path.exists():
+            return None
+        with contextlib.suppress(DamagedFile):
+            return parse(path, Failure)
+        return None
+
+    def write_latency(self, record: LatencyRecord) -> None:
+        with _writable(self.paths.root):
+            write_atomically(self.paths.latency(record.workload, record.batch, record.latency_key), _dump(record))
+
+    def read_latency(self, workload: str, batch: int, key: str) -> LatencyRecord | None:
+        path = self.paths.latency(workload, batch, key)
+        return parse(path, LatencyRecord) if path.exists() else None
+
+    def latencies(self) -> list[LatencyRecord]:
+        """All timings of the run."""
+        return [parse(path, LatencyRecord) for path in sorted(self.paths.latencies.glob("*.json"))]
+
+
+def _dump(model: BaseModel) -> str:
+    return model.model_dump_json(indent=1) + "\n"
+
+
+@contextlib.contextmanager
+def _writable(root: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into a sentence. What is already there stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+            raise
+        what = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+        reason = what.get(error.errno or 0, error.strerror)
+        raise UserError(
+            f"{root}: cannot be written ({reason}). Every finished cell is kept; "
+            "mend that, or name another folder with --results, and run the same command again."
+        ) from error

@@ -1,0 +1,344 @@
+"""A whole experiment: which cells are missing, in which order, carried out and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from bench.cell import run_cell
+from bench.errors import UserError
+from bench.executors import Done, Executor, Failed, Work
+from bench.executors.local import LocalExecutor
+from bench.experiment import Experiment, Known, dump, expand
+from bench.measure.generate import generate
+from bench.measure.quality import judge
+from bench.paths import run_folder, safe
+from bench.records import Cell, Failure, LatencyRecord, Manifest, PlannedCell, Record
+from bench.recovery import parse_recovery
+from bench.seeds import stream
+from bench.store import DamagedFile, RunStore
+from bench.timing import LatencySetup, LatencyTask, latency_tasks
+from bench.workshop import Settings, Workshop, git_revision, libraries, machine
+from strategies.catalog import DENSE
+
+MAIN = "main"
+GROUPS_PER_JOB = 6
+"""How finely the cells are dealt out: enough groups that no worker waits long for the last one."""
+
+
+class Progress(Protocol):
+    """Who watches a run."""
+
+    def phase(self, name: str, total: int) -> None: ...
+
+    def advance(self, label: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class Silent:
+    """Nobody watches."""
+
+    def phase(self, name: str, total: int) -> None:
+        """Nothing to show."""
+
+    def advance(self, label: str) -> None:
+        """Nothing to show."""
+
+    def note(self, text: str) -> None:
+        """Nothing to show."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    folder: Path
+    cells: int
+    finished_before: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of an experiment with their keys, in the order of the experiment."""
+
+    experiment: Experiment
+    settings: Settings
+    cells: tuple[PlannedCell, ...]
+
+
+def settings_of(experiment: Experiment, *, device: str = "cpu", run: Path | None = None, save: bool = False) -> Settings:
+    """The part of the experiment that says how cells are measured."""
+    quality = experiment.quality
+    return Settings(
+        num_images=quality.num_images,
+        extractor=quality.extractor,
+        metrics=tuple(quality.metrics),
+        device=device,
+        run=run,
+        sample_seed=experiment.sweep.seeds[0],
+        save=save,
+    )
+
+
+def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None = None) -> Plan:
+    """Expand the experiment and give every cell its keys. Loads every checkpoint, so what is wrong with one shows now."""
+    check_device(settings.device)
+    shop = shop or Workshop(settings)
+    cells = expand(experiment, Known.installed())
+    for cell in cells:
+        loaded = shop.load(cell.workload, cell.checkpoint)
+        if tuple(loaded.data.train.shape[1:]) != loaded.extractor.image_shape:
+            raise UserError(
+                f"{experiment.sweep.name}, quality.extractor: {loaded.extractor.name!r} judges images of "
+                f"{loaded.extractor.image_shape}, workload {cell.workload!r} makes "
+                f"{tuple(loaded.data.train.shape[1:])}. Use 'workload' or another extractor."
+            )
+    return Plan(experiment, settings, tuple(PlannedCell(cell=cell, keys=shop.keys(cell)) for cell in cells))
+
+
+def check_device(device: str) -> None:
+    """Raises UserError for a device that is not here."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UserError(f"--device {device}: not a device. Use cpu or cuda.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: torch {torch.__version__} sees no CUDA device here. Use --device cpu.")
+    if kind not in {"cpu", "cuda"}:
+        raise UserError(f"--device {device}: only cpu and cuda are supported.")
+
+
+class CellSetup:
+    """Picklable: makes the work of a quality worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __call__(self) -> Work:
+        shop = Workshop(self.settings)
+        return lambda planned: run_cell(planned.cell, planned.keys, shop)
+
+
+def groups(
+    cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float]
+) -> list[list[PlannedCell]]:
+    """Cells that share work together, the costliest groups first.
+
+    A group shares workload, checkpoint, strategy, target and recovery, so one score serves all its levels; cells
+    of one pruned network are never torn apart. Large groups are cut so that all workers end at about the same time.
+    """
+    together: dict[tuple[str, ...], dict[str, list[PlannedCell]]] = {}
+    for planned in cells:
+        cell = planned.cell
+        family = (cell.workload, cell.checkpoint, cell.strategy, cell.target, cell.recovery)
+        together.setdefault(family, {}).setdefault(planned.keys.prune, []).append(planned)
+    limit = sum(cost(planned.cell) for planned in cells) / max(1, jobs * GROUPS_PER_JOB)
+    found: list[list[PlannedCell]] = []
+    for networks in together.values():
+        current: list[PlannedCell] = []
+        for network in networks.values():
+            if current and sum(cost(p.cell) for p in [*current, *network]) > limit:
+                found.append(current)
+                current = []
+            current = [*current, *network]
+        found.append(current)
+    return sorted(found, key=lambda group: -sum(cost(planned.cell) for planned in group))
+
+
+def cell_cost(shop: Workshop) -> Callable[[Cell], float]:
+    """A rough cost of a cell in MACs, for dealing out groups."""
+
+    def cost(cell: Cell) -> float:
+        loaded = shop.load(cell.workload, cell.checkpoint)
+        recovery = parse_recovery(cell.recovery)
+        generator, _ = shop._macs(cell.workload, cell.checkpoint)
+        training = shop.training_macs(cell, recovery.steps, loaded.workload.recipe.spec.batch_size)
+        return float(generator * 2 * shop.settings.num_images + training)
+
+    return cost
+
+
+def run_experiment(
+    experiment: Experiment,
+    *,
+    results: Path,
+    run: str | None = None,
+    fresh: bool = False,
+    jobs: int = 2,
+    device: str = "cpu",
+    save: bool = False,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Outcome:
+    """Run what is missing of ``experiment`` and keep every cell as soon as it is finished.
+
+    Three stages with a barrier between them: dense cells, which the others are compared with; all other cells; and
+    latency, alone on the machine.
+
+    Raises:
+        UserError: something that the user must mend; finished cells are kept.
+    """
+    start = time.perf_counter()
+    progress = progress or Silent()
+    name = experiment.sweep.name
+    run = run or (time.strftime("%Y%m%d-%H%M%S") if fresh else MAIN)
+    if safe(run) != run:
+        raise UserError(f"--run {run!r}: not usable as a folder name; letters, digits and + . _ - only.")
+    folder = run_folder(results, name, run).absolute()
+    if fresh and RunStore(folder).paths.manifest.exists():
+        raise UserError(f"--fresh --run {run}: {folder} exists already. Name another, or leave out --fresh.")
+    settings = settings_of(experiment, device=device, run=folder, save=save)
+    store = RunStore(folder)
+    store.check_version()
+    shop = Workshop(settings)
+    plan = make_plan(experiment, settings, shop)
+    executor = executor or LocalExecutor(jobs)
+    with store.writing():
+        _warn_about_versions(store, progress)
+        manifest = Manifest(experiment=dump(experiment), run=run, cells=list(plan.cells))
+        store.write_manifest(manifest, environment(settings, jobs))
+        missing = [planned for planned in plan.cells if _missing(store, planned, progress)]
+        failed = _run_cells(missing, store, shop, jobs, executor, progress)
+        failed += _run_latency(experiment, store, plan, executor, progress)
+    return Outcome(
+        folder, len(plan.cells), len(plan.cells) - len(missing), failed, time.perf_counter() - start
+    )
+
+
+def _missing(store: RunStore, planned: PlannedCell, progress: Progress) -> bool:
+    try:
+        return store.read_record(planned) is None
+    except DamagedFile as error:
+        progress.note(f"{str(error).split(' Delete it')[0]} It is measured again.")
+        return True
+
+
+def _run_cells(
+    missing: list[PlannedCell],
+    store: RunStore,
+    shop: Workshop,
+    jobs: int,
+    executor: Executor,
+    progress: Progress,
+) -> int:
+    if not missing:
+        return 0
+    progress.phase("quality", len(missing))
+    failed = 0
+    stages = [
+        groups([p for p in missing if (p.cell.strategy == DENSE) is dense], jobs, cell_cost(shop))
+        for dense in (True, False)
+    ]
+    for outcome in executor.run(CellSetup(shop.settings), stages):
+        planned: PlannedCell = outcome.item
+        if isinstance(outcome, Done):
+            record: Record = outcome.result
+            store.write_record(record)
+        else:
+            failed += 1
+            _keep_failure(store, planned, outcome)
+            progress.note(f"failed: {planned.cell.label}: {outcome.error}")
+        progress.advance(planned.cell.label)
+    return failed
+
+
+def _keep_failure(store: RunStore, planned: PlannedCell, outcome: Failed) -> None:
+    before = store.read_failure(planned)
+    store.write_failure(
+        Failure(
+            keys=planned.keys,
+            cell=planned.cell,
+            error=outcome.error,
+            traceback=outcome.traceback,
+            attempt=before.attempt + 1 if before else 1,
+        )
+    )
+
+
+def _run_latency(
+    experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress
+) -> int:
+    latency = experiment.latency
+    if not latency.enabled:
+        return 0
+    records = [record for planned in plan.cells if (record := store.read_record(planned)) is not None]
+    devices = [device for device in latency.devices if device != "cuda" or torch.cuda.is_available()]
+    if skipped := sorted(set(latency.devices) - set(devices)):
+        progress.note(f"latency on {', '.join(skipped)} is left out: no such device here")
+    tasks = latency_tasks(records, devices=devices, batches=latency.batches, backends=latency.backends)
+    missing = [task for task in tasks if store.read_latency(task.workload, task.batch, task.key) is None]
+    if not missing:
+        return 0
+    progress.phase("latency", len(missing))
+    failed = 0
+    alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
+    for outcome in alone.run(LatencySetup(), [[missing]]):
+        task: LatencyTask = outcome.item
+        if isinstance(outcome, Done):
+            timing: LatencyRecord = outcome.result
+            store.write_latency(timing)
+        else:
+            failed += 1
+            progress.note(f"failed: latency of {task.workload} {task.architecture}: {outcome.error}")
+        progress.advance(f"{task.workload} batch {task.batch}")
+    return failed
+
+
+def environment(settings: Settings, jobs: int) -> dict[str, Any]:
+    """Where a run was made: for the report, never part of a key."""
+    return {
+        "libraries": libraries(),
+        "machine": machine(settings.device),
+        "git": git_revision(),
+        "jobs": jobs,
+        "threads": 1,
+        "device": settings.device,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _warn_about_versions(store: RunStore, progress: Progress) -> None:
+    if not store.paths.environment.exists():
+        return
+    try:
+        from bench.workloads.store import read_json
+
+        before = read_json(store.paths.environment)["libraries"]
+    except (UserError, KeyError, TypeError):
+        return
+    now = libraries()
+    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        progress.note(
+            f"this run was begun with other versions: {', '.join(changed)}. Finished cells are kept as they are; "
+            "use --fresh to measure all under the same."
+        )
+
+
+def estimate_seconds(plan: Plan, missing: Sequence[PlannedCell], jobs: int) -> float:
+    """How long the missing cells will take, from timing one small image set of each workload here and now."""
+    shop = Workshop(replace(plan.settings, run=None))
+    cost = cell_cost(shop)
+    rates: dict[str, float] = {}
+    total = 0.0
+    for planned in missing:
+        cell = planned.cell
+        if cell.workload not in rates:
+            loaded = shop.load(cell.workload, cell.checkpoint)
+            inputs = loaded.workload.inputs.sample(100, stream(0, "eval", "estimate"))
+            generate(loaded.checkpoint.generator, inputs)
+            start = time.perf_counter()
+            images, _ = generate(loaded.checkpoint.generator, inputs)
+            judge(loaded.extractor, images)
+            generator, _ = shop._macs(cell.workload, cell.checkpoint)
+            rates[cell.workload] = (time.perf_counter() - start) / (generator * 100)
+        total += cost(cell) * rates[cell.workload]
+    return total / max(1, jobs)

@@ -1,0 +1,152 @@
+"""Over the seeds: means, intervals, paired differences to dense, collapse."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.tables.intervals import t_interval
+from bench.tables.naming import DENSE, row_order
+from bench.tables.tidy import refuse_mixed_versions, rows_of
+
+GROUP_COLUMNS = ["workload", "checkpoint", "strategy", "target", "level", "recovery"]
+"""What the seeds of one aggregated row have in common (and the metric)."""
+
+AGGREGATED_COLUMNS = [
+    *GROUP_COLUMNS, "granularity", "requested", "metric", "unit", "direction", "kind", "version",
+    "num_images", "n", "seeds", "mean", "std", "ci95", "low", "high", "interval", "collapsed",
+    "delta_n", "delta_mean", "delta_std", "delta_ci95", "delta_low", "delta_high",
+    "achieved_params", "achieved_macs", "physical", "varies", "status", "reason",
+]  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What is true of all seeds of a group, whatever the metric."""
+
+    cells: list[Row]
+    """One row for each seed."""
+
+    @property
+    def statuses(self) -> Counter[str]:
+        return Counter(row["status"] for row in self.cells)
+
+    @property
+    def collapsed(self) -> str:
+        count = self.statuses["collapsed"]
+        return f"collapsed {count}/{len(self.cells)}" if count else ""
+
+    @property
+    def status(self) -> str:
+        """``ok``, or what went otherwise with its share of the seeds: ``collapsed 2/3``, ``infeasible``."""
+        statuses = self.statuses
+        if len(statuses) == 1 and "collapsed" not in statuses:
+            return next(iter(statuses))
+        return ", ".join(
+            f"{name} {count}/{len(self.cells)}" for name, count in sorted(statuses.items()) if name != "ok"
+        )
+
+    def mean(self, column: str) -> float:
+        return t_interval([row[column] for row in self.cells if not math.isnan(row[column])]).mean
+
+    def words(self, column: str) -> str:
+        return "; ".join(sorted({row[column] for row in self.cells if row[column]}))
+
+
+def aggregate(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each (workload, checkpoint, strategy, target, level, recovery, metric), over the seeds.
+
+    ``mean, std`` (ddof 1), ``ci95`` (half width of the 95 % t-interval), ``low, high`` in the metric's
+    ``unit``; ``n`` values entered out of ``seeds`` cells; ``interval`` says what the interval is (``95 % t``,
+    ``no spread over seeds``: 0, ``one seed: no interval``: NaN). Where a seed collapsed, a stochastic metric
+    has no mean but ``collapsed``: ``collapsed 2/3``. ``delta_*``: the differences to the dense cell of the
+    same recovery and seed, paired by seed (NaN for dense itself). ``achieved_*`` are means over the seeds.
+    ``varies`` names the random streams that the spread is over: ``eval`` alone is a spread over latents only,
+    not over prunings or trainings. A group without any number is one row with an empty ``metric``.
+
+    Raises:
+        UserError: numbers of different versions would stand side by side.
+    """
+    refuse_mixed_versions(frame)
+    rows = rows_of(frame)
+    groups = {
+        key: _Group(list({row["seed"]: row for row in members}.values())) for key, members in _split(rows)
+    }
+    dense = {_pair(row): row["value"] for row in rows if row["strategy"] == DENSE and row["status"] == "ok"}
+    measured = {_key(row) for row in rows if row["metric"]}
+    kept = [row for row in rows if row["metric"] or _key(row) not in measured]
+    result = [_row(groups[key[:-1]], members, dense) for key, members in _split(kept, "metric")]
+    result.sort(key=_order)
+    return pd.DataFrame(result, columns=AGGREGATED_COLUMNS)
+
+
+def _row(group: _Group, members: list[Row], dense: dict[tuple[Any, ...], float]) -> Row:
+    first = members[0]
+    hidden = bool(group.collapsed) and first["kind"] != "exact"
+    usable = [row for row in members if not math.isnan(row["value"])]
+    if first["kind"] != "exact":
+        usable = [row for row in usable if row["status"] == "ok"]
+    pairs = (
+        []
+        if first["strategy"] == DENSE
+        else [(row["value"], dense.get(_pair(row), math.nan)) for row in usable]
+    )
+    interval = t_interval([] if hidden else [row["value"] for row in usable])
+    delta = t_interval([] if hidden else [value - base for value, base in pairs if not math.isnan(base)])
+    shared = {
+        name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "metric", "physical"]
+    }
+    number = {name: first[name] for name in ["unit", "direction", "kind", "version", "num_images"]}
+    return (
+        shared
+        | number
+        | {
+            "n": len(usable),
+            "seeds": len(group.cells),
+            "mean": interval.mean,
+            "std": interval.std,
+            "ci95": interval.half,
+            "low": interval.low,
+            "high": interval.high,
+            "interval": group.collapsed if hidden else interval.note,
+            "collapsed": group.collapsed if hidden or not first["metric"] else "",
+            "delta_n": delta.n,
+            "delta_mean": delta.mean,
+            "delta_std": delta.std,
+            "delta_ci95": delta.half,
+            "delta_low": delta.low,
+            "delta_high": delta.high,
+            "achieved_params": group.mean("achieved_params"),
+            "achieved_macs": group.mean("achieved_macs"),
+            "varies": group.words("varies"),
+            "status": group.status,
+            "reason": group.words("reason"),
+        }
+    )
+
+
+def _split(rows: Iterable[Row], *more: str) -> list[tuple[tuple[Any, ...], list[Row]]]:
+    parts: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        parts.setdefault(_key(row) + tuple(row[name] for name in more), []).append(row)
+    return list(parts.items())
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in GROUP_COLUMNS)
+
+
+def _pair(row: Row) -> tuple[Any, ...]:
+    return (row["workload"], row["checkpoint"], row["recovery"], row["seed"], row["metric"])
+
+
+def _order(row: Row) -> tuple[object, ...]:
+    names = ["workload", "checkpoint", "recovery", "target", "strategy", "requested", "level"]
+    return row_order(*[row[name] for name in names])

@@ -1,0 +1,79 @@
+"""Means of few seeds with honest intervals."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtr, stdtrit
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean of ``n`` values with its 95 % t-interval, in the unit of the values.
+
+    ``std`` is the sample standard deviation (ddof 1). With one value ``std`` and ``half`` are NaN, with no
+    spread they are 0; ``note`` says so. Without any value all are NaN.
+    """
+
+    n: int
+    mean: float
+    std: float
+    half: float
+    note: str
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+
+def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean, standard deviation and half width of the two-sided t-interval of independent values."""
+    n = len(values)
+    if n == 0:
+        return Interval(0, math.nan, math.nan, math.nan, "no value")
+    mean = statistics.fmean(values)
+    if n == 1:
+        return Interval(1, mean, math.nan, math.nan, "one seed: no interval")
+    std = statistics.stdev(values)
+    if std == 0:
+        return Interval(n, values[0], 0.0, 0.0, "no spread over seeds")
+    quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
+    return Interval(
+        n, mean, std, quantile * std / math.sqrt(n), "95 % t" if confidence == 0.95 else f"{confidence:g} t"
+    )
+
+
+def paired_p(differences: Sequence[float], margin: float | None = None) -> float:
+    """P-value of paired differences under a t distribution.
+
+    Without ``margin``: two-sided, against no difference. With it: one-sided, against "the mean is at least
+    ``margin``" (small: shown to stay below it). NaN with fewer than two differences.
+    """
+    if len(differences) < 2:
+        return math.nan
+    distance = statistics.fmean(differences) - (margin or 0.0)
+    spread = statistics.stdev(differences)
+    if spread == 0:
+        shown = distance < 0 if margin is not None else distance != 0
+        return 0.0 if shown else 1.0
+    t = distance / (spread / math.sqrt(len(differences)))
+    degrees = len(differences) - 1
+    return float(stdtr(degrees, t)) if margin is not None else 2 * float(stdtr(degrees, -abs(t)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment, in the order given. NaN stays NaN and does not count as a comparison."""
+    tested = sorted((p, index) for index, p in enumerate(p_values) if not math.isnan(p))
+    adjusted = [math.nan] * len(p_values)
+    highest = 0.0
+    for rank, (p, index) in enumerate(tested):
+        highest = max(highest, min(1.0, p * (len(tested) - rank)))
+        adjusted[index] = highest
+    return adjusted

@@ -1,0 +1,154 @@
+"""Records as tables: one row a number (`tidy`) or one row a cell (`wide`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.records import Cost, Record
+from bench.tables.naming import granularity_of
+
+CELL_COLUMNS = [
+    "workload", "checkpoint", "strategy", "granularity", "target", "level", "requested", "achieved_params",
+    "achieved_macs", "recovery", "seed", "status", "reason", "varies", "physical", "architecture",
+]  # fmt: skip
+NUMBER_COLUMNS = ["metric", "value", "unit", "direction", "kind", "version", "num_images"]
+KEY_COLUMNS = ["eval_key", "dense_key"]
+TIDY_COLUMNS = [*CELL_COLUMNS, *NUMBER_COLUMNS, *KEY_COLUMNS]
+
+_NUMERIC = {"requested", "achieved_params", "achieved_macs", "value", "num_images"}
+
+
+def tidy(records: Sequence[Record]) -> pd.DataFrame:
+    """One row for each number of each cell.
+
+    Columns: ``workload, checkpoint, strategy, granularity, target, level`` (label), ``requested`` (sparsity,
+    NaN for a strategy with its own knob), ``achieved_params, achieved_macs`` (fractions removed), ``recovery,
+    seed, status, reason, varies, physical, architecture`` (hash), ``metric, value`` (NaN: could not be
+    computed), ``unit, direction, kind, version, num_images`` (NaN where it does not apply), ``eval_key,
+    dense_key``. A cell without numbers (not applicable, infeasible) is one row with an empty ``metric``.
+
+    Raises:
+        UserError: one metric of one workload comes in several versions or image counts.
+    """
+    rows = [row for record in records for row in _number_rows(record)]
+    frame = _frame(rows, TIDY_COLUMNS)
+    refuse_mixed_versions(frame)
+    return frame
+
+
+def wide(records: Sequence[Record]) -> pd.DataFrame:
+    """One row for each cell: its description, one column for each metric (its value), its cost, and the keys.
+
+    The cost on the machine that made it: ``prune_seconds, recover_seconds, measure_seconds, train_steps,
+    train_images, training_macs, peak_memory_bytes``.
+
+    Raises:
+        UserError: as `tidy`.
+    """
+    tidy(records)
+    metrics = list(dict.fromkeys(name for record in records for name in record.numbers))
+    rows = []
+    for record in records:
+        values = {name: _float(number.value) for name, number in record.numbers.items()}
+        rows.append(_cell(record) | values | record.cost.model_dump() | _keys(record))
+    return _frame(
+        rows, [*CELL_COLUMNS, *metrics, *Cost.model_fields, *KEY_COLUMNS], numeric=_NUMERIC | set(metrics)
+    )
+
+
+def refuse_mixed_versions(frame: pd.DataFrame) -> None:
+    """Raise where numbers that must not stand side by side would.
+
+    Raises:
+        UserError: names the workload, the metric, and for each version (or ``num_images``) one of its cells.
+    """
+    seen: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    for row in rows_of(frame):
+        if not row["metric"]:
+            continue
+        count = "" if pd.isna(row["num_images"]) else f", {int(row['num_images'])} images"
+        kinds = seen.setdefault((row["workload"], row["metric"]), {})
+        cell = f"{row['strategy']} @{row['level']} {row['recovery']} seed {row['seed']}"
+        kinds.setdefault((str(row["version"]), count), []).append(cell)
+    mixed = [
+        f"{workload}, {metric}: "
+        + "; ".join(_kind(version, count, cells) for (version, count), cells in kinds.items())
+        for (workload, metric), kinds in seen.items()
+        if len(kinds) > 1
+    ]
+    if mixed:
+        advice = "Numbers of different versions are never put side by side; run the older cells again."
+        raise UserError("\n".join([*mixed, advice]))
+
+
+def _kind(version: str, count: str, cells: list[str]) -> str:
+    others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+    return f"version {version}{count} in {cells[0]}{others}"
+
+
+def _number_rows(record: Record) -> list[dict[str, Any]]:
+    cell, keys = _cell(record), _keys(record)
+    if not record.numbers:
+        empty = dict.fromkeys(NUMBER_COLUMNS, "") | {"value": math.nan, "num_images": math.nan}
+        return [cell | empty | keys]
+    return [
+        cell
+        | {
+            "metric": name,
+            "value": _float(number.value),
+            "unit": number.unit,
+            "direction": number.direction,
+            "kind": number.kind,
+            "version": number.version,
+            "num_images": _float(number.num_images),
+        }
+        | keys
+        for name, number in record.numbers.items()
+    ]
+
+
+def _cell(record: Record) -> dict[str, Any]:
+    cell = record.cell
+    return {
+        "workload": cell.workload,
+        "checkpoint": cell.checkpoint,
+        "strategy": cell.strategy,
+        "granularity": granularity_of(cell.strategy),
+        "target": cell.target,
+        "level": cell.level_label,
+        "requested": cell.level.get("sparsity", math.nan),
+        "achieved_params": _float(record.achieved_params),
+        "achieved_macs": _float(record.achieved_macs),
+        "recovery": cell.recovery,
+        "seed": cell.seed,
+        "status": record.status,
+        "reason": record.reason,
+        "varies": record.varies,
+        "physical": record.physical,
+        "architecture": record.architecture.hash if record.architecture else "",
+    }
+
+
+def _keys(record: Record) -> dict[str, Any]:
+    return {"eval_key": record.keys.eval, "dense_key": record.provenance.dense_key or ""}
+
+
+def _float(value: float | int | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str], numeric: set[str] = _NUMERIC) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(
+        {name: "float64" for name in columns if name in numeric} | {"seed": "int64", "physical": "bool"}
+    )
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of any table as plain dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

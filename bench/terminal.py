@@ -1,0 +1,151 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.records import PlannedCell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.cell import Made
+    from bench.sweep import Outcome, Plan
+
+console = Console(highlight=False)
+if not console.is_terminal:
+    console = Console(highlight=False, width=120)  # a log file has no width of its own
+
+
+def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """A table, or a JSON list of objects."""
+    if as_json:
+        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # A strategy's name already says what it is made of; --json has all of it.
+    columns = [c for c in (rows[0] if rows else []) if c not in {"criterion", "granularity", "allocation", "schedule"}]
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(row[column]) for column in columns))
+    console.print(table if rows else f"no {kind}")
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == []:
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items() if v not in (None, [], False))
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def print_outcome(outcome: Outcome, page: Path) -> None:
+    """The final table of a run, its failures, the report's path last."""
+    from bench.loading import read_run
+    from bench.tables import aggregate, latency_table, summarise, tidy
+
+    inputs = read_run(outcome.folder)
+    frame = tidy(inputs.records)
+    summary = summarise(frame, aggregate(frame), latency_table(inputs.latency))
+    console.print(_summary_table(summary))
+    done = outcome.cells - outcome.failed
+    before = f", {outcome.finished_before} of them before" if outcome.finished_before else ""
+    console.print(f"{done} of {outcome.cells} cells finished{before}; {outcome.seconds:.0f} s.")
+    if outcome.failed:
+        console.print(
+            f"{outcome.failed} failed; they are in {outcome.folder / 'failures'} and are tried again by the next run.",
+            style="bold red",
+        )
+    console.print(str(page), soft_wrap=True, markup=False)
+
+
+def _summary_table(summary: pd.DataFrame) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("workload", "strategy", "level", "params", "MACs", "FID", "to dense", "IS", "faster b1", "b16"):
+        text = heading in {"workload", "strategy"}
+        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != "workload")
+    recoveries = summary["recovery"].nunique()
+    before = ""
+    for row in summary.to_dict("records"):
+        block = row["workload"] if recoveries < 2 else f"{row['workload']}, {row['recovery']}"
+        table.add_row(block if block != before else "", *_summary_cells(row))
+        before = block
+    return table
+
+
+def _summary_cells(row: dict[Any, Any]) -> list[str]:
+    fid, inception = f"{row['fid_mean']:.2f}", f"{row['is_mean']:.2f}"
+    if not math.isnan(row["fid_ci95"]):
+        fid += f" ±{row['fid_ci95']:.2f}"
+    if math.isnan(row["fid_mean"]):
+        fid, inception = row["collapsed"] or row["status"], ""
+    cells = [
+        f"{row['params_nonzero_ratio']:.1f}x",
+        f"{row['speedup_theoretical']:.1f}x",
+        fid,
+        "" if row["strategy"] == "dense" else f"{row['fid_delta_mean']:+.2f}",
+        inception,
+        f"{row['speedup_b1']:.2f}x",
+        f"{row['speedup_b16']:.2f}x",
+    ]
+    return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
+
+
+def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folder: Path) -> None:
+    """Cells, done, missing, estimated time."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("workload", "strategy", "recovery", "cells", "done", "missing"):
+        table.add_column(heading, justify="right" if heading in {"cells", "done", "missing"} else "left")
+    keys = {(planned.keys.eval, planned.cell.label) for planned in missing}
+    counts: dict[tuple[str, str, str], list[int]] = {}
+    for planned in plan.cells:
+        cell = planned.cell
+        entry = counts.setdefault((cell.workload, cell.strategy, cell.recovery), [0, 0])
+        entry[0] += 1
+        entry[1] += (planned.keys.eval, cell.label) in keys
+    for (workload, strategy, recovery), (total, left) in counts.items():
+        table.add_row(workload, strategy, recovery, str(total), str(total - left), str(left))
+    console.print(table)
+    total = len(plan.cells)
+    console.print(f"{total} cells: {total - len(missing)} done, {len(missing)} missing. Run: {folder}", soft_wrap=True)
+    if missing:
+        minutes = seconds / 60
+        about = f"{math.ceil(seconds)} s" if minutes < 2 else f"{minutes:.0f} min"
+        console.print(f"The missing cells will take about {about} here, latency not included.")
+
+
+def print_card(card: dict[str, Any], out: Path) -> None:
+    """The numbers of a finished training."""
+    for key in ("fid", "fid_held_out", "is", "is_real", "accuracy_held_out", "steps", "cpu_seconds"):
+        if key in card:
+            console.print(f"{key:<18} {card[key]}")
+    console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_pruned(made: Made, out: Path) -> None:
+    """Layer by layer what was removed, then the folder."""
+    pruned = made.recovered.pruned
+    assert pruned is not None  # every strategy but dense removes something
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("layer", "kind", "weights", "kept", "out x in", "kept out x in", "note"):
+        table.add_column(heading, justify="right" if heading in {"weights", "kept"} else "left")
+    for cut in pruned.layers:
+        before, after = (f"{o} x {i}" for o, i in (cut.width, cut.kept_width))
+        table.add_row(cut.name, cut.kind, f"{cut.weights:,}", f"{cut.kept:,}", before, after, cut.note)
+    console.print(table)
+    weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
+    console.print(f"{1 - kept / weights:.2%} of {weights:,} weights removed.")
+    console.print(str(out), soft_wrap=True, markup=False)

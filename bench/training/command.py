@@ -1,0 +1,44 @@
+"""What `ganprune train` trains: a workload, or the feature network that judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.errors import UserError
+from bench.sweep import check_device
+from bench.training.judge import train_lenet
+from bench.training.train import train_workload
+from bench.workloads.builtin import WORKLOADS
+from strategies.registry import UnknownName
+
+JUDGE = "mnist-lenet"
+
+
+def train(
+    name: str,
+    out: Path,
+    *,
+    seed: int,
+    steps: int | None,
+    device: str,
+    progress: Callable[[int, int, str], None],
+) -> dict[str, Any]:
+    """Train ``name`` into ``out`` on one thread and return its card. Raises UserError."""
+    check_device(device)
+    torch.set_num_threads(1)
+    if name != JUDGE and name not in WORKLOADS:
+        raise UserError(str(UnknownName("workload", name, [*WORKLOADS, JUDGE])))
+    try:
+        if name == JUDGE:
+            if steps is not None:
+                raise UserError(f"--steps: {JUDGE} is trained for a fixed number of epochs; leave it out.")
+            return train_lenet(out, seed=seed, progress=progress)
+        return train_workload(WORKLOADS[name], out, seed=seed, steps=steps, device=device, progress=progress)
+    except OSError as error:
+        raise UserError(
+            f"--out {out}: cannot be written ({error.strerror}). The training continues from its last saved state."
+        ) from error

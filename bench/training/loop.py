@@ -1,0 +1,244 @@
+"""One adversarial training loop, for the built-in GANs and for pruned generators alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.seeds import derive, stream
+from bench.training.ema import Ema
+from bench.training.losses import LossName, discriminator_loss, generator_loss
+from strategies.base import Pruned
+from strategies.slicing import cuts, shrink
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How G and D are trained against each other."""
+
+    loss: LossName
+    batch_size: int
+    lr: float
+    betas: tuple[float, float] = (0.5, 0.99)
+    fake_weight: float = 1.0
+    """lambda of the generated images' term in D's loss."""
+    ema_decay: float = 0.999
+    lr_decay: Literal["none", "linear"] = "none"
+    """``linear``: constant for the first half of the steps, then falling to zero."""
+    shift: int = 0
+    """D sees real and generated images moved by up to so many pixels, which keeps it from learning few images by
+    heart (differentiable augmentation, Zhao et al. 2020; translation only)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+
+
+@dataclass(frozen=True)
+class StepStats:
+    """What one step measured: losses, and the share of real and generated images that D told apart."""
+
+    step: int
+    loss_g: float
+    loss_d: float
+    accuracy_real: float
+    accuracy_fake: float
+
+
+class Hooks(Protocol):
+    """What a pruning schedule may do inside the loop. Steps count from 0."""
+
+    def before_step(self, step: int) -> None: ...
+
+    def extra_loss(self, step: int) -> Tensor | None: ...
+
+    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
+        """May change both networks in place; returns a physically smaller one for the loop to continue with."""
+
+
+class NoHooks:
+    """The hooks of a training without pruning."""
+
+    def before_step(self, step: int) -> None:
+        """Nothing to do."""
+
+    def extra_loss(self, step: int) -> Tensor | None:
+        return None
+
+    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
+        return None
+
+
+def translate(images: Tensor, moves: Tensor, reach: int) -> Tensor:
+    """Each image ``(N, C, H, W)`` moved by its own ``moves - reach`` pixels (rows, columns); -1 (black) moves in."""
+    n, _, height, width = images.shape
+    padded = F.pad(images, (reach,) * 4, value=-1.0)
+    rows = moves[:, 0, None] + torch.arange(height, device=images.device)
+    columns = moves[:, 1, None] + torch.arange(width, device=images.device)
+    which = torch.arange(n, device=images.device)[:, None, None]
+    # Indexing with the channels in between moves them to the end: (N, H, W, C).
+    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+class GanTraining:
+    """The state of one training: G, D, their optimizers, G's average and the step reached.
+
+    Everything random is a function of ``(seed, step)``, so `state_dict` needs no random state and a
+    resumed training is bit-identical to an undisturbed one on the same machine.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        spec: TrainingSpec,
+        *,
+        images: Tensor,
+        sample: Callable[[int, torch.Generator], tuple[Tensor, ...]],
+        steps: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        hooks: Hooks | None = None,
+        train_discriminator: bool = True,
+    ) -> None:
+        """``images`` are uint8 ``(N, C, H, W)`` training images; ``sample(n, rng)`` draws G's inputs."""
+        self.spec, self.steps, self.seed = spec, steps, seed
+        self.device = torch.device(device)
+        self.images, self.sample = images, sample
+        self.train_discriminator = train_discriminator
+        self.hooks: Hooks = hooks or NoHooks()
+        memory = torch.channels_last if spec.channels_last else torch.contiguous_format
+        self.generator = generator.to(self.device, memory_format=memory)
+        self.discriminator = discriminator.to(self.device, memory_format=memory)
+        self.step_count = 0
+        self.ema = Ema(self.generator, spec.ema_decay)
+        self.opt_g = self._adam(self.generator)
+        self.opt_d = self._adam(self.discriminator)
+        self._epoch: tuple[int, Tensor] | None = None
+
+    def _adam(self, model: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(model.parameters(), lr=self.spec.lr, betas=self.spec.betas, fused=True)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.spec.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _real_batch(self, step: int) -> Tensor:
+        """The training images of ``step``, in [-1, 1].
+
+        Each epoch is a fresh permutation and an incomplete last batch is dropped: a function of the seed
+        and the step alone, so every strategy with this seed sees the same images in the same order.
+        """
+        size = min(self.spec.batch_size, len(self.images))
+        per_epoch = len(self.images) // size
+        epoch, position = divmod(step, per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            order = torch.randperm(len(self.images), generator=stream(self.seed, "train", "epoch", epoch))
+            self._epoch = (epoch, order)
+        chosen = self._epoch[1][position * size : (position + 1) * size]
+        real = self.images[chosen].to(self.device, torch.float32).div_(127.5).sub_(1)
+        return real.contiguous(memory_format=torch.channels_last) if self.spec.channels_last else real
+
+    def _moved(self, images: Tensor, role: str) -> Tensor:
+        reach = self.spec.shift
+        if not reach:
+            return images
+        rng = stream(self.seed, "train", "shift", role, self.step_count)
+        moves = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=rng).to(images.device)
+        return translate(images, moves, reach)
+
+    def _learning_rate(self, step: int) -> float:
+        if self.spec.lr_decay == "none":
+            return self.spec.lr
+        return self.spec.lr * min(1.0, 2 * (1 - step / self.steps))
+
+    def step(self) -> StepStats:
+        """One step of D on real and generated images, then one of G, then its average."""
+        step = self.step_count
+        # Dropout draws from torch's global state: tie it to the step as everything else is.
+        torch.manual_seed(derive(self.seed, "train", "dropout", step))
+        self.hooks.before_step(step)
+        for optimizer in (self.opt_g, self.opt_d):
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rate(step)
+        self.generator.train()
+        self.discriminator.train()
+        real = self._real_batch(step)
+        inputs = self.sample(len(real), stream(self.seed, "train", "inputs", step))
+        inputs = tuple(x.to(self.device) for x in inputs)
+
+        with self._autocast():
+            fake = self.generator(*inputs)
+            real_logits = self.discriminator(self._moved(real, "real")).float()
+            fake_logits = self.discriminator(self._moved(fake.detach(), "fake")).float()
+            loss_d = discriminator_loss(self.spec.loss, real_logits, fake_logits, self.spec.fake_weight)
+        if self.train_discriminator:
+            self.opt_d.zero_grad(set_to_none=True)
+            loss_d.backward()
+            self.opt_d.step()
+
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            loss_g = generator_loss(self.spec.loss, self.discriminator(self._moved(fake, "generator")).float())
+            extra = self.hooks.extra_loss(step)
+            total = loss_g if extra is None else loss_g + extra
+        self.opt_g.zero_grad(set_to_none=True)
+        total.backward()
+        self.opt_g.step()
+        self.discriminator.requires_grad_(True)
+
+        self.ema.update(self.generator)
+        pruned = self.hooks.after_step(step, self.generator, self.ema.model)
+        if pruned is not None and pruned.physical:
+            self._continue_with(pruned)
+        self.step_count = step + 1
+        return StepStats(
+            step=step,
+            loss_g=loss_g.item(),
+            loss_d=loss_d.item(),
+            accuracy_real=(real_logits > 0).float().mean().item(),
+            accuracy_fake=(fake_logits < 0).float().mean().item(),
+        )
+
+    def _continue_with(self, pruned: Pruned) -> None:
+        """Go on training the smaller network: its average and Adam's moments are cut as its weights were."""
+        select = cuts(self.generator, pruned.kept)
+        moments = {
+            name: self.opt_g.state[parameter] for name, parameter in self.generator.named_parameters()
+        }
+        self.ema.model = shrink(self.ema.model, pruned.kept)
+        memory = torch.channels_last if self.spec.channels_last else torch.contiguous_format
+        self.generator = pruned.generator.to(self.device, memory_format=memory)
+        self.opt_g = self._adam(self.generator)
+        for name, parameter in self.generator.named_parameters():
+            self.opt_g.state[parameter] = {
+                key: select[name](value) if name in select and value.ndim else value
+                for key, value in moments[name].items()
+            }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a bit-identical continuation needs; plain tensors, numbers and dicts."""
+        return {
+            "step": self.step_count,
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "ema": self.ema.model.state_dict(),
+            "ema_updates": self.ema.updates,
+            "opt_g": self.opt_g.state_dict(),
+            "opt_d": self.opt_d.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.step_count = state["step"]
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.ema.model.load_state_dict(state["ema"])
+        self.ema.updates = state["ema_updates"]
+        self.opt_g.load_state_dict(state["opt_g"])
+        self.opt_d.load_state_dict(state["opt_d"])

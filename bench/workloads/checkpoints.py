@@ -1,0 +1,133 @@
+"""Which training of a workload: finding, reading and checking its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.seeds import derive, stream
+from bench.training.batchnorm import recalibrate
+from bench.workloads.base import Workload
+from bench.workloads.store import load_into, read_json, read_weights, state_hash
+
+SHIPPED = "shipped"
+"""The name of the checkpoint that comes with the package; any other name is a folder of `ganprune train`."""
+
+PARTS = ("generator", "discriminator", "rewind-generator", "rewind-discriminator")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The trained networks of a workload, in eval mode, and what identifies them."""
+
+    name: str
+    generator: nn.Module
+    discriminator: nn.Module | None
+    fingerprint: str
+    """Hash of both networks' weights: part of every key."""
+    card: dict[str, Any]
+
+
+def shipped_folder(name: str) -> Path:
+    """Where the package keeps the weights of ``name``."""
+    return Path(__file__).parent / "weights" / name
+
+
+def initialise(workload: Workload, seed: int) -> tuple[nn.Module, nn.Module | None]:
+    """The untrained networks of a training with ``seed``: the same call that `ganprune train` starts from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "train", "init"))
+        generator = workload.generator()
+        discriminator = workload.discriminator() if workload.discriminator else None
+    return generator, discriminator
+
+
+def load_checkpoint(workload: Workload, name: str = SHIPPED) -> Checkpoint:
+    """The trained generator and discriminator of ``workload``, checked against their card.
+
+    Raises:
+        UserError: a missing, damaged or foreign file; weights that are not those of the card.
+    """
+    if workload.weights == "initialisation" and name == SHIPPED:
+        generator, discriminator = initialise(workload, 0)
+        recalibrate(generator, [workload.inputs.sample(500, stream(0, "calibrate", "init"))])
+        return _checkpoint(name, generator, discriminator, {"seed": 0, "steps": 0})
+    folder = _folder(workload, name)
+    card = read_json(folder / "card.json")
+    if not isinstance(card, dict) or card.get("workload") != workload.name:
+        found = card.get("workload") if isinstance(card, dict) else type(card).__name__
+        raise UserError(f"{folder / 'card.json'}: describes {found!r}, expected a training of {workload.name!r}.")
+    generator, discriminator = initialise(workload, 0)
+    load_into(generator, _checked(folder, "generator", card), str(folder / "generator.safetensors"))
+    if discriminator is not None:
+        state = _checked(folder, "discriminator", card)
+        load_into(discriminator, state, str(folder / "discriminator.safetensors"))
+    return _checkpoint(name, generator, discriminator, card)
+
+
+def load_rewind(workload: Workload, name: str = SHIPPED) -> tuple[nn.Module, nn.Module]:
+    """G and D early in the training (see `Recipe.rewind_share`), for strategies that rewind."""
+    folder = _folder(workload, name)
+    card = read_json(folder / "card.json")
+    generator, discriminator = initialise(workload, 0)
+    if discriminator is None:
+        raise UserError(f"workload {workload.name!r} has no discriminator to rewind.")
+    load_into(generator, _checked(folder, "rewind-generator", card), str(folder))
+    load_into(discriminator, _checked(folder, "rewind-discriminator", card), str(folder))
+    return generator, discriminator
+
+
+def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Module, nn.Module | None]:
+    """G and D as they were before the first step, regenerated from the card's seed and checked by hash.
+
+    Raises:
+        UserError: this version of torch draws another initialisation from that seed.
+    """
+    card = load_checkpoint(workload, name).card
+    generator, discriminator = initialise(workload, int(card["seed"]))
+    expected = card.get("initialisation")
+    found = state_hash(generator.state_dict())
+    if expected is not None and found != expected:
+        raise UserError(
+            f"workload {workload.name!r}: torch {torch.__version__} draws another initialisation from seed "
+            f"{card['seed']} than torch {card.get('torch')} did; rewinding to it is not possible here."
+        )
+    return generator, discriminator
+
+
+def _folder(workload: Workload, name: str) -> Path:
+    folder = shipped_folder(workload.name) if name == SHIPPED else Path(name)
+    if not folder.is_dir():
+        raise UserError(
+            f"checkpoint {name!r} of workload {workload.name!r}: no folder {folder}. "
+            f"Use 'shipped', or make one with `ganprune train {workload.name} --out {folder}`."
+        )
+    return folder
+
+
+def _checked(folder: Path, part: str, card: dict[str, Any]) -> dict[str, Tensor]:
+    path = folder / f"{part}.safetensors"
+    state = read_weights(path)
+    expected = card.get("hashes", {}).get(part)
+    found = state_hash(state)
+    if found != expected:
+        raise UserError(
+            f"{path}: its content hash is {found[:12]}, the card beside it says {str(expected)[:12]}. "
+            "Damaged or exchanged; take the file again from where it came, or train anew."
+        )
+    return state
+
+
+def _checkpoint(
+    name: str, generator: nn.Module, discriminator: nn.Module | None, card: dict[str, Any]
+) -> Checkpoint:
+    state = {f"generator.{key}": value for key, value in generator.state_dict().items()}
+    if discriminator is not None:
+        state |= {f"discriminator.{key}": value for key, value in discriminator.state_dict().items()}
+        discriminator.eval()
+    return Checkpoint(name, generator.eval(), discriminator, state_hash(state), card)

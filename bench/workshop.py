@@ -1,0 +1,216 @@
+"""What the cells of one process share: loaded workloads, scores, recovered networks, the dense reference."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from bench.keys import cell_keys, streams
+from bench.measure.complexity import count_macs
+from bench.measure.extractors import EXTRACTORS, Extractor
+from bench.measure.latency import device_model
+from bench.measure.quality import FID_VERSION, IS_VERSION, Reference, is_splits, reference
+from bench.paths import RunPaths
+from bench.records import Cell, Keys
+from bench.recovery import parse_recovery
+from bench.seeds import stream
+from bench.workloads.base import Workload
+from bench.workloads.builtin import WORKLOADS
+from bench.workloads.checkpoints import Checkpoint, load_checkpoint
+from bench.workloads.data import DATA_SOURCES, ImageData
+from strategies.base import Ranking, Strategy
+from strategies.catalog import DENSE, STRATEGIES
+
+T = TypeVar("T")
+
+LIBRARIES = ("torch", "torchvision", "torch-fidelity", "torch-pruning", "fvcore", "numpy", "scipy", "pandas")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the cells of a run are measured; the same for all of them."""
+
+    num_images: int
+    extractor: str = "workload"
+    """A registered name, or ``workload``: the one that the workload names."""
+    metrics: tuple[str, ...] = ("fid", "is")
+    device: str = "cpu"
+    run: Path | None = None
+    """The run's folder, for samples and the dense reference; None: nothing is written."""
+    sample_seed: int = 0
+    """The seed whose first images are kept for the grids."""
+    save: bool = False
+    """Whether to keep the weights of every cell (those of trained cells are always kept)."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A workload with its weights, its data and its judge."""
+
+    workload: Workload
+    checkpoint: Checkpoint
+    data: ImageData
+    extractor: Extractor
+    reference: Reference
+
+
+class Workshop:
+    """Loads once, scores once, makes each network once. One for each process; the settings never change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.paths = RunPaths(settings.run) if settings.run else None
+        self._memory: tuple[str, Any] | None = None
+        self._rankings: dict[str, Ranking] = {}
+        # Bound caches, so that they end with the workshop.
+        self.load = functools.lru_cache(maxsize=8)(self._load)
+        self._macs = functools.lru_cache(maxsize=8)(self._training_macs_per_image)
+
+    def _load(self, workload: str, checkpoint: str) -> Loaded:
+        """Raises UserError for whatever is wrong with the files."""
+        thing = WORKLOADS[workload]
+        data = DATA_SOURCES[thing.data]()
+        chosen = self.settings.extractor
+        extractor = EXTRACTORS[thing.extractor if chosen == "workload" else chosen]()
+        return Loaded(
+            thing,
+            load_checkpoint(thing, checkpoint),
+            data,
+            extractor,
+            reference(extractor, data, self.settings.device),
+        )
+
+    def strategy(self, name: str) -> Strategy | None:
+        """The strategy of that name; None for dense."""
+        return None if name == DENSE else STRATEGIES[name]
+
+    def metric_versions(self, workload: str, checkpoint: str) -> dict[str, str]:
+        """Metric -> version: everything that two numbers must share to stand side by side."""
+        loaded = self.load(workload, checkpoint)
+        judge = f"{loaded.extractor.name}-{loaded.extractor.fingerprint[:12]}"
+        images = f"n{self.settings.num_images}-uint8"
+        known = {
+            "fid": f"{FID_VERSION}/{judge}/{images}/ref-{loaded.data.name}-{loaded.reference.fingerprint}",
+            "is": f"{IS_VERSION}/{judge}/{images}/splits{is_splits(self.settings.num_images)}",
+        }
+        return {name: known[name] for name in self.settings.metrics}
+
+    def keys(self, cell: Cell) -> Keys:
+        """The keys of a cell under these settings."""
+        loaded = self.load(cell.workload, cell.checkpoint)
+        return cell_keys(
+            cell,
+            workload=loaded.workload,
+            checkpoint=loaded.checkpoint.fingerprint,
+            strategy=self.strategy(cell.strategy),
+            recovery=parse_recovery(cell.recovery),
+            metric_versions=self.metric_versions(cell.workload, cell.checkpoint),
+        )
+
+    def streams(self, cell: Cell) -> frozenset[str]:
+        """The random streams that the cell's pruned network depends on."""
+        workload = WORKLOADS[cell.workload]
+        return frozenset(streams(self.strategy(cell.strategy), parse_recovery(cell.recovery), workload))
+
+    def dense_cell(self, cell: Cell) -> Cell:
+        """The dense cell of the same recovery and seed, with which ``cell`` is compared."""
+        return cell.model_copy(update={"strategy": DENSE, "level": {"sparsity": 0.0}, "target": "params"})
+
+    def dense_key(self, cell: Cell) -> str | None:
+        """Its `eval` key; None for a dense cell itself."""
+        return None if cell.strategy == DENSE else self.keys(self.dense_cell(cell)).eval
+
+    def remembered(self, key: str, make: Callable[[], T]) -> T:
+        """The thing of the last call with this key, else a new one. Cells of a group come in the order of their keys."""
+        if self._memory is None or self._memory[0] != key:
+            self._memory = None  # let go of the old network before the new one is made
+            self._memory = (key, make())
+        thing: T = self._memory[1]
+        return thing
+
+    def ranking(self, cell: Cell, rank: Callable[[], Ranking]) -> Ranking:
+        """One score for many levels: kept while cells share workload, strategy and, where it matters, seed."""
+        seed = cell.seed if "prune" in self.streams(cell) else None
+        key = f"{cell.workload}/{cell.checkpoint}/{cell.strategy}/{seed}"
+        if key not in self._rankings:
+            self._rankings.clear()
+            self._rankings[key] = rank()
+        return self._rankings[key]
+
+    def training_macs(self, cell: Cell, steps: int, batch: int) -> int:
+        """MACs of ``steps`` training steps of the dense networks; a backward pass counts as two forward ones.
+
+        A step runs G once and D three times (real, generated for D, generated for G), forward and backward.
+        Schedules that shrink G on the way do less; the cost stated is that of the dense networks, for all alike.
+        """
+        if steps == 0:
+            return 0
+        generator, discriminator = self._macs(cell.workload, cell.checkpoint)
+        return steps * batch * 3 * (generator + 3 * discriminator)
+
+    def _training_macs_per_image(self, workload: str, checkpoint: str) -> tuple[int, int]:
+        loaded = self.load(workload, checkpoint)
+        inputs = loaded.workload.inputs.sample(1, stream(0, "eval"))
+        macs = count_macs(loaded.checkpoint.generator, inputs).dense
+        if loaded.checkpoint.discriminator is None:
+            return macs, 0
+        image = loaded.data.train[:1].float()
+        return macs, count_macs(loaded.checkpoint.discriminator, (image,)).dense
+
+    @functools.cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What every record of this process says about where it was made."""
+        return {
+            "git": git_revision(),
+            "libraries": libraries(),
+            "machine": machine(self.settings.device),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What kind of machine this is; no host or user names."""
+    import os
+
+    return {
+        "device": device_model(device),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def git_revision() -> str | None:
+    """The revision of the source that is running, with ``-dirty`` where files differ; None outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""What is benchmarked: pruning strategies for generators. Needs torch, never `bench`."""

@@ -1,0 +1,236 @@
+"""What a strategy is, what it is given, and what it returns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from strategies.layers import named_weights, positions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strategies.allocation import Allocation
+    from strategies.schedules import Schedule
+
+Need = Literal["inputs", "data", "discriminator", "training"]
+Target = Literal["params", "macs"]
+Scores = dict[str, Tensor]
+"""Layer name -> importance, either of the weight's shape or one value a channel. Low is pruned first."""
+
+
+class NotApplicable(Exception):
+    """The strategy does not fit this workload; the message is the reason. Becomes a record, not a crash."""
+
+
+class Infeasible(Exception):
+    """The target cannot be reached; ``maximum`` is the highest sparsity that can."""
+
+    def __init__(self, requested: float, maximum: float, target: Target) -> None:
+        self.requested, self.maximum = requested, maximum
+        super().__init__(f"{requested:g} of {target} cannot be removed; the maximum is {maximum:.4f}")
+
+
+class MissingData(Exception):
+    """A criterion asked the context for something that it had not said it needs."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a strategy may look at. Never the judge, its latents, or held-out images."""
+
+    generator: nn.Module
+    """The generator to be pruned; read it, do not change it."""
+    example_inputs: tuple[Tensor, ...]
+    """Inputs of one image, for tracing."""
+    rng: torch.Generator
+    """The seed's `prune` stream: the only source of randomness."""
+    draw_inputs: Callable[[int, torch.Generator], tuple[Tensor, ...]] | None = None
+    images: Tensor | None = None
+    """uint8 training images ``(N, C, H, W)``."""
+    discriminator: nn.Module | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Name and weight of every convolution and linear layer of the generator."""
+        return named_weights(self.generator)
+
+    def inputs(self, count: int) -> tuple[Tensor, ...]:
+        """``count`` generator inputs from the `prune` stream. Raises `MissingData` without a sampler."""
+        if self.draw_inputs is None:
+            raise MissingData("this context has no sampler of generator inputs; say needs={'inputs'}")
+        return tuple(x.to(self.device) for x in self.draw_inputs(count, self.rng))
+
+    @functools.cached_property
+    def positions(self) -> dict[str, int]:
+        """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
+        return positions(self.generator, self.example_inputs)
+
+
+Reduction = Callable[[Tensor], Tensor]
+
+
+def sum_of(values: Tensor) -> Tensor:
+    """Channel score = sum of its weights' scores: ``(channels, weights) -> (channels,)``."""
+    return values.sum(1)
+
+
+def root_of_sum(values: Tensor) -> Tensor:
+    """Channel score = square root of the sum: with squared weights the L2 norm of the filter."""
+    return values.sum(1).sqrt()
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """An importance score with a name, its source and what it needs."""
+
+    name: str
+    score: Callable[[Context], Scores]
+    source: str
+    formula: str
+    needs: frozenset[Need] = frozenset()
+    random: bool = False
+    """Whether the scores depend on the `prune` stream."""
+    reduce: Reduction = sum_of
+    """How a channel's score comes from the scores of the weights that make it."""
+
+    def __call__(self, context: Context) -> Scores:
+        return self.score(context)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Which levels a strategy can be asked for."""
+
+    continuous: bool = True
+    """Any sparsity in (0, 1)."""
+    knob: str | None = None
+    """The name of the strategy's own parameter, if it has one."""
+    fixed: tuple[float, ...] = ()
+    """The values of the knob that a sweep uses where the experiment names none."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What is asked of a strategy: a sparsity, or a value of its own knob."""
+
+    name: str
+    value: float
+
+    @classmethod
+    def sparsity(cls, value: float) -> Level:
+        return cls("sparsity", value)
+
+
+@dataclass(frozen=True)
+class LayerCut:
+    """What was removed where: weight entries and ``(out, in)`` channels, before and after."""
+
+    name: str
+    kind: str
+    weights: int
+    kept: int
+    width: tuple[int, int]
+    kept_width: tuple[int, int]
+    note: str = ""
+
+
+Kept = Mapping[str, Mapping[str, Tensor]]
+"""Module name -> ``{"out": indices, "in": indices}`` that stay; a missing side stays whole."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A pruned generator and what was removed. Exactly one of ``masks`` and ``kept`` is filled, or neither."""
+
+    generator: nn.Module
+    layers: tuple[LayerCut, ...]
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    """Layer -> bool tensor of the weight's shape, True where the weight stays."""
+    kept: Kept = field(default_factory=dict)
+    """Kept indices of every module that became smaller."""
+
+    @property
+    def physical(self) -> bool:
+        """Whether tensors became smaller; masks are zeros in tensors of the old size."""
+        return bool(self.kept)
+
+
+class Removal(Protocol):
+    """A decision what to remove from a generator, not yet carried out."""
+
+    def hold(self, model: nn.Module) -> None:
+        """Zero in ``model``, in place, what the decision removes, so that the outputs are those of the pruned one."""
+
+    def apply(self, model: nn.Module) -> Pruned:
+        """A pruned copy of ``model``."""
+
+    def sparsity(self, target: Target) -> float:
+        """The share of weights (`params`) or multiplications (`macs`) that the decision removes."""
+
+
+class Ranking(Protocol):
+    """The order in which units go: one score, thresholded for any number of sparsities; removals are nested."""
+
+    def cut(self, sparsity: float, target: Target) -> Removal:
+        """The removal nearest to ``sparsity``. Raises `Infeasible`."""
+
+    def below(self, threshold: float) -> Removal:
+        """The removal of every unit whose priority is below ``threshold``."""
+
+
+class Granularity(Protocol):
+    """What is removed: single weights, whole channels, ..."""
+
+    name: str
+
+    def rank(
+        self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None
+    ) -> Ranking:
+        """Score and order the units; those that ``after`` removed already come first.
+
+        Raises:
+            NotApplicable: the criterion has nothing to score, or nothing can be removed.
+        """
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """criterion x granularity x allocation x schedule, with a name."""
+
+    name: str
+    criterion: Criterion
+    granularity: Granularity
+    allocation: Allocation
+    schedule: Schedule | None = None
+    """None: one-shot, before the recovery."""
+    levels: Levels = Levels()
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the strategy cannot do without."""
+        return self.criterion.needs | (self.schedule.needs if self.schedule else frozenset())
+
+    @property
+    def random(self) -> bool:
+        """Whether the pruned network depends on the `prune` stream."""
+        return self.criterion.random
+
+    def rank(self, context: Context, after: Removal | None = None) -> Ranking:
+        """Score the context's generator once; the ranking answers every level."""
+        if self.criterion.needs & {"discriminator"} and context.discriminator is None:
+            raise NotApplicable(f"{self.criterion.name} needs a discriminator, the workload has none")
+        return self.granularity.rank(context, self.criterion, self.allocation, after)
+
+    def decide(self, ranking: Ranking, level: Level, target: Target) -> Removal:
+        """What to remove at ``level``. Raises `Infeasible`, or ValueError for a level of another strategy."""
+        if level.name == "sparsity" and self.levels.continuous:
+            return ranking.cut(level.value, target)
+        if level.name == self.levels.knob:
+            return ranking.below(level.value)
+        raise ValueError(f"{self.name} has no level {level.name!r}")

@@ -1,0 +1,239 @@
+"""Whole channels (neurons of a linear layer): tensors become smaller, and so does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from strategies.allocation import Allocation
+from strategies.base import (
+    Context,
+    Criterion,
+    Infeasible,
+    Kept,
+    LayerCut,
+    NotApplicable,
+    Pruned,
+    Removal,
+    Scores,
+    Target,
+)
+from strategies.granularity.coupling import Coupling, Group, couple
+from strategies.layers import out_dim, prunable_layers, widths
+from strategies.slicing import shrink, silence, twin_error
+
+TWIN_TOLERANCE = 1e-9
+"""Largest difference between a compact network and its masked twin, relative to the largest output."""
+
+
+class TwinMismatch(RuntimeError):
+    """A compact network does not compute what the dense one computes without the removed channels."""
+
+
+@dataclass(frozen=True)
+class ChannelRemoval:
+    """Channels that go: ``removed[group name]`` holds their indices."""
+
+    coupling: Coupling
+    removed: dict[str, Tensor]
+    example_inputs: tuple[Tensor, ...]
+    shares: Mapping[Target, float]
+
+    def kept(self, model: nn.Module) -> Kept:
+        """Kept indices of every module that loses any."""
+        gone: dict[tuple[str, str], list[Tensor]] = {}
+        for group in self.coupling.groups:
+            channels = self.removed[group.name]
+            for member in group.members:
+                hit = torch.isin(member.channels, channels)
+                if hit.any():
+                    gone.setdefault((member.module, member.side), []).append(member.indices[hit])
+        modules = dict(model.named_modules())
+        kept: dict[str, dict[str, Tensor]] = {}
+        for (name, side), indices in gone.items():
+            stays = torch.ones(_width(modules[name], side), dtype=torch.bool)
+            stays[torch.cat(indices)] = False
+            kept.setdefault(name, {})[side] = stays.nonzero().squeeze(1)
+        return kept
+
+    def hold(self, model: nn.Module) -> None:
+        silence(model, self.kept(model))
+
+    def apply(self, model: nn.Module) -> Pruned:
+        """Cut, then compare with the masked twin. Raises `TwinMismatch`."""
+        kept = self.kept(model)
+        compact = shrink(model, kept)
+        error = twin_error(model, compact, kept, self.example_inputs)
+        if not error <= TWIN_TOLERANCE:
+            raise TwinMismatch(
+                f"the compact network differs from the dense one with the same channels silenced by {error:.1e} "
+                f"of the largest output, more than {TWIN_TOLERANCE:.0e}: its channels are coupled in a way "
+                "that the trace did not show"
+            )
+        before, after = widths(model), widths(compact)
+        small = prunable_layers(compact)
+        cuts = tuple(
+            LayerCut(
+                name,
+                type(layer).__name__,
+                layer.weight.numel(),
+                small[name].weight.numel(),
+                before[name],
+                after[name],
+                self.coupling.dense.get(name, ""),
+            )
+            for name, layer in prunable_layers(model).items()
+        )
+        return Pruned(compact, cuts, kept=kept)
+
+    def sparsity(self, target: Target) -> float:
+        return self.shares[target]
+
+
+def _width(module: nn.Module, side: str) -> int:
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    if weight.ndim == 1:
+        return len(weight)
+    return int(weight.shape[out_dim(module) if side == "out" else 1 - out_dim(module)])
+
+
+@dataclass(frozen=True)
+class ChannelRanking:
+    """All removable channels in the order in which they go.
+
+    The channel with the highest priority of each group is never in the order: one stays everywhere.
+    """
+
+    coupling: Coupling
+    order: tuple[tuple[int, int], ...]
+    """(group, channel), first to go first."""
+    priorities: NDArray[np.float64]
+    shares: dict[Target, NDArray[np.float64]]
+    """Share of parameters or MACs that is gone after each prefix of the order; ``[0]`` is the empty one."""
+    example_inputs: tuple[Tensor, ...]
+
+    def cut(self, sparsity: float, target: Target) -> ChannelRemoval:
+        shares = self.shares[target]
+        if sparsity > shares[-1]:
+            raise Infeasible(sparsity, float(shares[-1]), target)
+        return self._first(int(np.abs(shares - sparsity).argmin()))
+
+    def below(self, threshold: float) -> ChannelRemoval:
+        return self._first(int((self.priorities < threshold).sum()))
+
+    def _first(self, count: int) -> ChannelRemoval:
+        removed: dict[str, list[int]] = {group.name: [] for group in self.coupling.groups}
+        for group, channel in self.order[:count]:
+            removed[self.coupling.groups[group].name].append(channel)
+        return ChannelRemoval(
+            self.coupling,
+            {name: torch.tensor(sorted(gone), dtype=torch.long) for name, gone in removed.items()},
+            self.example_inputs,
+            {target: float(shares[count]) for target, shares in self.shares.items()},
+        )
+
+
+@dataclass(frozen=True)
+class ChannelGranularity:
+    """Groups of coupled channels, removed together wherever they are made, normalised and read."""
+
+    name: str = "channel"
+
+    def rank(
+        self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None
+    ) -> ChannelRanking:
+        if isinstance(after, ChannelRemoval):  # what is only held at zero is still wired as before
+            coupling = after.coupling
+        else:
+            coupling = couple(context.generator, context.example_inputs)
+        scores = criterion(context)
+        found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
+        scored = {name: values for name, values in found.items() if values is not None}
+        if not scored:
+            raise NotApplicable(f"no group of channels has a score by {criterion.name!r}")
+        for name, values in scored.items():
+            if torch.isnan(values).any():
+                raise ValueError(f"criterion {criterion.name!r} gave scores for {name} that are not numbers")
+        unscored = {name: f"has no score by {criterion.name}" for name in found if name not in scored}
+        coupling = Coupling(
+            tuple(g for g in coupling.groups if g.name in scored), coupling.dense | unscored
+        )
+        priorities = allocation(scored)
+        if isinstance(after, ChannelRemoval):
+            for name, gone in after.removed.items():
+                priorities[name] = priorities[name].index_fill(0, gone, -torch.inf)
+        return _ranking(coupling, priorities, context)
+
+
+def channel_scores(
+    group: Group, model: nn.Module, scores: Scores, criterion: Criterion
+) -> Tensor | None:
+    """One score a channel, float64 ``(size,)``: the mean over the members that make it and have a score.
+
+    Scores of a weight's shape are first reduced over each channel's filter by the criterion's ``reduce``.
+    """
+    modules = dict(model.named_modules())
+    total, count = torch.zeros(group.size, dtype=torch.float64), torch.zeros(group.size, dtype=torch.float64)
+    for member in group.members:
+        if member.side != "out" or member.module not in scores:
+            continue
+        values = scores[member.module].detach().cpu().double()
+        if values.ndim > 1:
+            values = criterion.reduce(values.movedim(out_dim(modules[member.module]), 0).flatten(1))
+        total.index_add_(0, member.channels, values[member.indices])
+        count.index_add_(0, member.channels, torch.ones(len(member.channels), dtype=torch.float64))
+    return total / count if (count > 0).all() else None
+
+
+def _ranking(coupling: Coupling, priorities: dict[str, Tensor], context: Context) -> ChannelRanking:
+    units: list[tuple[float, int, int]] = []
+    for index, group in enumerate(coupling.groups):
+        values = priorities[group.name]
+        last = int(torch.argsort(values, stable=True)[-1])
+        units += [(float(values[c]), index, c) for c in range(group.size) if c != last]
+    units.sort()
+    order = tuple((group, channel) for _, group, channel in units)
+    return ChannelRanking(
+        coupling,
+        order,
+        np.array([priority for priority, _, _ in units]),
+        _shares(coupling, order, context),
+        context.example_inputs,
+    )
+
+
+def _shares(
+    coupling: Coupling, order: tuple[tuple[int, int], ...], context: Context
+) -> dict[Target, NDArray[np.float64]]:
+    """Closed form: a layer with ``o`` of its outputs and ``i`` of its inputs left has ``o * i * kernel`` weights."""
+    layers = prunable_layers(context.generator)
+    column = {name: k for k, name in enumerate(layers)}
+    starts = np.cumsum([0, *(group.size for group in coupling.groups)])
+    # What each channel, once gone, takes from the outputs and inputs of each layer.
+    takes = {side: np.zeros((starts[-1], len(layers))) for side in ("out", "in")}
+    for start, group in zip(starts, coupling.groups, strict=False):
+        for member in group.members:
+            if member.module in column:
+                counts = torch.bincount(member.channels, minlength=group.size).numpy()
+                takes[member.side][start : start + group.size, column[member.module]] += counts
+    rows = np.array([starts[group] + channel for group, channel in order], dtype=np.intp)
+    gone = {
+        side: np.concatenate([np.zeros((1, len(layers))), values[rows].cumsum(0)])
+        for side, values in takes.items()
+    }
+    width = np.array([widths(context.generator)[name] for name in layers], dtype=np.float64)
+    weights = np.array([layer.weight.numel() for layer in layers.values()], dtype=np.float64)
+    uses = np.array([context.positions[name] for name in layers], dtype=np.float64)
+    left = (1 - gone["out"] / width[:, 0]) * (1 - gone["in"] / width[:, 1]) * weights
+    return {
+        "params": 1 - left.sum(1) / weights.sum(),
+        "macs": 1 - (left @ uses) / (weights @ uses),
+    }
+
+
+channel = ChannelGranularity()

@@ -1,0 +1,1 @@
+"""Tests of figures and reports, with the synthetic run that they draw."""

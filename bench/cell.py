@@ -39,14 +39,12 @@ def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
     """
     try:
         made = shop.remembered(keys.prune, lambda: make(cell, shop))
-    except NotApplicable as reason:
-        return _record(cell, keys, shop, "not-applicable", str(reason))
-    except Infeasible as reason:
-        return _record(cell, keys, shop, "infeasible", str(reason))
+    except NotApplicable as error:
+        return _record(cell, keys, shop, "not-applicable", str(error))
+    except Infeasible as error:
+        return _record(cell, keys, shop, "infeasible", str(error))
     start = time.perf_counter()
-    measured = measure(
-        cell, keys, made.recovered, shop, make_dense=lambda: make(shop.dense_cell(cell), shop).recovered
-    )
+    measured = measure(cell, keys, made.recovered, shop, make_dense=lambda: make(shop.dense_cell(cell), shop).recovered)
     seconds = time.perf_counter() - start
     reason = collapse(measured.quality, measured.finite, measured.constant)
     record = _record(cell, keys, shop, "collapsed" if reason else "ok", reason, made, measured)
@@ -165,4 +163,3 @@ def _record(
             ),
         }
     )
-

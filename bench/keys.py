@@ -64,7 +64,7 @@ def cell_keys(
         "generator": code_hash(_module_of(workload.generator)),
         "inputs": repr(workload.inputs),
         "recovery": recovery.name,
-        "streams": {role: cell.seed for role in sorted(streams(strategy, recovery, workload))},
+        "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),
     }
     if recovery.name != "none":
         definition["recovery-code"] = code_hash("bench.recovery")
@@ -168,7 +168,9 @@ def _imports(module: str) -> tuple[str, ...]:
 def _is_ours(name: str, importer: str) -> bool:
     """What defines a pruned network: `strategies`, the training loop, or the package of a plug-in."""
     followed = name.startswith(("strategies.", "bench.training."))
-    if not followed and (importer.startswith(("strategies.", "bench.")) or name.split(".")[0] != importer.split(".")[0]):
+    if not followed and (
+        importer.startswith(("strategies.", "bench.")) or name.split(".")[0] != importer.split(".")[0]
+    ):
         return False
     try:
         spec = importlib.util.find_spec(name)

@@ -191,9 +191,7 @@ def _agreement(
     }
 
 
-def dense_reference(
-    cell: Cell, shop: Workshop, make_dense: Callable[[], Recovered]
-) -> tuple[Tensor, Tensor]:
+def dense_reference(cell: Cell, shop: Workshop, make_dense: Callable[[], Recovered]) -> tuple[Tensor, Tensor]:
     """The first images and features of the dense generator of the same recovery and seed.
 
     Read from the run where its dense cell has left them; made anew, the same to the last bit, where not.
@@ -243,15 +241,19 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     for name, layer in prunable_layers(dense).items():
         kept = int(masks[name].sum()) if name in masks else left[name].weight.numel()
         cut = LayerCut(
-            name, type(layer).__name__, layer.weight.numel(), kept, before[name], after[name], notes.get(name, "")
+            name,
+            type(layer).__name__,
+            layer.weight.numel(),
+            kept,
+            before[name],
+            after[name],
+            notes.get(name, ""),
         )
         found.append(Layer(**vars(cut)))
     return found
 
 
-def _achieved(
-    loaded: Loaded, generator: nn.Module, macs: Macs, one: tuple[Tensor, ...]
-) -> tuple[float, float]:
+def _achieved(loaded: Loaded, generator: nn.Module, macs: Macs, one: tuple[Tensor, ...]) -> tuple[float, float]:
     """Achieved sparsity in weights and in MACs, counted on the network itself, zeros included as removed."""
     dense = sum(layer.weight.numel() for layer in prunable_layers(loaded.checkpoint.generator).values())
     left = sum(int(layer.weight.count_nonzero()) for layer in prunable_layers(generator).values())

@@ -17,7 +17,10 @@ class _Frozen(BaseModel):
 
 
 class Cell(_Frozen):
-    """One point of an experiment. ``level`` is ``{"sparsity": 0.7}`` or the strategy's own knob, ``{"threshold": 0.2}``."""
+    """One point of an experiment.
+
+    ``level`` is ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``.
+    """
 
     workload: str
     checkpoint: str = "shipped"

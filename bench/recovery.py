@@ -133,7 +133,7 @@ def recover(
         if isinstance(hooks, PruningHooks):
             assert hooks.pruned is not None  # the last event is within the steps
             pruned = replace(hooks.pruned, generator=generator)
-    generator = generator.to(device, memory_format=torch.contiguous_format)
+    generator = generator.to(device).to(memory_format=torch.contiguous_format)
     if recovery.calibrate:
         inputs = workload.inputs.sample(CALIBRATION_IMAGES, stream(seed, "calibrate"))
         recalibrate(generator, batches(inputs, CALIBRATION_BATCH, device))

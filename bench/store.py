@@ -17,7 +17,6 @@ from bench.files import write_atomically, write_json
 from bench.paths import RunPaths
 from bench.records import (
     SCHEMA_VERSION,
-    Cell,
     Failure,
     LatencyRecord,
     Manifest,
@@ -89,7 +88,8 @@ class RunStore:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UserError(
-                    f"{self.paths.root}: another ganprune is writing this run. Wait for it, or use --run NAME or --fresh."
+                    f"{self.paths.root}: another ganprune is writing this run. "
+                    "Wait for it, or use --run NAME or --fresh."
                 ) from error
             yield
         finally:
@@ -165,7 +165,14 @@ def _writable(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+        if error.errno not in {
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOTDIR,
+        }:
             raise
         what = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
         reason = what.get(error.errno or 0, error.strerror)

@@ -74,7 +74,9 @@ class Plan:
     cells: tuple[PlannedCell, ...]
 
 
-def settings_of(experiment: Experiment, *, device: str = "cpu", run: Path | None = None, save: bool = False) -> Settings:
+def settings_of(
+    experiment: Experiment, *, device: str = "cpu", run: Path | None = None, save: bool = False
+) -> Settings:
     """The part of the experiment that says how cells are measured."""
     quality = experiment.quality
     return Settings(
@@ -89,7 +91,10 @@ def settings_of(experiment: Experiment, *, device: str = "cpu", run: Path | None
 
 
 def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None = None) -> Plan:
-    """Expand the experiment and give every cell its keys. Loads every checkpoint, so what is wrong with one shows now."""
+    """Expand the experiment and give every cell its keys.
+
+    Every checkpoint is loaded, so what is wrong with one shows before any work is done.
+    """
     check_device(settings.device)
     shop = shop or Workshop(settings)
     cells = expand(experiment, Known.installed())
@@ -127,9 +132,7 @@ class CellSetup:
         return lambda planned: run_cell(planned.cell, planned.keys, shop)
 
 
-def groups(
-    cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float]
-) -> list[list[PlannedCell]]:
+def groups(cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float]) -> list[list[PlannedCell]]:
     """Cells that share work together, the costliest groups first.
 
     A group shares workload, checkpoint, strategy, target and recovery, so one score serves all its levels; cells
@@ -208,9 +211,7 @@ def run_experiment(
         missing = [planned for planned in plan.cells if _missing(store, planned, progress)]
         failed = _run_cells(missing, store, shop, jobs, executor, progress)
         failed += _run_latency(experiment, store, plan, executor, progress)
-    return Outcome(
-        folder, len(plan.cells), len(plan.cells) - len(missing), failed, time.perf_counter() - start
-    )
+    return Outcome(folder, len(plan.cells), len(plan.cells) - len(missing), failed, time.perf_counter() - start)
 
 
 def _missing(store: RunStore, planned: PlannedCell, progress: Progress) -> bool:
@@ -263,9 +264,7 @@ def _keep_failure(store: RunStore, planned: PlannedCell, outcome: Failed) -> Non
     )
 
 
-def _run_latency(
-    experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress
-) -> int:
+def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress) -> int:
     latency = experiment.latency
     if not latency.enabled:
         return 0

@@ -74,7 +74,18 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
 
 def _summary_table(summary: pd.DataFrame) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("workload", "strategy", "level", "params", "MACs", "FID", "to dense", "IS", "faster b1", "b16"):
+    for heading in (
+        "workload",
+        "strategy",
+        "level",
+        "params",
+        "MACs",
+        "FID",
+        "to dense",
+        "IS",
+        "faster b1",
+        "b16",
+    ):
         text = heading in {"workload", "strategy"}
         table.add_column(heading, justify="left" if text else "right", no_wrap=heading != "workload")
     recoveries = summary["recovery"].nunique()

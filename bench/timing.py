@@ -123,5 +123,3 @@ def time_task(task: LatencyTask) -> LatencyRecord:
         provenance={"libraries": libraries(), "machine": machine(task.device)},
         **timed,
     )
-
-

@@ -129,7 +129,7 @@ class Workshop:
         return None if cell.strategy == DENSE else self.keys(self.dense_cell(cell)).eval
 
     def remembered(self, key: str, make: Callable[[], T]) -> T:
-        """The thing of the last call with this key, else a new one. Cells of a group come in the order of their keys."""
+        """The thing of the last call with this key, else a new one; the cells of one network come in a row."""
         if self._memory is None or self._memory[0] != key:
             self._memory = None  # let go of the old network before the new one is made
             self._memory = (key, make())

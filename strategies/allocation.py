@@ -50,4 +50,6 @@ global_ = Allocation("global", _global, "priority = score, compared over all lay
 global_mean = Allocation(
     "global", _global_mean, "priority = score / mean score of its group of channels, compared over all groups"
 )
-uniform = Allocation("uniform", _uniform, "priority = quantile of the score within its layer: the same share everywhere")
+uniform = Allocation(
+    "uniform", _uniform, "priority = quantile of the score within its layer: the same share everywhere"
+)

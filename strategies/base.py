@@ -187,7 +187,8 @@ class Ranking(Protocol):
 class Granularity(Protocol):
     """What is removed: single weights, whole channels, ..."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def rank(
         self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None

@@ -43,9 +43,7 @@ class Registry(Generic[T]):
     def add(self, name: str, thing: T, *, origin: str | None = None) -> T:
         """Register ``thing``; raises `DuplicateName` if the name is taken, ValueError if it is unsafe."""
         if not SAFE_NAME.fullmatch(name) or ".." in name:
-            raise ValueError(
-                f"{self.kind} name {name!r} is not usable in a path: letters, digits and + . _ - only"
-            )
+            raise ValueError(f"{self.kind} name {name!r} is not usable in a path: letters, digits and + . _ - only")
         if name in self._things:
             raise DuplicateName(f"{self.kind} {name!r} is already registered in {self._origins[name]}")
         if origin is None:

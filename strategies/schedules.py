@@ -54,15 +54,19 @@ class PruningHooks:
     ``pruned`` is None until the last event.
     """
 
-    def __init__(
-        self, strategy: Strategy, context: Context, level: Level, target: Target, steps: int
-    ) -> None:
+    def __init__(self, strategy: Strategy, context: Context, level: Level, target: Target, steps: int) -> None:
         """Raises `NotApplicable` without steps, or where the strategy does not fit the generator."""
         if strategy.schedule is None:
             raise ValueError(f"{strategy.name} has no schedule: prune before training and use `MaskHooks`")
         if steps < 1:
             raise NotApplicable(f"{strategy.name} prunes while training; this recovery has no training steps")
-        self.strategy, self.context, self.level, self.target, self.steps = strategy, context, level, target, steps
+        self.strategy, self.context, self.level, self.target, self.steps = (
+            strategy,
+            context,
+            level,
+            target,
+            steps,
+        )
         self.schedule = strategy.schedule
         self.removal: Removal | None = None
         self.pruned: Pruned | None = None

@@ -169,8 +169,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_format(load: Load) ->
     with pytest.raises(Mistakes) as caught:
         load(text)
     assert str(caught.value).splitlines() == [
-        "mine.toml, experiment.strategies[2]: no strategy 'l1-chanel-global'. "
-        "Did you mean 'l1-channel-global'?",
+        "mine.toml, experiment.strategies[2]: no strategy 'l1-chanel-global'. Did you mean 'l1-channel-global'?",
         "mine.toml, experiment.sparsities[0]: 1.2 is not in [0, 1).",
         "2 mistakes; nothing was run.",
     ]
@@ -274,16 +273,13 @@ def test_a_mistake_is_told_once_with_its_place(load: Load, override: str, expect
 
 
 def test_keys_outside_their_table_are_sent_home(load: Load) -> None:
-    assert mistakes(load, "seeds = [0]\n" + HEAD) == [
-        "mine.toml, seeds: no such key. It belongs in [experiment]."
-    ]
+    assert mistakes(load, "seeds = [0]\n" + HEAD) == ["mine.toml, seeds: no such key. It belongs in [experiment]."]
 
 
 @pytest.mark.parametrize("text", ["", "[experiment]"])
 def test_an_empty_file_lists_what_is_needed(load: Load, text: str) -> None:
     assert mistakes(load, text) == [
-        f"mine.toml, experiment.{key}: missing; this key has no default."
-        for key in ("name", "workloads", "strategies")
+        f"mine.toml, experiment.{key}: missing; this key has no default." for key in ("name", "workloads", "strategies")
     ]
 
 

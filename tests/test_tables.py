@@ -38,9 +38,7 @@ def one(frame: pd.DataFrame, **where: object) -> pd.Series:
 
 def pruned_and_dense(pruned: list[float], dense: list[float]) -> pd.DataFrame:
     records = [make_record(fid=value, seed=seed) for seed, value in enumerate(pruned)]
-    records += [
-        make_record(strategy="dense", sparsity=0.0, fid=value, seed=seed) for seed, value in enumerate(dense)
-    ]
+    records += [make_record(strategy="dense", sparsity=0.0, fid=value, seed=seed) for seed, value in enumerate(dense)]
     return aggregate(tidy(records))
 
 
@@ -76,9 +74,7 @@ def test_the_granularity_is_read_from_the_name():
 
 
 def test_tidy_has_a_row_for_each_number_and_one_for_a_cell_without_numbers():
-    frame = tidy(
-        [make_record(), make_record("mnist-mlp", empty=True, status="infeasible", reason="too much")]
-    )
+    frame = tidy([make_record(), make_record("mnist-mlp", empty=True, status="infeasible", reason="too much")])
     assert list(frame.columns) == TIDY_COLUMNS
     assert len(frame) == 8
     assert one(frame, metric="")["reason"] == "too much"
@@ -97,9 +93,7 @@ def test_a_strategy_with_its_own_knob_has_no_requested_sparsity():
 
 
 def test_differences_to_dense_are_paired_by_seed():
-    row = one(
-        pruned_and_dense([11.0, 22.0, 33.0], [10.0, 20.0, 30.0]), strategy="l1-weight-global", metric=FID
-    )
+    row = one(pruned_and_dense([11.0, 22.0, 33.0], [10.0, 20.0, 30.0]), strategy="l1-weight-global", metric=FID)
     assert row["mean"] == pytest.approx(22.0) and row["std"] == pytest.approx(11.0)
     assert row["delta_mean"] == pytest.approx(2.0) and row["delta_std"] == pytest.approx(1.0)
     assert row["delta_ci95"] == pytest.approx(4.302652729911275 / math.sqrt(3))
@@ -130,9 +124,7 @@ def test_collapse_counts_seeds_that_have_no_numbers():
 
 def test_different_versions_of_a_metric_are_refused_by_name():
     mixed = [make_record(version="1"), make_record(seed=1, version="2")]
-    with pytest.raises(
-        UserError, match=r"mnist-dcgan, fid\[mnist-lenet\]: version 1, 1000 images in .* version 2"
-    ):
+    with pytest.raises(UserError, match=r"mnist-dcgan, fid\[mnist-lenet\]: version 1, 1000 images in .* version 2"):
         tidy(mixed)
     with pytest.raises(UserError, match="version 2"):
         wide(mixed)

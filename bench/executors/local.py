@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -82,10 +83,8 @@ class _Worker:
 
     def give(self, group: list[Any]) -> None:
         self.todo = group
-        try:
+        with contextlib.suppress(OSError):  # it has died: `receive` will say so
             self.pipe.send(group)
-        except (BrokenPipeError, OSError):
-            pass  # it has died: `receive` will say so
 
     def receive(self) -> Done | Failed:
         message = self.pipe.recv()

@@ -160,7 +160,7 @@ def count_macs_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> t
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+    return int(sdpa_flop_count(query, key, value))
 
 
 @contextlib.contextmanager
@@ -190,7 +190,7 @@ def _settled(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Iterator[t
             module.training = mode
 
 
-class _Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Observer(TorchDispatchMode):
     """Notes the name of every operator that is not free by convention."""
 
     def __init__(self) -> None:

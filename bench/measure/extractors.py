@@ -38,7 +38,7 @@ class Extractor:
             raise ValueError(f"{self.name} judges images of {self.image_shape}, found {tuple(images.shape[1:])}")
         module = self.module.to(device)
         features, logits = [], []
-        for batch in images.split(BATCH):
+        for batch in torch.split(images, BATCH):
             x = batch.to(device, torch.float32).div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
             out = module(x)
             features.append(out[0].float().cpu())

@@ -20,7 +20,11 @@ def batches(inputs: tuple[Tensor, ...], size: int, device: torch.device | str) -
 
 @torch.inference_mode()
 def generate(
-    generator: nn.Module, inputs: tuple[Tensor, ...], *, device: torch.device | str = "cpu", batch: int = BATCH
+    generator: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    device: torch.device | str = "cpu",
+    batch: int = BATCH,
 ) -> tuple[Tensor, bool]:
     """The images of ``inputs`` as uint8 ``(N, C, H, W)`` on the CPU, and whether all outputs were finite.
 

@@ -87,7 +87,7 @@ def cuda_timer(device: torch.device | str) -> Timer:
     """Time on ``device`` by CUDA events around the block; CPU seconds are what the host took to launch it."""
 
     def timer(call: Call, calls: int) -> Block:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         with torch.cuda.device(device):
             torch.cuda.synchronize()
             switches, cpu = _switches(), _cpu_seconds()

@@ -51,23 +51,16 @@ def _dense_sentences(claims: Sequence[Claim], frame: pd.DataFrame) -> str:
         tested = [claim for claim in group if claim.verdict in ("lower", "not separable", "identical")]
         held = [claim for claim in tested if claim.verdict in ("lower", "identical")]
         if not tested:
-            lines.append(
-                f"- {place}: no comparison with dense has {LEAST_SEEDS} shared seeds without a collapse."
-            )
+            lines.append(f"- {place}: no comparison with dense has {LEAST_SEEDS} shared seeds without a collapse.")
         elif not held:
-            lines.append(
-                f"- {place}: no pruned network is shown to lose less than {MARGIN:.0%} of the dense FID."
-            )
+            lines.append(f"- {place}: no pruned network is shown to lose less than {MARGIN:.0%} of the dense FID.")
         else:
             best = max(held, key=lambda claim: claim.achieved)
             lines.append(
                 f"- {place}: `{escape(best.strategy)}` is the sparsest network shown to lose less than "
-                f"{MARGIN:.0%} of the dense FID: achieved sparsity {best.achieved:.2f}, difference {_difference(best)}"
-                + (
-                    " (masked: neither smaller nor faster on dense kernels)."
-                    if best.strategy in masked
-                    else "."
-                )
+                f"{MARGIN:.0%} of the dense FID: achieved sparsity {best.achieved:.2f}, "
+                f"difference {_difference(best)}"
+                + (" (masked: neither smaller nor faster on dense kernels)." if best.strategy in masked else ".")
             )
     head = "**Against dense** (paired by seed, one-sided t test, Holm-corrected over all cells of the run):"
     return "\n".join([head, "", *lines])
@@ -80,13 +73,13 @@ def _reference_sentences(claims: Sequence[Claim], reference: str, frame: pd.Data
     tested = [claim for claim in claims if claim.verdict in ("lower", "higher", "not separable", "identical")]
     if not tested:
         return (
-            f"**Against `{name}`**: no comparison has {LEAST_SEEDS} shared seeds at an equal achieved sparsity "
-            "without a collapse, so the strategies cannot be told apart here."
+            f"**Against `{name}`**: no comparison has {LEAST_SEEDS} shared seeds at an equal achieved "
+            "sparsity without a collapse, so the strategies cannot be told apart here."
         )
     count = {verdict: sum(claim.verdict == verdict for claim in tested) for verdict in _WORDS}
     head = (
-        f"**Against `{name}`** at the same requested level: of {len(tested)} comparisons {count['lower']} show "
-        f"a lower FID, {count['higher']} a higher one, {count['not separable']} are not separable"
+        f"**Against `{name}`** at the same requested level: of {len(tested)} comparisons {count['lower']} "
+        f"show a lower FID, {count['higher']} a higher one, {count['not separable']} are not separable"
         + (f", {count['identical']} are identical" if count["identical"] else "")
         + " (paired t tests, Holm-corrected at 5 % over the run)."
     )
@@ -94,9 +87,7 @@ def _reference_sentences(claims: Sequence[Claim], reference: str, frame: pd.Data
     for place, group in _grouped(claims):
         for level in dict.fromkeys(claim.level for claim in sorted(group, key=lambda claim: claim.requested)):
             mine = [claim for claim in group if claim.level == level]
-            parts = [
-                _listed(words, [c for c in mine if c.verdict == verdict]) for verdict, words in _WORDS.items()
-            ]
+            parts = [_listed(words, [c for c in mine if c.verdict == verdict]) for verdict, words in _WORDS.items()]
             lines.append(f"- {place}, {escape(level)}: " + "; ".join(part for part in parts if part) + ".")
     return "\n".join([head, "", *lines])
 
@@ -105,13 +96,11 @@ def _reach(frame: pd.DataFrame) -> str:
     pruned = frame[(frame["strategy"] != DENSE) & (frame["status"] == "ok")]
     notes = []
     if frame.groupby("workload")["checkpoint"].nunique().max() == 1:
-        notes.append(
-            "Each workload is one training (one checkpoint): another one may order the strategies otherwise."
-        )
+        notes.append("Each workload is one training (one checkpoint): another one may order the strategies otherwise.")
     if not pruned.empty and not pruned["varies"].str.contains("prune|train").all():
         notes.append(
-            "Where `varies` names neither `prune` nor `train`, one pruned network was evaluated several times: "
-            "the interval covers the draw of the inputs (and of the calibration), not what was pruned."
+            "Where `varies` names neither `prune` nor `train`, one pruned network was evaluated several "
+            "times: the interval covers the draw of the inputs (and of the calibration), not what was pruned."
         )
     notes.append("'Not separable' says that this run cannot tell them apart, not that they are equal.")
     return " ".join(notes)
@@ -134,8 +123,7 @@ def _listed(words: str, claims: Sequence[Claim]) -> str:
     if not claims:
         return ""
     shown = [
-        f"`{escape(claim.strategy)}`"
-        + (f" ({_difference(claim)})" if claim.verdict in ("lower", "higher") else "")
+        f"`{escape(claim.strategy)}`" + (f" ({_difference(claim)})" if claim.verdict in ("lower", "higher") else "")
         for claim in claims
     ]
     return f"{words}: " + ", ".join(shown)

@@ -72,9 +72,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
     grids = _grids(inputs, summary)
     for drawn in [*figures, *grids]:
         save(drawn.figure, folder / "figures", drawn.name)
-    links = ", ".join(
-        f"[{name}.csv](tables/{name}.csv)" for name in ("summary", "cells", "metrics", "latency")
-    )
+    links = ", ".join(f"[{name}.csv](tables/{name}.csv)" for name in ("summary", "cells", "metrics", "latency"))
     no_figures = "No figure: no pruned cell has a number to draw."
     no_grids = "No samples were kept in this run."
     parts = [
@@ -118,16 +116,12 @@ def _warnings(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
     notes = []
     for workload, group in frame.groupby("workload", sort=True):
         if "dense" not in set(group["strategy"]):
-            notes.append(
-                f"- {escape(workload)} has no dense cell: there are no ratios and no differences to dense."
-            )
+            notes.append(f"- {escape(workload)} has no dense cell: there are no ratios and no differences to dense.")
     if not frame.empty and frame["seed"].nunique() == 1:
         notes.append("- One seed: there are no intervals, and no claim can be made.")
     if not frame.empty and latency.empty:
         notes.append("- Latency was not measured: speed-ups are theoretical only.")
-    masked = frame[
-        (frame["strategy"] != "dense") & ~frame["physical"].astype(bool) & (frame["status"] == "ok")
-    ]
+    masked = frame[(frame["strategy"] != "dense") & ~frame["physical"].astype(bool) & (frame["status"] == "ok")]
     if not masked.empty:
         names = ", ".join(f"`{escape(name)}`" for name in sorted(masked["strategy"].unique()))
         notes.append(f"- Masked, so dense kernels run them no faster than dense: {names}.")
@@ -145,9 +139,7 @@ def _grids(inputs: ReportInputs, summary: pd.DataFrame) -> list[Drawn]:
     return drawn
 
 
-def _captions(
-    summary: pd.DataFrame, samples: Mapping[SampleKey, Images], recovery: str | None
-) -> dict[SampleKey, str]:
+def _captions(summary: pd.DataFrame, samples: Mapping[SampleKey, Images], recovery: str | None) -> dict[SampleKey, str]:
     """``0.7, FID 12.3`` for each block; without FID where the recovery is not clear."""
     if recovery is None and summary["recovery"].nunique() == 1:
         recovery = str(summary["recovery"].iloc[0])

@@ -155,9 +155,8 @@ def _with(key: Key, **changes: str) -> Key:
 
 def _dense_key(key: Key, groups: dict[Key, list[Row]]) -> Key | None:
     same = [key[0], key[1], key[5]]
-    return next(
-        (other for other in groups if other[2] == DENSE and [other[0], other[1], other[5]] == same), key
-    )
+    found = (other for other in groups if other[2] == DENSE and [other[0], other[1], other[5]] == same)
+    return next(found, None)
 
 
 def _order(claim: Claim) -> tuple[object, ...]:

@@ -97,11 +97,7 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
     for workload, rows in _by_workload(summary).items():
         for batch in SHOWN_BATCHES:
             names = ["speedup_theoretical", f"speedup_b{batch}"]
-            shown = [
-                row
-                for row in rows
-                if row["strategy"] != DENSE and all(_positive(row[name]) for name in names)
-            ]
+            shown = [row for row in rows if row["strategy"] != DENSE and all(_positive(row[name]) for name in names)]
             if shown:
                 panels[f"{workload}, batch {batch}"] = shown
     if not panels:
@@ -111,9 +107,7 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
         for axes, (title, rows) in zip(grid, panels.items(), strict=False):
             _speedups(axes, rows, int(title.rsplit(" ", 1)[1]))
             axes.set_title(title, loc="left")
-        _finish(
-            figure, grid, len(panels), "theoretical speed-up (dense / effective MACs)", "measured speed-up"
-        )
+        _finish(figure, grid, len(panels), "theoretical speed-up (dense / effective MACs)", "measured speed-up")
         strategies = {row["strategy"] for rows in panels.values() for row in rows}
         _legend(
             figure,
@@ -168,9 +162,7 @@ def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -
         everything = [point for points in panels.values() for point in points]
         extra = [Line2D([], [], color=GREY, linewidth=0.8, label="non-dominated")]
         if any(point.hollow for point in everything):
-            extra.append(
-                Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label="with theoretical (hollow)")
-            )
+            extra.append(Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label="with theoretical (hollow)"))
         _legend(figure, {point.strategy for point in everything}, extra)
     return figure
 
@@ -189,9 +181,7 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     real = front([point for point in points if not point.hollow])
     everything = front(points)
     for line, style in ((everything, ":"), (real, "-")):
-        axes.plot(
-            [p.cost for p in line], [p.quality for p in line], style, color=GREY, linewidth=0.8, zorder=1
-        )
+        axes.plot([p.cost for p in line], [p.quality for p in line], style, color=GREY, linewidth=0.8, zorder=1)
     for point in points:
         _mark(axes, point, faded=point not in (everything if point.hollow else real))
 
@@ -221,9 +211,7 @@ def _mark(axes: Axes, point: Point, *, faded: bool) -> None:
 
 def _grid(count: int) -> tuple[Figure, list[Axes]]:
     rows = math.ceil(count / 2)
-    figure = Figure(
-        figsize=(PAGE, PANEL * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06)
-    )
+    figure = Figure(figsize=(PAGE, PANEL * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
     return figure, list(figure.subplots(rows, 2, squeeze=False).flat)
 
 
@@ -237,18 +225,12 @@ def _finish(figure: Figure, grid: Sequence[Axes], count: int, across: str, up: s
     sns.despine(fig=figure)
 
 
-def _legend(
-    figure: Figure, strategies: set[str], extra: Sequence[Line2D], hollow: Set[str] = frozenset()
-) -> None:
+def _legend(figure: Figure, strategies: set[str], extra: Sequence[Line2D], hollow: Set[str] = frozenset()) -> None:
     handles = []
     for name in sorted(strategies, key=strategy_order):
         look = look_of(name)
-        edge = (
-            {"markerfacecolor": "none", "markeredgewidth": 0.8} if name in hollow else {"markeredgewidth": 0}
-        )
-        handles.append(
-            Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=name, **edge)
-        )
+        edge = {"markerfacecolor": "none", "markeredgewidth": 0.8} if name in hollow else {"markeredgewidth": 0}
+        handles.append(Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=name, **edge))
     figure.legend(
         handles=[*handles, *extra],
         loc="outside lower center",
@@ -274,9 +256,7 @@ def _point(row: Row, cost: float, *, hollow: bool = False) -> Point:
 
 def _timed(row: Row, batch: int) -> Point:
     cost, ratio = row[f"latency_b{batch}_ms"], row[f"speedup_b{batch}"]
-    ends = (
-        [cost * ratio / row[f"speedup_b{batch}_{end}"] for end in ("high", "low")] if _positive(ratio) else []
-    )
+    ends = [cost * ratio / row[f"speedup_b{batch}_{end}"] for end in ("high", "low")] if _positive(ratio) else []
     low, high = ends if ends and row["strategy"] != DENSE else (math.nan, math.nan)
     half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
     return Point(row["strategy"], cost, row["fid_mean"], half, low, high)

@@ -33,9 +33,7 @@ def draw_figures(frame: pd.DataFrame, aggregated: pd.DataFrame, summary: pd.Data
     for values in slices.itertuples(index=False):
         named = _slice_name(slices, tuple(values))
         parts = [_pick(table, tuple(values)) for table in (frame, aggregated, summary)]
-        drawn += _draw_slice(
-            *parts, suffix=f"-{named}" if named else "", which=f" ({named})" if named else ""
-        )
+        drawn += _draw_slice(*parts, suffix=f"-{named}" if named else "", which=f" ({named})" if named else "")
     return drawn
 
 
@@ -53,9 +51,7 @@ def _draw_slice(
         count = f", N = {int(images.iloc[0])}" if len(images) else ""
         text = f"{metric} against achieved sparsity: mean, 95 % t-interval and seeds ({spread}{count})"
         parts.append((f"quality-{family}", text, quality_figure(frame, aggregated, metric)))
-    text = (
-        "Quality against MACs; hollow: effective MACs of masked networks, which dense kernels do not realise"
-    )
+    text = "Quality against MACs; hollow: effective MACs of masked networks, which dense kernels do not realise"
     parts.append(("pareto-macs", text, macs_figure(summary)))
     text = "Quality against measured latency; bars across: 95 % interval within the measuring process"
     parts.append(("pareto-latency", text, latency_figure(summary)))

@@ -26,9 +26,7 @@ MOST_IMAGES = 8
 IMAGES_PER_ROW = 4
 
 
-def sample_grid(
-    samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey, str], workload: str
-) -> Figure | None:
+def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey, str], workload: str) -> Figure | None:
     """A block of samples for each strategy (rows) and level (columns), with the dense block at the left of
     each row.
 
@@ -74,7 +72,7 @@ def sample_grid(
                 left = gap + column * (across + gap)
                 box = (left / total_x, (top - label - down) / total_y, across / total_x, down / total_y)
                 axes = figure.add_axes(box)
-                axes.imshow(tiles[key], cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
+                axes.imshow(tiles[key], interpolation="none", aspect="auto")
                 axes.set_axis_off()
                 text = captions.get(key, key[2])
                 where = (left / total_x, (top - label + 0.02 * DPI) / total_y)
@@ -97,9 +95,7 @@ def _check(samples: Mapping[SampleKey, Images]) -> None:
     shapes = {images.shape for images in samples.values()}
     kinds = {str(images.dtype) for images in samples.values()}
     if len(shapes) > 1 or kinds != {"uint8"}:
-        raise ValueError(
-            f"sample blocks must be uint8 of one shape, found {sorted(shapes)} and {sorted(kinds)}"
-        )
+        raise ValueError(f"sample blocks must be uint8 of one shape, found {sorted(shapes)} and {sorted(kinds)}")
     (shape,) = shapes
     if len(shape) != 4 or shape[1] not in (1, 3):
         raise ValueError(f"samples are (n, C, H, W) with C 1 or 3, found {shape}")
@@ -133,7 +129,7 @@ def _knob(label: str) -> float:
 
 
 def _tile(images: Images) -> Images:
-    """The first images of a block as one picture, (H, W) or (H, W, 3), white where there are too few."""
+    """The first images of a block as one picture (H, W, 3), white where there are too few."""
     shown = images[:MOST_IMAGES]
     columns = min(IMAGES_PER_ROW, len(shown))
     rows = math.ceil(len(shown) / columns)
@@ -142,4 +138,4 @@ def _tile(images: Images) -> Images:
     for index, image in enumerate(shown):
         y, x = divmod(index, columns)
         canvas[y * height : (y + 1) * height, x * width : (x + 1) * width] = image.transpose(1, 2, 0)
-    return canvas[:, :, 0] if channels == 1 else canvas
+    return canvas.repeat(3, axis=2) if channels == 1 else canvas

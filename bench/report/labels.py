@@ -45,9 +45,7 @@ def spread(positions: Sequence[float], gap: float, low: float = 0.0, high: float
     clusters: list[tuple[float, list[int]]] = []
     for index in order:
         centre, members = positions[index], [index]  # the cluster that grows downwards
-        while (
-            clusters and centre - _reach(members, gap) < clusters[-1][0] + _reach(clusters[-1][1], gap) + gap
-        ):
+        while clusters and centre - _reach(members, gap) < clusters[-1][0] + _reach(clusters[-1][1], gap) + gap:
             before, earlier = clusters.pop()
             total = len(earlier) + len(members)
             centre = (before * len(earlier) + centre * len(members)) / total
@@ -73,9 +71,7 @@ def _inside(
     merged: list[tuple[float, list[int]]] = []
     for start, own in reversed(clusters):
         centre, members = start, own
-        while (
-            merged and centre + _reach(members, gap) + gap > merged[-1][0] - _reach(merged[-1][1], gap) + 1e-9
-        ):
+        while merged and centre + _reach(members, gap) + gap > merged[-1][0] - _reach(merged[-1][1], gap) + 1e-9:
             above, later = merged.pop()
             total = len(later) + len(members)
             centre = (above * len(later) + centre * len(members)) / total

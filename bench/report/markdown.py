@@ -21,9 +21,9 @@ COLUMNS = {
     "non-zero (M)": "parameters that are not zero; differs from `params` for masks",
     "MACs executed": "multiply-accumulates of one image that the dense kernels run (1 MAC = 2 FLOPs)",
     "MACs effective": "multiply-accumulates without those by a zero weight: theoretical for masks",
-    "fid[...]": "Fréchet distance to the training images in the features of the network in brackets, lower is "
-    "better; mean ± half width of the 95 % t-interval over the seeds. Comparable only with the same extractor, "
-    "version and N",
+    "fid[...]": "Fréchet distance to the training images in the features of the network in brackets, lower "
+    "is better; mean ± half width of the 95 % t-interval over the seeds. Comparable only with the same "
+    "extractor, version and N",
     "difference to dense": "mean of the differences to dense with the same recovery and seed (the same "
     "inputs), ± half width of the 95 % t-interval",
     "is[...]": "Inception score in the classes of that network, higher is better",
@@ -31,13 +31,14 @@ COLUMNS = {
     "measured, batch 1 and 16": "dense time / pruned time, timed in turn in one process; 1.00x for masks, "
     "which run the dense network",
     "n": "seeds that the mean is over",
-    "varies": "the random streams that the interval is over: `eval` the inputs of the generator, `calibrate` those "
-    "of BN recalibration, `prune` the pruning itself, `train` the training after it. `eval` alone is a spread "
-    "over latents only: it says nothing about other prunings or trainings",
+    "varies": "the random streams that the interval is over: `eval` the inputs of the generator, `calibrate` "
+    "those of BN recalibration, `prune` the pruning itself, `train` the training after it. `eval` alone is a "
+    "spread over latents only: it says nothing about other prunings or trainings",
     "status, reason": "`ok`; `collapsed k/n` (k of n seeds give constant or broken images: no mean is "
     "shown); `not-applicable`; `infeasible`",
     "fid-held-out[...], fid-train-subset[...]": "FID to images that nothing was trained on, and to an "
-    "equally large subset of the training images: only the gap between these two says something about memorising",
+    "equally large subset of the training images: only the gap between these two says something about "
+    "memorising",
     "psnr-to-dense, feature-distance-to-dense[...]": "how far the images are from those of dense "
     "(same recovery, same inputs): agreement, not quality",
     "—": "no number; the reason stands in the last column",
@@ -63,13 +64,9 @@ def question(experiment: Mapping[str, Any], run: str, frame: pd.DataFrame, failu
         values = list(dict.fromkeys(escape(value) for value in sorted(pruned[column].unique())))
         axes.append(f"- {title}: {', '.join(values) or 'none'}")
     counts = cells["status"].value_counts().sort_index()
-    states = [f"{count} {status}" for status, count in counts.items()] + (
-        [f"{failures} failed"] if failures else []
-    )
+    states = [f"{count} {status}" for status, count in counts.items()] + ([f"{failures} failed"] if failures else [])
     axes.append(f"- cells: {len(cells)} with a record ({', '.join(states) or 'none'})")
-    return section(
-        "What was asked", "\n".join(axes), fenced(json.dumps(experiment, indent=1, default=str), "json")
-    )
+    return section("What was asked", "\n".join(axes), fenced(json.dumps(experiment, indent=1, default=str), "json"))
 
 
 def method(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
@@ -85,9 +82,7 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
         "every strategy and level, so differences are paired. Intervals are t-intervals over the seeds; with "
         "one seed there is none. A number of one version is never shown beside one of another."
     )
-    floor = (
-        "Small N biases FID upwards, by an amount that depends on the model: compare within a column only."
-    )
+    floor = "Small N biases FID upwards, by an amount that depends on the model: compare within a column only."
     settings = latency[["device", "device_model", "backend", "dtype", "threads", "batch", "calls_per_block"]]
     timed = [[escape(value) for value in row] for row in settings.drop_duplicates().itertuples(index=False)]
     invalid = latency[latency["latency_status"] == "invalid"]
@@ -106,9 +101,7 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
 def environment_section(environment: Mapping[str, Any]) -> str:
     """The environment as a two-column table, nested keys joined by dots."""
     rows = [[escape(name), escape(value)] for name, value in _flat(environment)]
-    return section(
-        "Environment", markdown_table(["what", "value"], rows, left=2) if rows else "Not recorded."
-    )
+    return section("Environment", markdown_table(["what", "value"], rows, left=2) if rows else "Not recorded.")
 
 
 def failures_section(failures: Sequence[Failure]) -> str:
@@ -137,9 +130,7 @@ def exclusions_section(frame: pd.DataFrame, excluded: Sequence[str]) -> str:
 
 def columns_section() -> str:
     """What each column of the main table is."""
-    return section(
-        "How to read the columns", "\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items())
-    )
+    return section("How to read the columns", "\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items()))
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -155,9 +146,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(item, Mapping):
             found += _flat(item, f"{prefix}{name}.")
         else:
-            found.append(
-                (f"{prefix}{name}", ", ".join(map(str, item)) if isinstance(item, list) else str(item))
-            )
+            found.append((f"{prefix}{name}", ", ".join(map(str, item)) if isinstance(item, list) else str(item)))
     return found
 
 

@@ -40,9 +40,7 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
     Returns:
         The figure, or None where no cell has a place in it.
     """
-    pruned = [
-        row for row in rows_of(frame) if row["strategy"] != DENSE and not math.isnan(row["achieved_params"])
-    ]
+    pruned = [row for row in rows_of(frame) if row["strategy"] != DENSE and not math.isnan(row["achieved_params"])]
     drawn = [row for row in pruned if row["metric"] == metric or row["status"] == "collapsed"]
     panels = _panels(drawn)
     if not panels:
@@ -76,9 +74,7 @@ def quality_label(metric: str, direction: str) -> str:
     """``FID[mnist-lenet], lower is better``."""
     family, bracket, rest = metric.partition("[")
     family = family.upper() if family in ("fid", "is", "kid") else family
-    return f"{family}{bracket}{rest}" + (
-        f", {direction} is better" if direction in ("lower", "higher") else ""
-    )
+    return f"{family}{bracket}{rest}" + (f", {direction} is better" if direction in ("lower", "higher") else "")
 
 
 def _lines(panels: dict[str, list[tuple[str, list[str]]]]) -> list[list[tuple[str, str, list[str]]]]:
@@ -99,8 +95,7 @@ def _panels(rows: Sequence[Row]) -> dict[str, list[tuple[str, list[str]]]]:
             names = sorted(found[workload][granularity], key=strategy_order)
             chunks = [names[start : start + MOST_LINES] for start in range(0, len(names), MOST_LINES)]
             part = [
-                f"{granularity} pruning" + (f", part {n + 1}" if len(chunks) > 1 else "")
-                for n in range(len(chunks))
+                f"{granularity} pruning" + (f", part {n + 1}" if len(chunks) > 1 else "") for n in range(len(chunks))
             ]
             result.setdefault(workload, []).extend(zip(part, chunks, strict=True))
     return result
@@ -131,9 +126,7 @@ def _limits(
     rows = aggregated[(aggregated["workload"] == workload) & (aggregated["metric"] == metric)]
     values += [value for name in ("low", "high") for value in rows[name] if math.isfinite(value)]
     positive = [value for value in values if value > 0]
-    low, high = (
-        (math.log10(min(positive)), math.log10(max(positive))) if logarithmic else (min(values), max(values))
-    )
+    low, high = (math.log10(min(positive)), math.log10(max(positive))) if logarithmic else (min(values), max(values))
     if logarithmic:
         low = max(low, math.log10(min(_values(frame, workload, metric))) - 0.25)
     span = (high - low) or abs(high) or 1.0
@@ -202,9 +195,7 @@ def _panel(
             label=strategy,
             zorder=3,
         )
-        seeds = frame[
-            (frame["workload"] == workload) & (frame["metric"] == metric) & (frame["strategy"] == strategy)
-        ]
+        seeds = frame[(frame["workload"] == workload) & (frame["metric"] == metric) & (frame["strategy"] == strategy)]
         seeds = seeds[seeds["status"] == "ok"]
         axes.scatter(
             seeds["achieved_params"],
@@ -244,9 +235,7 @@ def _reference_lines(axes: Axes, aggregated: pd.DataFrame, workload: str, metric
     for floor in dense.loc[dense["metric"] == f"{family}_floor[{rest}", "mean"]:
         if math.isfinite(floor):
             bottom, top = axes.get_ylim()
-            axes.axhspan(
-                min(bottom, floor), max(bottom, floor), color="#000000", alpha=0.08, linewidth=0, zorder=0
-            )
+            axes.axhspan(min(bottom, floor), max(bottom, floor), color="#000000", alpha=0.08, linewidth=0, zorder=0)
             axes.set_ylim(bottom, top)
             labels.append(EndLabel(f"real images {floor:.3g}", 1.0, max(_fraction(axes, floor), 0.0), GREY))
     return labels

@@ -76,9 +76,7 @@ def aggregate(frame: pd.DataFrame) -> pd.DataFrame:
     """
     refuse_mixed_versions(frame)
     rows = rows_of(frame)
-    groups = {
-        key: _Group(list({row["seed"]: row for row in members}.values())) for key, members in _split(rows)
-    }
+    groups = {key: _Group(list({row["seed"]: row for row in members}.values())) for key, members in _split(rows)}
     dense = {_pair(row): row["value"] for row in rows if row["strategy"] == DENSE and row["status"] == "ok"}
     measured = {_key(row) for row in rows if row["metric"]}
     kept = [row for row in rows if row["metric"] or _key(row) not in measured]
@@ -93,16 +91,10 @@ def _row(group: _Group, members: list[Row], dense: dict[tuple[Any, ...], float])
     usable = [row for row in members if not math.isnan(row["value"])]
     if first["kind"] != "exact":
         usable = [row for row in usable if row["status"] == "ok"]
-    pairs = (
-        []
-        if first["strategy"] == DENSE
-        else [(row["value"], dense.get(_pair(row), math.nan)) for row in usable]
-    )
+    pairs = [] if first["strategy"] == DENSE else [(row["value"], dense.get(_pair(row), math.nan)) for row in usable]
     interval = t_interval([] if hidden else [row["value"] for row in usable])
     delta = t_interval([] if hidden else [value - base for value, base in pairs if not math.isnan(base)])
-    shared = {
-        name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "metric", "physical"]
-    }
+    shared = {name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "metric", "physical"]}
     number = {name: first[name] for name in ["unit", "direction", "kind", "version", "num_images"]}
     return (
         shared

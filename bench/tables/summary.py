@@ -69,13 +69,8 @@ def _row(rows: list[Row], dense: dict[str, float], speed: Row, leaders: dict[str
     fid: Row = metrics.get(leaders["fid"] or "", {})
     inception: Row = metrics.get(leaders["is"] or "", {})
     shared = {name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "achieved_params"]}
-    copied = {
-        name: first[name] for name in ["achieved_macs", "seeds", "varies", "physical", "status", "reason"]
-    }
-    counts = {
-        name: value.get(name, math.nan)
-        for name in ["params", "params_nonzero", "macs_dense", "macs_effective"]
-    }
+    copied = {name: first[name] for name in ["achieved_macs", "seeds", "varies", "physical", "status", "reason"]}
+    counts = {name: value.get(name, math.nan) for name in ["params", "params_nonzero", "macs_dense", "macs_effective"]}
     ratios = {
         "params_ratio": _ratio(dense.get("params"), counts["params"]),
         "params_nonzero_ratio": _ratio(dense.get("params_nonzero"), counts["params_nonzero"]),

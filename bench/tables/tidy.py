@@ -56,9 +56,7 @@ def wide(records: Sequence[Record]) -> pd.DataFrame:
     for record in records:
         values = {name: _float(number.value) for name, number in record.numbers.items()}
         rows.append(_cell(record) | values | record.cost.model_dump() | _keys(record))
-    return _frame(
-        rows, [*CELL_COLUMNS, *metrics, *Cost.model_fields, *KEY_COLUMNS], numeric=_NUMERIC | set(metrics)
-    )
+    return _frame(rows, [*CELL_COLUMNS, *metrics, *Cost.model_fields, *KEY_COLUMNS], numeric=_NUMERIC | set(metrics))
 
 
 def refuse_mixed_versions(frame: pd.DataFrame) -> None:
@@ -76,8 +74,7 @@ def refuse_mixed_versions(frame: pd.DataFrame) -> None:
         cell = f"{row['strategy']} @{row['level']} {row['recovery']} seed {row['seed']}"
         kinds.setdefault((str(row["version"]), count), []).append(cell)
     mixed = [
-        f"{workload}, {metric}: "
-        + "; ".join(_kind(version, count, cells) for (version, count), cells in kinds.items())
+        f"{workload}, {metric}: " + "; ".join(_kind(version, count, cells) for (version, count), cells in kinds.items())
         for (workload, metric), kinds in seen.items()
         if len(kinds) > 1
     ]

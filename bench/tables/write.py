@@ -59,9 +59,7 @@ def other_metrics_markdown(aggregated: pd.DataFrame) -> str:
     for workload, group in aggregated.groupby("workload", sort=False):
         headers, rows = other_metrics_text(group)
         if rows:
-            parts.append(
-                f"### {escape(workload)}: other metrics\n\n{markdown_table(headers, rows, left=3)}\n"
-            )
+            parts.append(f"### {escape(workload)}: other metrics\n\n{markdown_table(headers, rows, left=3)}\n")
     return "\n".join(parts)
 
 

@@ -24,9 +24,7 @@ def shifted(images: Tensor, rng: torch.Generator, reach: int = 2) -> Tensor:
     padded = F.pad(images, (reach,) * 4)
     height, width = images.shape[-2:]
     moves = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=rng).tolist()
-    return torch.stack(
-        [image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, moves, strict=True)]
-    )
+    return torch.stack([image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, moves, strict=True)])
 
 
 def train_lenet(
@@ -89,4 +87,4 @@ def accuracy(model: LeNet, data: ImageData, *, held_out: bool) -> float:
     """The share of digits that the network names rightly."""
     images, labels = (data.held_out, data.held_out_labels) if held_out else (data.train, data.train_labels)
     logits = model.eval()(images.float().div_(127.5).sub_(1))[1]
-    return (logits.argmax(1) == labels).float().mean().item()
+    return float((logits.argmax(1) == labels).float().mean())

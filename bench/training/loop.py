@@ -25,6 +25,8 @@ class TrainingSpec:
     loss: LossName
     batch_size: int
     lr: float
+    lr_discriminator: float | None = None
+    """D's own learning rate; None: the same as G's."""
     betas: tuple[float, float] = (0.5, 0.99)
     fake_weight: float = 1.0
     """lambda of the generated images' term in D's loss."""
@@ -111,17 +113,21 @@ class GanTraining:
         self.images, self.sample = images, sample
         self.train_discriminator = train_discriminator
         self.hooks: Hooks = hooks or NoHooks()
-        memory = torch.channels_last if spec.channels_last else torch.contiguous_format
-        self.generator = generator.to(self.device, memory_format=memory)
-        self.discriminator = discriminator.to(self.device, memory_format=memory)
+        self.generator = self._placed(generator)
+        self.discriminator = self._placed(discriminator)
         self.step_count = 0
         self.ema = Ema(self.generator, spec.ema_decay)
-        self.opt_g = self._adam(self.generator)
-        self.opt_d = self._adam(self.discriminator)
+        self.lr = {"g": spec.lr, "d": spec.lr if spec.lr_discriminator is None else spec.lr_discriminator}
+        self.opt_g = self._adam(self.generator, self.lr["g"])
+        self.opt_d = self._adam(self.discriminator, self.lr["d"])
         self._epoch: tuple[int, Tensor] | None = None
 
-    def _adam(self, model: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(model.parameters(), lr=self.spec.lr, betas=self.spec.betas, fused=True)
+    def _placed(self, model: nn.Module) -> nn.Module:
+        memory = torch.channels_last if self.spec.channels_last else torch.contiguous_format
+        return model.to(self.device).to(memory_format=memory)
+
+    def _adam(self, model: nn.Module, lr: float) -> torch.optim.Adam:
+        return torch.optim.Adam(model.parameters(), lr=lr, betas=self.spec.betas, fused=True)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.spec.precision == "bf16":
@@ -152,10 +158,8 @@ class GanTraining:
         moves = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=rng).to(images.device)
         return translate(images, moves, reach)
 
-    def _learning_rate(self, step: int) -> float:
-        if self.spec.lr_decay == "none":
-            return self.spec.lr
-        return self.spec.lr * min(1.0, 2 * (1 - step / self.steps))
+    def _decay(self, step: int) -> float:
+        return 1.0 if self.spec.lr_decay == "none" else min(1.0, 2 * (1 - step / self.steps))
 
     def step(self) -> StepStats:
         """One step of D on real and generated images, then one of G, then its average."""
@@ -163,9 +167,9 @@ class GanTraining:
         # Dropout draws from torch's global state: tie it to the step as everything else is.
         torch.manual_seed(derive(self.seed, "train", "dropout", step))
         self.hooks.before_step(step)
-        for optimizer in (self.opt_g, self.opt_d):
+        for optimizer, lr in ((self.opt_g, self.lr["g"]), (self.opt_d, self.lr["d"])):
             for group in optimizer.param_groups:
-                group["lr"] = self._learning_rate(step)
+                group["lr"] = lr * self._decay(step)
         self.generator.train()
         self.discriminator.train()
         real = self._real_batch(step)
@@ -208,13 +212,10 @@ class GanTraining:
     def _continue_with(self, pruned: Pruned) -> None:
         """Go on training the smaller network: its average and Adam's moments are cut as its weights were."""
         select = cuts(self.generator, pruned.kept)
-        moments = {
-            name: self.opt_g.state[parameter] for name, parameter in self.generator.named_parameters()
-        }
+        moments = {name: self.opt_g.state[parameter] for name, parameter in self.generator.named_parameters()}
         self.ema.model = shrink(self.ema.model, pruned.kept)
-        memory = torch.channels_last if self.spec.channels_last else torch.contiguous_format
-        self.generator = pruned.generator.to(self.device, memory_format=memory)
-        self.opt_g = self._adam(self.generator)
+        self.generator = self._placed(pruned.generator)
+        self.opt_g = self._adam(self.generator, self.lr["g"])
         for name, parameter in self.generator.named_parameters():
             self.opt_g.state[parameter] = {
                 key: select[name](value) if name in select and value.ndim else value

@@ -23,9 +23,7 @@ def generator_loss(name: LossName, fake_logits: Tensor) -> Tensor:
     raise ValueError(f"no adversarial loss {name!r}")
 
 
-def discriminator_loss(
-    name: LossName, real_logits: Tensor, fake_logits: Tensor, fake_weight: float = 1.0
-) -> Tensor:
+def discriminator_loss(name: LossName, real_logits: Tensor, fake_logits: Tensor, fake_weight: float = 1.0) -> Tensor:
     """What D minimises, a scalar; ``fake_weight`` is the lambda before the term of the generated images.
 
     ``non-saturating``: ``-E[log D(x)] - lambda E[log(1 - D(G(z)))]``, which is

@@ -120,7 +120,10 @@ def train_workload(
         "extractor": extractor.name,
         "extractor_fingerprint": extractor.fingerprint,
         "cpu_seconds": round(log.cpu_seconds),
-        "parameters": {"generator": parameter_total(shipped), "discriminator": parameter_total(discriminator)},
+        "parameters": {
+            "generator": parameter_total(shipped),
+            "discriminator": parameter_total(discriminator),
+        },
         "num_images": FINAL_IMAGES,
         "fid": round(final.fid, 3),
         "fid_held_out": round(final.fid_held_out, 3),
@@ -220,4 +223,3 @@ def _write_pictures(
     draw_training(out / "curve.png", log.rows, log.curve, card)
     images, _ = generate(model, inputs.sample(100, stream(seed, "eval", "grid")), device=device)
     draw_digits(out / "samples.png", images)
-

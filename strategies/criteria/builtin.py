@@ -17,8 +17,7 @@ def random(context: Context) -> Scores:
     the order within a layer, which is all that counts there, is uniform.
     """
     return {
-        name: torch.rand(weight.shape, generator=context.rng, dtype=torch.float64)
-        for name, weight in context.weights()
+        name: torch.rand(weight.shape, generator=context.rng, dtype=torch.float64) for name, weight in context.weights()
     }
 
 

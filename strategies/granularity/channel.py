@@ -160,9 +160,7 @@ class ChannelGranularity:
             if torch.isnan(values).any():
                 raise ValueError(f"criterion {criterion.name!r} gave scores for {name} that are not numbers")
         unscored = {name: f"has no score by {criterion.name}" for name in found if name not in scored}
-        coupling = Coupling(
-            tuple(g for g in coupling.groups if g.name in scored), coupling.dense | unscored
-        )
+        coupling = Coupling(tuple(g for g in coupling.groups if g.name in scored), coupling.dense | unscored)
         priorities = allocation(scored)
         if isinstance(after, ChannelRemoval):
             for name, gone in after.removed.items():
@@ -170,9 +168,7 @@ class ChannelGranularity:
         return _ranking(coupling, priorities, context)
 
 
-def channel_scores(
-    group: Group, model: nn.Module, scores: Scores, criterion: Criterion
-) -> Tensor | None:
+def channel_scores(group: Group, model: nn.Module, scores: Scores, criterion: Criterion) -> Tensor | None:
     """One score a channel, float64 ``(size,)``: the mean over the members that make it and have a score.
 
     Scores of a weight's shape are first reduced over each channel's filter by the criterion's ``reduce``.
@@ -223,8 +219,7 @@ def _shares(
                 takes[member.side][start : start + group.size, column[member.module]] += counts
     rows = np.array([starts[group] + channel for group, channel in order], dtype=np.intp)
     gone = {
-        side: np.concatenate([np.zeros((1, len(layers))), values[rows].cumsum(0)])
-        for side, values in takes.items()
+        side: np.concatenate([np.zeros((1, len(layers))), values[rows].cumsum(0)]) for side, values in takes.items()
     }
     width = np.array([widths(context.generator)[name] for name in layers], dtype=np.float64)
     weights = np.array([layer.weight.numel() for layer in layers.values()], dtype=np.float64)

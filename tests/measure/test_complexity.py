@@ -44,9 +44,7 @@ def closed_form_macs(layer: nn.Module, positions: int) -> int:
         "tokens",
     ],
 )
-def test_macs_of_one_layer_are_the_closed_form(
-    layer: nn.Module, input_shape: tuple[int, ...], positions: int
-) -> None:
+def test_macs_of_one_layer_are_the_closed_form(layer: nn.Module, input_shape: tuple[int, ...], positions: int) -> None:
     macs = count_macs(layer, (torch.zeros(1, *input_shape),))
     expected = closed_form_macs(layer, positions)
     assert (macs.dense, macs.by_module, macs.outside, macs.uncounted) == (expected, {"": expected}, 0, ())

@@ -209,9 +209,7 @@ def test_a_real_measurement_fills_a_record() -> None:
     generator, inputs = DummyGenerator(), (torch.randn(4, 8),)
     plan = Plan(rounds=2, min_seconds=0, max_rounds=6, max_seconds=0.05)
     fields = measure_latency(generator, generator, inputs, batch=3, plan=plan)
-    record = LatencyRecord(
-        latency_key="k", workload="dummy", architecture="a", dense_architecture="a", **fields
-    )
+    record = LatencyRecord(latency_key="k", workload="dummy", architecture="a", dense_architecture="a", **fields)
     assert (record.device, record.backend, record.batch, record.dtype) == ("cpu", "eager", 3, "float32")
     assert record.threads == torch.get_num_threads()
     assert all(math.isfinite(s.dense_wall) and s.dense_wall > 0 for s in record.samples)

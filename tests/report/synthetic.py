@@ -82,11 +82,7 @@ def make_record(
         )
     cell = Cell(workload=workload, strategy=strategy, level=level, recovery=recovery, seed=seed)
     key = hashlib.sha256(f"{cell.model_dump_json()}{version}".encode()).hexdigest()[:16]
-    achieved = (
-        sparsity
-        if strategy == "dense"
-        else round(sparsity + 0.004 * (zlib.crc32(strategy.encode()) % 3 - 1), 4)
-    )
+    achieved = sparsity if strategy == "dense" else round(sparsity + 0.004 * (zlib.crc32(strategy.encode()) % 3 - 1), 4)
     return Record(
         keys=Keys(prune=key, eval=key),
         cell=cell,
@@ -94,9 +90,7 @@ def make_record(
         reason=reason,
         varies=varies,
         physical=granularity_of(strategy) == "channel",
-        architecture=None
-        if empty
-        else Architecture(hash=architecture(workload, strategy, sparsity), widths={}),
+        architecture=None if empty else Architecture(hash=architecture(workload, strategy, sparsity), widths={}),
         achieved_params=None if empty else achieved,
         achieved_macs=None if empty else 1 - effective / macs,
         numbers={} if empty else numbers,
@@ -137,9 +131,7 @@ def make_records(recovery: str = "bn-recalibrate") -> list[Record]:
             )
             for strategy, growth in STRATEGIES.items():
                 records += [
-                    _pruned(
-                        workload, strategy, growth, sparsity, seed, fid * (1 + shift), inception, recovery
-                    )
+                    _pruned(workload, strategy, growth, sparsity, seed, fid * (1 + shift), inception, recovery)
                     for sparsity in SPARSITIES
                 ]
     return records
@@ -252,9 +244,7 @@ def latency_record(workload: str, name: str, batch: int, speedup: float) -> Late
 
 def make_failure() -> Failure:
     """A cell that raised, with a message that wants to break out of a table."""
-    cell = Cell(
-        workload="mnist-mlp", strategy="l1-channel-global", level={"sparsity": 0.5}, recovery="none", seed=0
-    )
+    cell = Cell(workload="mnist-mlp", strategy="l1-channel-global", level={"sparsity": 0.5}, recovery="none", seed=0)
     return Failure(
         keys=Keys(prune="x", eval="y"),
         cell=cell,

@@ -75,9 +75,7 @@ def test_no_records_at_all(tmp_path: Path):
 
 
 def test_everything_collapsed(tmp_path: Path):
-    text = report_of(
-        tmp_path, [make_record(status="collapsed", seed=seed, reason="IS 1.0") for seed in range(3)]
-    )
+    text = report_of(tmp_path, [make_record(status="collapsed", seed=seed, reason="IS 1.0") for seed in range(3)])
     assert "nothing can be concluded" in text
     assert "collapsed 3/3" in text
 

@@ -55,9 +55,7 @@ def test_a_figure_drawn_twice_is_the_same_bytes(records: list[Record], tmp_path:
     for folder in ("a", "b"):
         save(figures_of(records)[0].figure, tmp_path / folder, "figure")
     for kind in ("pdf", "svg", "png"):
-        assert (tmp_path / "a" / f"figure.{kind}").read_bytes() == (
-            tmp_path / "b" / f"figure.{kind}"
-        ).read_bytes()
+        assert (tmp_path / "a" / f"figure.{kind}").read_bytes() == (tmp_path / "b" / f"figure.{kind}").read_bytes()
 
 
 def test_text_stays_text(records: list[Record], tmp_path: Path):
@@ -67,9 +65,7 @@ def test_text_stays_text(records: list[Record], tmp_path: Path):
 
 
 def test_each_recovery_has_its_own_figures():
-    names = {
-        drawn.name for drawn in figures_of(make_records("none") + make_records("bn-recalibrate"), timed=False)
-    }
+    names = {drawn.name for drawn in figures_of(make_records("none") + make_records("bn-recalibrate"), timed=False)}
     assert {"quality-fid-none", "quality-fid-bn-recalibrate"} <= names
 
 
@@ -87,9 +83,7 @@ def test_a_run_where_everything_collapsed_still_shows_where():
 def test_many_or_few_strategies_fit(count: int):
     strategies = ["l1-weight-global", *(f"mine{index}-weight-global" for index in range(count - 1))]
     records = [
-        make_record(strategy=name, sparsity=s, fid=5 + i)
-        for i, name in enumerate(strategies)
-        for s in (0.3, 0.6)
+        make_record(strategy=name, sparsity=s, fid=5 + i) for i, name in enumerate(strategies) for s in (0.3, 0.6)
     ]
     (quality,) = [drawn.figure for drawn in figures_of(records, timed=False) if drawn.name == "quality-fid"]
     assert not is_cut_off(quality)
@@ -126,9 +120,7 @@ def test_labels_are_pushed_apart_and_stay_inside(positions: list[float]):
 
 def test_samples_keep_their_pixels(tmp_path: Path):
     images = np.random.default_rng(0).integers(0, 256, (4, 1, 28, 28), dtype=np.uint8)
-    samples = {
-        ("w", name, level): images for name in ("dense", "l1-weight-global") for level in ("0", "1", "2")
-    }
+    samples = {("w", name, level): images for name in ("dense", "l1-weight-global") for level in ("0", "1", "2")}
     figure = sample_grid(samples, {}, "w")
     assert figure is not None
     (_, _, png) = save(figure, tmp_path, "samples")
@@ -152,9 +144,7 @@ def test_samples_of_different_shapes_are_refused():
 def test_colour_samples_and_own_knobs_are_drawn():
     images = np.zeros((2, 3, 16, 16), np.uint8)
     samples = {("w", "x-channel", f"threshold-{value}"): images for value in (0.2, 0.1)}
-    figure = sample_grid(
-        samples, {key: f"{key[2]}, FID 123.4 and a lot of further text" for key in samples}, "w"
-    )
+    figure = sample_grid(samples, {key: f"{key[2]}, FID 123.4 and a lot of further text" for key in samples}, "w")
     assert figure is not None
     assert not is_cut_off(figure)
     assert sample_grid(samples, {}, "other") is None

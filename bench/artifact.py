@@ -62,12 +62,13 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
         raise UserError(f"{place}: artifact version {found!r}, expected {ARTIFACT_VERSION}.")
     name = manifest.get("workload")
     if factory is None:
-        if name not in WORKLOADS:
+        if not isinstance(name, str) or name not in WORKLOADS:
             raise UserError(f"{place}: workload {name!r} is not registered here; pass its factory to `bench.load`.")
-        factory = WORKLOADS[str(name)].generator
+        factory = WORKLOADS[name].generator
     path = folder / "generator.safetensors"
     state = read_weights(path)
-    if state_hash(state) != manifest.get("hashes", {}).get("generator"):
+    hashes = manifest.get("hashes")
+    if not isinstance(hashes, dict) or state_hash(state) != hashes.get("generator"):
         raise UserError(f"{path}: is not the file that {place} was written for (its content hash differs).")
     model = factory()
     try:
@@ -76,6 +77,6 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
             for module, sides in manifest.get("kept", {}).items()
         }
         model = shrink(model, kept)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f"{place}: its kept indices do not fit {type(model).__name__} ({error}).") from error
     return load_into(model, state, str(path)).eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bench.artifact import save_artifact
+from bench.errors import UserError
 from bench.files import write_atomically
 from bench.keys import digest
 from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr
@@ -22,6 +24,7 @@ from bench.measure.quality import Judged, Quality, judge, quality
 from bench.records import Architecture, Cell, Keys, Layer, Number
 from bench.recovery import Recovered
 from bench.seeds import stream
+from bench.store import writable
 from bench.workloads.store import read_weights
 from bench.workshop import Loaded, Workshop
 from strategies.base import LayerCut
@@ -64,7 +67,7 @@ def measure(
     """
     loaded = shop.load(cell.workload, cell.checkpoint)
     settings = shop.settings
-    generator = recovered.generator
+    generator = recovered.generator.to(settings.device)  # counting has left a shared network on the CPU
     inputs = loaded.workload.inputs.sample(settings.num_images, stream(cell.seed, "eval"))
     images, finite = generate(generator, inputs, device=settings.device)
     judged = judge(loaded.extractor, images, settings.device)
@@ -149,7 +152,7 @@ def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
         return {}
     count = len(loaded.data.held_out)
     return {
-        f"fid-floor[{loaded.extractor.name}]": Number(
+        f"fid_floor[{loaded.extractor.name}]": Number(
             value=frechet_distance(loaded.reference.train, loaded.reference.held_out),
             unit="squared feature distance",
             direction="none",
@@ -199,8 +202,9 @@ def dense_reference(cell: Cell, shop: Workshop, make_dense: Callable[[], Recover
     dense = shop.dense_cell(cell)
     keys = shop.keys(dense)
     if shop.paths and shop.paths.dense_reference(keys.eval).exists():
-        state = read_weights(shop.paths.dense_reference(keys.eval))
-        return state["images"], state["features"]
+        with contextlib.suppress(UserError, KeyError):  # damaged: made anew below
+            state = read_weights(shop.paths.dense_reference(keys.eval))
+            return state["images"], state["features"]
     loaded = shop.load(dense.workload, dense.checkpoint)
     inputs = loaded.workload.inputs.sample(shop.settings.num_images, stream(dense.seed, "eval"))
     images, _ = generate(make_dense().generator, inputs, device=shop.settings.device)
@@ -216,7 +220,8 @@ def _write_dense(shop: Workshop, eval_key: str, images: Tensor, judged: Judged) 
         "images": images[:AGREEMENT_IMAGES].contiguous(),
         "features": torch.from_numpy(judged.features[:AGREEMENT_IMAGES]).contiguous(),
     }
-    write_atomically(shop.paths.dense_reference(eval_key), save(state))
+    with writable(shop.paths.root):
+        write_atomically(shop.paths.dense_reference(eval_key), save(state))
 
 
 def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> Architecture:
@@ -264,14 +269,15 @@ def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Wo
     """Keep a few images for the grids, and the weights where they are asked for or cannot be had again cheaply."""
     if shop.paths is None:
         return
-    if cell.seed == shop.settings.sample_seed:
-        state = {"images": images[:SAMPLE_IMAGES].contiguous()}
-        write_atomically(shop.paths.cell_samples(keys.eval), save(state))
-    if recovered.curve or shop.settings.save:
-        save_artifact(
-            shop.paths.artifact(keys.prune),
-            recovered,
-            workload=cell.workload,
-            made_by=cell.model_dump(exclude={"seed"}),
-            provenance=shop.provenance,
-        )
+    with writable(shop.paths.root):
+        if cell.seed == shop.settings.sample_seed:
+            state = {"images": images[:SAMPLE_IMAGES].contiguous()}
+            write_atomically(shop.paths.cell_samples(keys.eval), save(state))
+        if recovered.curve or shop.settings.save:
+            save_artifact(
+                shop.paths.artifact(keys.prune),
+                recovered,
+                workload=cell.workload,
+                made_by=cell.model_dump(exclude={"seed"}),
+                provenance=shop.provenance,
+            )

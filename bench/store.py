@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,6 @@ from bench.records import (
     PlannedCell,
     Record,
 )
-from bench.workloads.store import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -46,18 +46,29 @@ def parse(path: Path, model: type[Model]) -> Model:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
     try:
-        return model.model_validate_json(text)
+        found = model.model_validate_json(text)
     except ValidationError as error:
-        with contextlib.suppress(UserError, AttributeError):
-            version = read_json(path).get("schema_version")
-            if version is not None and version != SCHEMA_VERSION:
-                raise _other_version(path, version) from error
+        version = _version_in(text)
+        if version != SCHEMA_VERSION:
+            raise _other_version(path, version) from error
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise DamagedFile(
             f"{path}: damaged or not a {model.__name__} ({where}: {first['msg']}). "
             "Delete it; the next run makes it again."
         ) from error
+    if (version := getattr(found, "schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
+        raise _other_version(path, version)
+    return found
+
+
+def _version_in(text: str) -> object:
+    """The schema version that a file claims which does not have the fields of this one."""
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(text)
+        if isinstance(value, dict):
+            return value.get("schema_version", SCHEMA_VERSION)
+    return SCHEMA_VERSION
 
 
 def _other_version(path: Path, version: object) -> UserError:
@@ -80,7 +91,7 @@ class RunStore:
         Raises:
             UserError: another process writes here, or the folder cannot be written.
         """
-        with _writable(self.paths.root):
+        with writable(self.paths.root):
             self.paths.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -96,15 +107,12 @@ class RunStore:
             os.close(handle)
 
     def write_manifest(self, manifest: Manifest, environment: dict[str, Any]) -> None:
-        with _writable(self.paths.root):
+        with writable(self.paths.root):
             write_json(self.paths.manifest, manifest.model_dump(mode="json"))
             write_json(self.paths.environment, environment)
 
     def read_manifest(self) -> Manifest:
-        manifest = parse(self.paths.manifest, Manifest)
-        if manifest.schema_version != SCHEMA_VERSION:
-            raise _other_version(self.paths.manifest, manifest.schema_version)
-        return manifest
+        return parse(self.paths.manifest, Manifest)
 
     def check_version(self) -> None:
         """Raise UserError where the folder holds the run of another schema version."""
@@ -113,7 +121,7 @@ class RunStore:
 
     def write_record(self, record: Record) -> None:
         """Keep a finished cell; a failure of the same cell is forgotten."""
-        with _writable(self.paths.root):
+        with writable(self.paths.root):
             write_atomically(self.paths.cell(record.cell, record.keys.eval), _dump(record))
             self.paths.failure(record.cell, record.keys.eval).unlink(missing_ok=True)
 
@@ -123,14 +131,12 @@ class RunStore:
         if not path.exists():
             return None
         record = parse(path, Record)
-        if record.schema_version != SCHEMA_VERSION:
-            raise _other_version(path, record.schema_version)
         if record.keys != planned.keys or record.cell != planned.cell:
             raise DamagedFile(f"{path}: holds the record of another cell. Delete it; the next run makes it again.")
         return record
 
     def write_failure(self, failure: Failure) -> None:
-        with _writable(self.paths.root):
+        with writable(self.paths.root):
             write_atomically(self.paths.failure(failure.cell, failure.keys.eval), _dump(failure))
 
     def read_failure(self, planned: PlannedCell) -> Failure | None:
@@ -143,7 +149,7 @@ class RunStore:
         return None
 
     def write_latency(self, record: LatencyRecord) -> None:
-        with _writable(self.paths.root):
+        with writable(self.paths.root):
             write_atomically(self.paths.latency(record.workload, record.batch, record.latency_key), _dump(record))
 
     def read_latency(self, workload: str, batch: int, key: str) -> LatencyRecord | None:
@@ -160,22 +166,13 @@ def _dump(model: BaseModel) -> str:
 
 
 @contextlib.contextmanager
-def _writable(root: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into a sentence. What is already there stays."""
+def writable(root: Path) -> Iterator[None]:
+    """Turn a full disk, a missing permission or a file in the way into a sentence. What is already there stays."""
     try:
         yield
     except OSError as error:
-        if error.errno not in {
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EACCES,
-            errno.EPERM,
-            errno.EROFS,
-            errno.ENOTDIR,
-        }:
-            raise
         what = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
-        reason = what.get(error.errno or 0, error.strerror)
+        reason = what.get(error.errno or 0, error.strerror or str(error))
         raise UserError(
             f"{root}: cannot be written ({reason}). Every finished cell is kept; "
             "mend that, or name another folder with --results, and run the same command again."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from strategies.allocation import Allocation, global_, global_mean, uniform
 from strategies.base import Criterion, Granularity, Levels, Strategy
 from strategies.criteria import bnscale, l1, random, rownorm
@@ -26,7 +28,8 @@ def strategy(
 ) -> Strategy:
     """Register a composition under ``name``."""
     thing = Strategy(name, criterion, granularity, allocation, schedule, levels or Levels())
-    return STRATEGIES.add(name, thing)
+    frame = inspect.stack(0)[1]
+    return STRATEGIES.add(name, thing, origin=f"{frame.filename}:{frame.lineno}")
 
 
 strategy("random-weight-global", random, weight, global_)

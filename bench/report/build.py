@@ -18,6 +18,7 @@ from bench.report.markdown import (
     columns_section,
     environment_section,
     exclusions_section,
+    experiment_section,
     failures_section,
     method,
     question,
@@ -93,6 +94,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         failures_section(inputs.failures),
         exclusions_section(frame, inputs.excluded),
         columns_section(),
+        experiment_section(inputs.experiment),
     ]
     path = folder / "report.md"
     write_atomically(path, "\n".join(parts))

@@ -210,9 +210,10 @@ def _mark(axes: Axes, point: Point, *, faded: bool) -> None:
 
 
 def _grid(count: int) -> tuple[Figure, list[Axes]]:
+    columns = min(2, count)
     rows = math.ceil(count / 2)
     figure = Figure(figsize=(PAGE, PANEL * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
-    return figure, list(figure.subplots(rows, 2, squeeze=False).flat)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def _finish(figure: Figure, grid: Sequence[Axes], count: int, across: str, up: str) -> None:
@@ -267,7 +268,8 @@ def _usable(points: Sequence[Point]) -> list[Point]:
 
 
 def _is_masked(row: Row) -> bool:
-    return bool(row["strategy"] != DENSE and row["macs_effective"] < row["macs_dense"])
+    # Not by the MACs: a few weights that half precision rounded to zero make no mask.
+    return bool(row["strategy"] != DENSE and not row["physical"] and row["macs_effective"] < row["macs_dense"])
 
 
 def _positive(value: float) -> bool:

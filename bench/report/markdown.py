@@ -66,7 +66,12 @@ def question(experiment: Mapping[str, Any], run: str, frame: pd.DataFrame, failu
     counts = cells["status"].value_counts().sort_index()
     states = [f"{count} {status}" for status, count in counts.items()] + ([f"{failures} failed"] if failures else [])
     axes.append(f"- cells: {len(cells)} with a record ({', '.join(states) or 'none'})")
-    return section("What was asked", "\n".join(axes), fenced(json.dumps(experiment, indent=1, default=str), "json"))
+    return section("What was asked", "\n".join(axes))
+
+
+def experiment_section(experiment: Mapping[str, Any]) -> str:
+    """The whole experiment as it was understood, for whoever wants to run it again."""
+    return section("Experiment", fenced(json.dumps(experiment, indent=1, default=str), "json"))
 
 
 def method(frame: pd.DataFrame, latency: pd.DataFrame) -> str:

@@ -68,13 +68,14 @@ class WeightRanking:
         """
         total = len(self.order)
         if target == "params":
-            count = round(sparsity * total)
+            count, maximum = round(sparsity * total), (total - 1) / total
         else:
             worth = torch.cat([torch.full((s.numel(),), self.positions[name]) for name, s in self.shapes.items()])
             gone = torch.cumsum(worth[self.order], 0).double() / float(worth.sum())
-            count = int((torch.cat([torch.zeros(1), gone]) - sparsity).abs().argmin())
+            shares = torch.cat([torch.zeros(1), gone])
+            count, maximum = int((shares - sparsity).abs().argmin()), float(shares[-2])
         if count >= total:
-            raise Infeasible(sparsity, (total - 1) / total, target)
+            raise Infeasible(sparsity, maximum, target)
         return self._first(count)
 
     def below(self, threshold: float) -> WeightRemoval:

@@ -1,0 +1,62 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.records import Cell
+from bench.workloads.base import WORKLOADS, InputSpec, Recipe, Workload
+from bench.workshop import Settings, Workshop
+from tests.helpers.cells import NUM_IMAGES
+from tests.helpers.networks import TinyMlp
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """As in a worker: numbers are only bit-identical for the same number of threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def shop() -> Workshop:
+    """A workshop that writes nothing."""
+    return Workshop(Settings(num_images=NUM_IMAGES))
+
+
+@pytest.fixture
+def no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dummy generator is untrained and its IS lies about the threshold of collapse: take the threshold away."""
+    monkeypatch.setattr("bench.cell.COLLAPSE_BELOW_IS", 0.0)
+
+
+@pytest.fixture
+def tiny_mlp(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a registered workload without BatchNorm and without a discriminator."""
+    dummy = WORKLOADS["dummy"]
+    thing = Workload(
+        name="tiny-mlp",
+        summary="a fully connected generator",
+        generator=TinyMlp,
+        discriminator=None,
+        inputs=InputSpec(latent=4),
+        data=dummy.data,
+        extractor=dummy.extractor,
+        recipe=Recipe(spec=dummy.recipe.spec, steps=1),
+        weights="initialisation",
+    )
+    monkeypatch.setitem(WORKLOADS._things, thing.name, thing)
+    return thing.name
+
+
+@pytest.fixture
+def dense() -> Cell:
+    return Cell(workload="dummy", strategy="dense", level={"sparsity": 0.0}, recovery="none", seed=0)
+
+
+@pytest.fixture
+def artefact(tmp_path: Path) -> Path:
+    """A folder for one artefact, not yet there."""
+    return tmp_path / "artefact"

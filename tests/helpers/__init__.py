@@ -1,0 +1,1 @@
+"""What several tests share: small experiments, an executor without processes, work for worker processes."""

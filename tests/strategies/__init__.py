@@ -1,0 +1,1 @@
+"""Tests of the strategies, with small networks made for them."""

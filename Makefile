@@ -36,7 +36,8 @@ test-fast: install
 	$(BIN)/python -m pytest -m "not slow"
 
 bench-harness: install
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s -q \
+		--benchmark-columns=min,median,stddev,rounds
 
 lint: install
 	$(BIN)/ruff check .

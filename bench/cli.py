@@ -74,7 +74,7 @@ def run(
         )
     page = api.report(outcome.folder, results=results, reports=reports)
     print_outcome(outcome, page)
-    if outcome.failed:
+    if outcome.failed or outcome.failed_timings:
         raise typer.Exit(1)
 
 
@@ -85,7 +85,7 @@ def validate(experiment: ExperimentArgument, overrides: SetOption = None) -> Non
 
     loaded = load_experiment(experiment, overrides or [])
     cells = expand(loaded, Known.installed())
-    typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cells.")
+    typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cell{'' if len(cells) == 1 else 's'}.")
 
 
 @app.command()
@@ -101,15 +101,15 @@ def plan(
     from bench.experiment import load_experiment
     from bench.paths import run_folder
     from bench.store import RunStore
-    from bench.sweep import MAIN, estimate_seconds, make_plan, settings_of
-    from bench.terminal import print_plan
+    from bench.sweep import MAIN, estimate_seconds, make_plan, missing_cells, settings_of
+    from bench.terminal import print_note, print_plan
 
     loaded = load_experiment(experiment, overrides or [])
     folder = run_folder(results, loaded.name, name or MAIN)
     store = RunStore(folder)
     store.check_version()
     planned = make_plan(loaded, settings_of(loaded, device=device))
-    missing = [cell for cell in planned.cells if store.read_record(cell) is None]
+    missing = missing_cells(planned, store, print_note)
     print_plan(planned, missing, estimate_seconds(planned, missing, jobs), folder)
 
 
@@ -219,13 +219,23 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"ganprune: {error}", file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nganprune: interrupted; finished cells are kept, the same command continues.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+    except OSError as error:  # a folder that cannot be written, a name that is too long, ...
+        _complain(f"{error.filename}: {error.strerror}." if error.filename else str(error))
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer has turned Ctrl-C into this
+            _complain("interrupted; what is finished is kept, the same command continues.")
+        raise
+
+
+INTERRUPTED = 130
+"""What a shell shows for a program that Ctrl-C ended."""
+
+
+def _complain(text: str) -> None:
+    print(f"ganprune: {text}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

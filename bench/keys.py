@@ -9,8 +9,9 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -19,6 +20,9 @@ from bench.recovery import Recovery
 from bench.seeds import Role
 from bench.workloads.base import Workload
 from strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NOT_PART_OF_A_DEFINITION = {"strategies.catalog", "strategies.registry", "strategies"}
 """Modules that only name things."""
@@ -62,14 +66,14 @@ def cell_keys(
     definition: dict[str, Any] = {
         "checkpoint": checkpoint,
         "generator": code_hash(_module_of(workload.generator)),
-        "inputs": repr(workload.inputs),
+        "inputs": _given(workload.inputs),
         "recovery": recovery.name,
         "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),
     }
     if recovery.name != "none":
         definition["recovery-code"] = code_hash("bench.recovery")
     if recovery.steps:
-        definition["training"] = [repr(workload.recipe.spec), workload.data]
+        definition["training"] = [_given(workload.recipe.spec), workload.data]
     if strategy is not None:
         definition |= {
             "strategy": [strategy.criterion.name, strategy.granularity.name, strategy.allocation.formula],
@@ -89,6 +93,12 @@ def latency_key(
 ) -> str:
     """The key of a timing: the pair of architectures, and where and how it was timed."""
     return digest([dense, pruned, inputs, device, backend, batch, dtype, threads])
+
+
+def _given(settings: DataclassInstance) -> dict[str, Any]:
+    """The fields that do not have their default: a new field leaves the old keys alone."""
+    values = {field.name: (getattr(settings, field.name), field.default) for field in fields(settings)}
+    return {name: value for name, (value, default) in values.items() if value != default}
 
 
 def _module_of(thing: Any) -> str:
@@ -158,11 +168,19 @@ def _imports(module: str) -> tuple[str, ...]:
         return ()
     found: list[str] = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            if node.level:
+                origin = importlib.util.resolve_name(origin, _package_of(module))
+            found += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
     return tuple(name for name in found if _is_ours(name, module))
+
+
+def _package_of(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    return (spec.parent if spec else None) or module.rpartition(".")[0]
 
 
 def _is_ours(name: str, importer: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -25,6 +26,8 @@ from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.workshop import Settings, Workshop, git_revision, libraries, machine
 from strategies.catalog import DENSE
+
+T = TypeVar("T")
 
 MAIN = "main"
 GROUPS_PER_JOB = 6
@@ -62,7 +65,10 @@ class Outcome:
     cells: int
     finished_before: int
     failed: int
+    """Cells that raised; they stand in ``failures/``."""
     seconds: float
+    failed_timings: int = 0
+    """Architectures whose latency could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +104,6 @@ def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None 
     check_device(settings.device)
     shop = shop or Workshop(settings)
     cells = expand(experiment, Known.installed())
-    for cell in cells:
-        loaded = shop.load(cell.workload, cell.checkpoint)
-        if tuple(loaded.data.train.shape[1:]) != loaded.extractor.image_shape:
-            raise UserError(
-                f"{experiment.sweep.name}, quality.extractor: {loaded.extractor.name!r} judges images of "
-                f"{loaded.extractor.image_shape}, workload {cell.workload!r} makes "
-                f"{tuple(loaded.data.train.shape[1:])}. Use 'workload' or another extractor."
-            )
     return Plan(experiment, settings, tuple(PlannedCell(cell=cell, keys=shop.keys(cell)) for cell in cells))
 
 
@@ -208,18 +206,29 @@ def run_experiment(
         _warn_about_versions(store, progress)
         manifest = Manifest(experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
-        missing = [planned for planned in plan.cells if _missing(store, planned, progress)]
+        missing = missing_cells(plan, store, progress.note)
         failed = _run_cells(missing, store, shop, jobs, executor, progress)
-        failed += _run_latency(experiment, store, plan, executor, progress)
-    return Outcome(folder, len(plan.cells), len(plan.cells) - len(missing), failed, time.perf_counter() - start)
+        failed_timings = _run_latency(experiment, store, plan, executor, progress)
+    finished_before = len(plan.cells) - len(missing)
+    return Outcome(folder, len(plan.cells), finished_before, failed, time.perf_counter() - start, failed_timings)
 
 
-def _missing(store: RunStore, planned: PlannedCell, progress: Progress) -> bool:
+def missing_cells(plan: Plan, store: RunStore, note: Callable[[str], None]) -> list[PlannedCell]:
+    """The cells of ``plan`` without a usable record; a damaged one is noted and counts as none.
+
+    Raises:
+        UserError: a record that cannot be read, or of another schema version.
+    """
+    return [planned for planned in plan.cells if _or_none(partial(store.read_record, planned), note) is None]
+
+
+def _or_none(read: Callable[[], T | None], note: Callable[[str], None]) -> T | None:
+    """What ``read`` gives; None, and a note, where the file is damaged: it will be made again."""
     try:
-        return store.read_record(planned) is None
+        return read()
     except DamagedFile as error:
-        progress.note(f"{str(error).split(' Delete it')[0]} It is measured again.")
-        return True
+        note(f"{str(error).split(' Delete it')[0]} It is measured again.")
+        return None
 
 
 def _run_cells(
@@ -268,12 +277,17 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     latency = experiment.latency
     if not latency.enabled:
         return 0
-    records = [record for planned in plan.cells if (record := store.read_record(planned)) is not None]
+    found = [_or_none(partial(store.read_record, planned), Silent().note) for planned in plan.cells]
+    records = [record for record in found if record is not None]
     devices = [device for device in latency.devices if device != "cuda" or torch.cuda.is_available()]
     if skipped := sorted(set(latency.devices) - set(devices)):
         progress.note(f"latency on {', '.join(skipped)} is left out: no such device here")
     tasks = latency_tasks(records, devices=devices, batches=latency.batches, backends=latency.backends)
-    missing = [task for task in tasks if store.read_latency(task.workload, task.batch, task.key) is None]
+    missing = [
+        task
+        for task in tasks
+        if _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note) is None
+    ]
     if not missing:
         return 0
     progress.phase("latency", len(missing))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bench.records import PlannedCell
 
@@ -25,6 +26,11 @@ if not console.is_terminal:
     console = Console(highlight=False, width=120)  # a log file has no width of its own
 
 
+def print_note(text: str) -> None:
+    """One line about something that is not as it should be."""
+    console.print(text, markup=False)
+
+
 def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     """A table, or a JSON list of objects."""
     if as_json:
@@ -36,15 +42,26 @@ def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(row[column]) for column in columns))
+        table.add_row(*(_levels(row[c]) if c == "levels" else _plain(row[c]) for c in columns))
     console.print(table if rows else f"no {kind}")
+
+
+def _levels(levels: dict[str, Any]) -> str:
+    """``any sparsity or threshold = X``: what may be asked of a strategy, in words."""
+    words = ["any sparsity"] if levels["continuous"] else []
+    fixed = ", ".join(map(_plain, levels["fixed"]))
+    if levels["knob"]:
+        words.append(f"{levels['knob']} = {fixed or 'X'}")
+    elif fixed:
+        words.append(f"sparsity {fixed}")
+    return " or ".join(words)
 
 
 def _plain(value: Any) -> str:
     if value is None or value == []:
         return "-"
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items() if v not in (None, [], False))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     if isinstance(value, float):
@@ -69,32 +86,35 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
             f"{outcome.failed} failed; they are in {outcome.folder / 'failures'} and are tried again by the next run.",
             style="bold red",
         )
+    if outcome.failed_timings:
+        console.print(
+            f"{outcome.failed_timings} latency measurements failed and are tried again by the next run.",
+            style="bold red",
+        )
     console.print(str(page), soft_wrap=True, markup=False)
 
 
 def _summary_table(summary: pd.DataFrame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in (
-        "workload",
-        "strategy",
-        "level",
-        "params",
-        "MACs",
-        "FID",
-        "to dense",
-        "IS",
-        "faster b1",
-        "b16",
-    ):
-        text = heading in {"workload", "strategy"}
-        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != "workload")
-    recoveries = summary["recovery"].nunique()
-    before = ""
+    """A block for each workload and recovery, under its name; columns without any value are left out."""
+    blocks: dict[str, list[list[str]]] = {}
     for row in summary.to_dict("records"):
-        block = row["workload"] if recoveries < 2 else f"{row['workload']}, {row['recovery']}"
-        table.add_row(block if block != before else "", *_summary_cells(row))
-        before = block
+        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(_summary_cells(row))
+    every = [line for lines in blocks.values() for line in lines]
+    columns = [i for i in range(len(SUMMARY)) if any(line[i] for line in every)]
+    narrow = console.width < 100
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0) if narrow else (0, 1))
+    table.add_column(SUMMARY[0], overflow="fold", min_width=12)
+    for i in columns[1:]:
+        table.add_column(SUMMARY[i], justify="right", no_wrap=True)
+    for block, lines in blocks.items():
+        table.add_row(Text(block, style="bold"))
+        for line in lines:
+            table.add_row(*(Text(line[i]) for i in columns))
+        table.add_section()
     return table
+
+
+SUMMARY = ("strategy", "level", "params", "MACs", "FID", "to dense", "IS", "faster b1", "b16")
 
 
 def _summary_cells(row: dict[Any, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from bench.errors import UserError
 from bench.keys import cell_keys, streams
 from bench.measure.complexity import count_macs
 from bench.measure.extractors import EXTRACTORS, Extractor
@@ -59,7 +60,17 @@ class Loaded:
     checkpoint: Checkpoint
     data: ImageData
     extractor: Extractor
-    reference: Reference
+    device: str
+
+    @functools.cached_property
+    def reference(self) -> Reference:
+        """The real images as the judge sees them; computed where something is judged, not where cells are planned."""
+        return reference(self.extractor, self.data, self.device)
+
+    @property
+    def reference_name(self) -> str:
+        """What FID's version says of the real images: which they are, and who judges."""
+        return f"{self.data.name}-{self.data.fingerprint[:16]}-{self.extractor.fingerprint[:16]}"
 
 
 class Workshop:
@@ -75,17 +86,23 @@ class Workshop:
         self._macs = functools.lru_cache(maxsize=8)(self._training_macs_per_image)
 
     def _load(self, workload: str, checkpoint: str) -> Loaded:
-        """Raises UserError for whatever is wrong with the files."""
+        """Raises UserError for whatever is wrong with the files, and for a judge of other images."""
         thing = WORKLOADS[workload]
         data = DATA_SOURCES[thing.data]()
         chosen = self.settings.extractor
         extractor = EXTRACTORS[thing.extractor if chosen == "workload" else chosen]()
+        shape = tuple(data.train.shape[1:])
+        if shape != extractor.image_shape:
+            raise UserError(
+                f"quality.extractor: {extractor.name!r} judges images of {extractor.image_shape}, "
+                f"workload {workload!r} makes {shape}. Use 'workload' or another extractor."
+            )
         return Loaded(
             thing,
             load_checkpoint(thing, checkpoint),
             data,
             extractor,
-            reference(extractor, data, self.settings.device),
+            self.settings.device,
         )
 
     def strategy(self, name: str) -> Strategy | None:
@@ -98,7 +115,7 @@ class Workshop:
         judge = f"{loaded.extractor.name}-{loaded.extractor.fingerprint[:12]}"
         images = f"n{self.settings.num_images}-uint8"
         known = {
-            "fid": f"{FID_VERSION}/{judge}/{images}/ref-{loaded.data.name}-{loaded.reference.fingerprint}",
+            "fid": f"{FID_VERSION}/{judge}/{images}/ref-{loaded.reference_name}",
             "is": f"{IS_VERSION}/{judge}/{images}/splits{is_splits(self.settings.num_images)}",
         }
         return {name: known[name] for name in self.settings.metrics}

@@ -85,17 +85,18 @@ class PruningHooks:
         Returns:
             The pruned network at the last event, else None. The loop continues with it.
         """
+        if self.pruned is not None and self.pruned.physical:
+            return None
         if self.pruned is None:
             share = self.schedule.share_at(step, self.steps)
             if share is not None:
                 self.removal = self._decide(generator, share)
-            if step == self.schedule.events(self.steps)[-1]:
-                assert self.removal is not None
-                self.pruned = self.removal.apply(generator)
-                return self.pruned
-        if self.removal is not None and not (self.pruned and self.pruned.physical):
+        if self.removal is not None:
             self.removal.hold(generator)
             self.removal.hold(average)
+            if self.pruned is None and step == self.schedule.events(self.steps)[-1]:
+                self.pruned = self.removal.apply(generator)
+                return self.pruned
         return None
 
     def _decide(self, generator: nn.Module, share: float) -> Removal:

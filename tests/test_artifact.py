@@ -20,8 +20,8 @@ from bench.artifact import load_artifact, save_artifact
 from bench.cell import make
 from bench.errors import UserError
 from bench.recovery import Recovered
-from bench.workloads.store import load_into, read_weights, state_hash, write_weights
 from bench.workloads.networks import DummyGenerator
+from bench.workloads.store import load_into, read_weights, state_hash, write_weights
 from bench.workshop import Workshop
 from tests.helpers.cells import cell
 
@@ -145,7 +145,7 @@ def set_kept(module: str, side: str, indices: Any) -> Change:
 )
 def test_a_tampered_manifest_is_refused_with_its_place(compact: Path, change: Change, message: str) -> None:
     tamper(compact, change)
-    with pytest.raises(UserError, match="(manifest.json|generator.safetensors): ") as caught:
+    with pytest.raises(UserError, match=r"(manifest\.json|generator\.safetensors): ") as caught:
         load_artifact(compact)
     assert message in str(caught.value)
 

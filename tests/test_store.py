@@ -20,7 +20,7 @@ from bench.files import write_atomically, write_json
 from bench.records import Failure, Manifest, PlannedCell, Record
 from bench.store import DamagedFile, RunStore
 from bench.workshop import Settings, Workshop
-from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
+from tests.helpers.cells import NUM_IMAGES, cell, record_of
 from tests.helpers.processes import wait_until
 from tests.report.synthetic import latency_record
 
@@ -130,7 +130,7 @@ def test_a_damaged_failure_counts_as_none(store: RunStore, thing: PlannedCell) -
         "deep",
         "status",
         "nan",
-    ],  # fmt: skip
+    ],
 )
 def test_a_damaged_record_is_named_with_its_path(
     store: RunStore, thing: PlannedCell, path: Path, spoil: Callable[[bytes], bytes]

@@ -41,7 +41,6 @@ class Reference:
     held_out: Gaussian
     train_subset: Gaussian
     """Of a fixed training subset as large as the held-out part: what FID[held-out] is compared with."""
-    fingerprint: str
 
 
 def judge(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> Judged:
@@ -58,7 +57,6 @@ def reference(extractor: Extractor, data: ImageData, device: torch.device | str 
         train=train.gaussian,
         held_out=judge(extractor, data.held_out, device).gaussian,
         train_subset=fit(train.features[:size]),
-        fingerprint=f"{data.fingerprint[:16]}-{extractor.fingerprint[:16]}",
     )
 
 

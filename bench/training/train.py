@@ -19,6 +19,7 @@ from bench.measure.generate import batches, generate
 from bench.measure.quality import Quality, Reference, judge, quality, reference
 from bench.seeds import stream
 from bench.training.batchnorm import recalibrate
+from bench.training.card import workload_card
 from bench.training.loop import GanTraining, StepStats
 from bench.workloads.base import InputSpec, Workload
 from bench.workloads.checkpoints import initialise
@@ -139,6 +140,7 @@ def train_workload(
     write_weights(out / "generator.safetensors", state_g)
     write_weights(out / "discriminator.safetensors", state_d)
     write_json(out / "card.json", card)
+    write_atomically(out / "MODEL_CARD.md", workload_card(card))
     _write_pictures(out, card, log, shipped, workload.inputs, seed, device)
     return card
 
@@ -193,13 +195,9 @@ def asdict_log(log: _Log) -> dict[str, Any]:
 def _resume(path: Path, settings: dict[str, Any], training: GanTraining) -> _Log:
     try:
         saved = torch.load(path, map_location=training.device, weights_only=True)
-        found = saved["settings"]
-        log_state = saved["log"]
+        found = dict(saved["settings"])
     except Exception as error:  # torch raises many types for a damaged or hostile file
-        raise UserError(
-            f"{path}: not the state of a training, or damaged ({type(error).__name__}). "
-            "Delete it to start anew, or name another folder with --out."
-        ) from error
+        raise _no_state(path, error) from error
     differing = [key for key, value in settings.items() if found.get(key) != value]
     if differing:
         key = differing[0]
@@ -207,12 +205,22 @@ def _resume(path: Path, settings: dict[str, Any], training: GanTraining) -> _Log
             f"{path}: belongs to a training with {key} = {found.get(key)!r}, asked for {settings[key]!r}. "
             "Name another folder with --out, or delete it."
         )
-    training.load_state_dict(saved["training"])
     log = _Log()
-    log.rows, log.curve = log_state["rows"], log_state["curve"]
-    log.pending = [StepStats(**row) for row in log_state["pending"]]
-    log.cpu_seconds = log_state["cpu_seconds"]
+    try:
+        log.rows, log.curve = saved["log"]["rows"], saved["log"]["curve"]
+        log.pending = [StepStats(**row) for row in saved["log"]["pending"]]
+        log.cpu_seconds = saved["log"]["cpu_seconds"]
+        training.load_state_dict(saved["training"])
+    except Exception as error:  # whatever a state of other networks, or half of one, leads to
+        raise _no_state(path, error) from error
     return log
+
+
+def _no_state(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path}: not the state of a training, or damaged ({type(error).__name__}). "
+        "Delete it to start anew, or name another folder with --out."
+    )
 
 
 def _write_pictures(

@@ -14,7 +14,8 @@ from bench.sweep import CellSetup
 class InProcess:
     """Satisfies `bench.executors.Executor`; remembers the cells that it was given, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: int = 1) -> None:
+        assert jobs > 0
         self.stages: list[list[list[Any]]] = []
 
     @property

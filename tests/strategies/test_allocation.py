@@ -47,9 +47,7 @@ def test_uniform_is_the_quantile_within_the_layer() -> None:
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.floats(0, 1), st.integers(0, 1000))
-def test_uniform_takes_the_same_share_of_each_layer_within_one_unit(
-    sizes: list[int], share: float, seed: int
-) -> None:
+def test_uniform_takes_the_same_share_of_each_layer_within_one_unit(sizes: list[int], share: float, seed: int) -> None:
     rng = torch.Generator().manual_seed(seed)
     scores = {str(k): torch.rand(n, generator=rng) * 10**k for k, n in enumerate(sizes)}
     first = order(uniform, scores)[: round(share * sum(sizes))]

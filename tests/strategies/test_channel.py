@@ -23,7 +23,7 @@ from strategies.criteria import bnscale, l1, random
 from strategies.granularity import channel as module
 from strategies.granularity.channel import ChannelRanking, ChannelRemoval, TwinMismatch, channel
 from strategies.granularity.coupling import Coupling, couple
-from strategies.layers import in_dim, named_weights, prunable_layers, widths
+from strategies.layers import named_weights, out_dim, prunable_layers, widths
 from strategies.slicing import shrink, twin_error
 from tests.strategies.nets import FACTORIES, Flattened, Residual, context, context_of, generator, latents
 
@@ -260,11 +260,11 @@ def test_zeroing_a_channel_where_it_is_made_is_not_the_same_behind_batchnorm(nam
             stays = pruned.kept.get(layer_name, {}).get("out")
             if stays is None:
                 continue
-            mask = torch.zeros(widths(naive)[layer_name][0], dtype=torch.float64)
-            mask[stays] = 1.0
-            layer.weight.mul_(mask.view([-1 if d != in_dim(layer) else 1 for d in range(2)] + [1] * (layer.weight.ndim - 2)))
+            gone = torch.ones(widths(naive)[layer_name][0], dtype=torch.bool)
+            gone[stays] = False
+            layer.weight.index_fill_(out_dim(layer), gone.nonzero().flatten(), 0.0)
             if layer.bias is not None:
-                layer.bias.mul_(mask)
+                layer.bias[gone] = 0.0
     inputs = tuple(x.double() for x in latents(name, 4))
     compact = copy.deepcopy(pruned.generator).double()
     with torch.no_grad():
@@ -341,11 +341,10 @@ def test_the_cut_is_bit_for_bit_that_of_torch_pruning(name: str, share: float) -
 
 def test_channels_that_are_added_go_together() -> None:
     groups = couple(Residual().eval(), latents("residual")).groups
-    members = {group.name: {(m.module, m.side) for m in group.members} for group in groups}
-    assert members == {
-        "stem": {("stem", "out"), ("norm", "out"), ("up", "out"), ("down", "in"), ("image", "in")},
-        "down": {("down", "out"), ("up", "in")},
-    }
+    members = [{(m.module, m.side) for m in group.members} for group in groups]
+    assert len(members) == 2
+    assert {("stem", "out"), ("norm", "out"), ("up", "out"), ("down", "in"), ("image", "in")} in members
+    assert {("down", "out"), ("up", "in")} in members
 
 
 def test_a_channel_that_is_flattened_owns_its_pixels() -> None:
@@ -364,17 +363,20 @@ def test_the_output_is_never_offered_whatever_it_is_called(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("between", "blamed"),
-    [(nn.GroupNorm(2, 4), "GroupNorm"), (nn.PReLU(4), "PReLU"), (nn.Conv2d(4, 4, 3, groups=4), "")],
+    "between",
+    [nn.GroupNorm(2, 4), nn.PReLU(4), nn.Conv2d(4, 4, 3, groups=4)],
     ids=["group-norm", "prelu", "depthwise"],
 )
-def test_channels_coupled_to_what_cannot_be_cut_stay_dense(between: nn.Module, blamed: str) -> None:
+def test_channels_coupled_to_what_cannot_be_cut_stay_dense(between: nn.Module) -> None:
     model = nn.Sequential(
         nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), between, nn.ReLU(), nn.Conv2d(4, 1, 1)
     ).eval()
     found = couple(model, (torch.randn(2, 2, 9, 9),))
     assert [group.name for group in found.groups] == ["0"]
-    assert found.dense["2"] == "coupled to 3, a kind of module that cannot be made smaller"
+    assert set(found.dense.values()) == {
+        "makes the network's output",
+        "coupled to 3, a kind of module that cannot be made smaller",
+    }
 
 
 def test_groups_without_a_score_stay_dense_and_say_why() -> None:

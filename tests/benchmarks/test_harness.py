@@ -1,0 +1,158 @@
+"""The harness's own speed: `make bench-harness`. Ratios measured side by side in one run; nothing is asserted on time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import bench.numbers
+import bench.recovery
+from bench.cell import run_cell
+from bench.measure.frechet import fit, frechet_distance
+from bench.records import Cell
+from bench.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
+from bench.seeds import stream
+from bench.workshop import Settings, Workshop
+
+IMAGES = 1_000
+
+
+def report(benchmark: Any) -> None:
+    """pytest-benchmark keeps `extra_info` for its JSON files only; say it as well."""
+    print(f"\n{benchmark.name}: " + ", ".join(f"{key}: {value}" for key, value in benchmark.extra_info.items()))
+
+
+
+def test_help(benchmark: Any) -> None:
+    """`ganprune --help`, the whole process."""
+    command = [str(Path(sys.executable).parent / "ganprune"), "--help"]
+    benchmark.pedantic(lambda: subprocess.run(command, check=True, capture_output=True), rounds=7, warmup_rounds=1)
+
+
+@pytest.fixture(scope="module")
+def features() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(2048, 2048)) / 45
+    return rng.normal(size=(4_000, 2048)) @ mix, rng.normal(0.1, 1, size=(4_000, 2048)) @ mix
+
+
+def test_frechet_distance_at_2048_dimensions(benchmark: Any, features: tuple[np.ndarray, np.ndarray]) -> None:
+    """One comparison with a known reference, beside the general matrix square root of torch-fidelity."""
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    real, fake = fit(features[0]), fit(features[1])
+    real.root  # noqa: B018 - the reference's side is computed once for a whole sweep
+    ours = benchmark.pedantic(lambda: frechet_distance(real, fake), rounds=3, warmup_rounds=1)
+    start = time.perf_counter()
+    stats = [{"mu": g.mean, "sigma": g.covariance} for g in (real, fake)]
+    theirs = fid_statistics_to_metric(*stats, verbose=False)["frechet_inception_distance"]
+    seconds = time.perf_counter() - start
+    benchmark.extra_info["torch-fidelity / ours, seconds"] = round(seconds / benchmark.stats.stats.median, 2)
+    report(benchmark)
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+@contextmanager
+def counted(inside: list[float]) -> Iterator[None]:
+    """Adds up the CPU seconds spent in generating, judging and recalibrating."""
+    places = [(bench.numbers, "generate"), (bench.numbers, "judge"), (bench.recovery, "recalibrate")]
+    before = [(module, name, getattr(module, name)) for module, name in places]
+
+    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            start = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                inside.append(time.process_time() - start)
+
+        return call
+
+    for module, name, function in before:
+        setattr(module, name, timed(function))
+    try:
+        yield
+    finally:
+        for module, name, function in before:
+            setattr(module, name, function)
+
+
+def bare(shop: Workshop, cell: Cell) -> float:
+    """CPU seconds of a loop that only runs the networks over as many images, with nothing of the harness."""
+    loaded = shop.load(cell.workload, cell.checkpoint)
+    generator = loaded.checkpoint.generator.to(memory_format=torch.channels_last)
+    inputs = loaded.workload.inputs.sample(IMAGES, stream(0, "eval"))[0]
+    calibration = inputs[:CALIBRATION_IMAGES]
+    judge = loaded.extractor.module
+    start = time.process_time()
+    with torch.inference_mode():
+        for z in calibration.split(CALIBRATION_BATCH):
+            generator(z)
+        images = [((generator(z) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8) for z in inputs.split(100)]
+        for x in torch.cat(images).split(250):
+            judge(x.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last))
+    return time.process_time() - start
+
+
+def test_overhead_of_a_cell(benchmark: Any) -> None:
+    """Masked cells of `mnist-dcgan`, in turn with a bare loop over the same number of images."""
+    torch.set_num_threads(1)
+    shop = Workshop(Settings(num_images=IMAGES))
+    names = ["l1-weight-global", "l1-weight-uniform", "random-weight-global"]
+    cells = [
+        Cell(
+            workload="mnist-dcgan",
+            strategy=name,
+            level={"sparsity": level},
+            recovery="bn-recalibrate",
+            seed=0,
+        )
+        for name in names
+        for level in (0.3, 0.7)
+    ]
+    dense = shop.dense_cell(cells[0])
+    reference = make_dense_once(shop, dense)
+    inside: list[float] = []
+    total: list[float] = []
+    loop: list[float] = []
+
+    def sweep() -> None:
+        for cell in cells:
+            loop.append(bare(shop, cell))
+            start = time.process_time()
+            with counted(inside), reference():
+                run_cell(cell, shop.keys(cell), shop)
+            total.append(time.process_time() - start)
+
+    benchmark.pedantic(sweep, rounds=2)
+    benchmark.extra_info["share of CPU outside the networks"] = round(1 - sum(inside) / sum(total), 3)
+    benchmark.extra_info["inside / bare loop"] = round(sum(inside) / sum(loop), 3)
+    report(benchmark)
+
+
+def make_dense_once(shop: Workshop, dense: Cell) -> Callable[[], Any]:
+    """As in a run, where dense's images are read from disk: they are made once, outside what is measured."""
+    from bench.cell import make
+
+    made = make(dense, shop).recovered
+    found = bench.numbers.dense_reference(dense.model_copy(update={"strategy": "l1-weight-global"}), shop, lambda: made)
+
+    @contextmanager
+    def remembered() -> Iterator[None]:
+        before = bench.numbers.dense_reference
+        bench.numbers.dense_reference = lambda *_: found
+        try:
+            yield
+        finally:
+            bench.numbers.dense_reference = before
+
+    return remembered

@@ -14,15 +14,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api import load_run, report, run
+    from bench.api import draw_report, load_run, run
     from bench.artifact import load_artifact as load
 
-__all__ = ["load", "load_run", "report", "run"]
+__all__ = ["draw_report", "load", "load_run", "run"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: `ganprune --help` must not wait for torch and pandas.
-    if name in {"run", "load_run", "report"}:
+    if name in {"run", "load_run", "draw_report"}:
         from bench import api
 
         return getattr(api, name)

@@ -1,4 +1,4 @@
-"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.load`."""
+"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.draw_report`, `bench.load`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(
         progress=progress,
     )
     if reports is not None:
-        report(outcome.folder, results=results, reports=reports)
+        draw_report(outcome.folder, results=results, reports=reports)
     return outcome
 
 
@@ -83,7 +83,7 @@ def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFra
     return tidy(read_run(find_run(name, results)).records)
 
 
-def report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:
+def draw_report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:
     """Draw the report of a run anew; returns the path of its page."""
     inputs = read_run(find_run(name, results))
     return build_report(inputs, report_folder(Path(reports), str(inputs.experiment["experiment"]["name"])))

@@ -72,7 +72,7 @@ def run(
             save=save,
             progress=progress,
         )
-    page = api.report(outcome.folder, results=results, reports=reports)
+    page = api.draw_report(outcome.folder, results=results, reports=reports)
     print_outcome(outcome, page)
     if outcome.failed or outcome.failed_timings:
         raise typer.Exit(1)
@@ -122,7 +122,7 @@ def report(
     """Draw the report of a run anew."""
     from bench import api
 
-    typer.echo(str(api.report(run, results=results, reports=reports)))
+    typer.echo(str(api.draw_report(run, results=results, reports=reports)))
 
 
 @app.command()
@@ -217,7 +217,7 @@ def show_strategy(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
 def main() -> None:
     """Entry point: every mistake of the user's is one message and exit code 2, never a traceback."""
     try:
-        app()
+        app(prog_name="ganprune")
     except UserError as error:
         _complain(str(error))
         sys.exit(2)

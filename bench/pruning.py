@@ -14,9 +14,9 @@ from bench.records import Cell
 from bench.recovery import parse_recovery
 from bench.sweep import check_device
 from bench.workloads.builtin import WORKLOADS
-from bench.workshop import Settings, Workshop
+from bench.workshop import Settings, Workshop, one_thread
 from strategies.base import Infeasible, NotApplicable, Target
-from strategies.catalog import STRATEGIES
+from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import Registry
 
 
@@ -40,7 +40,7 @@ def prune_to_folder(
         UserError: the strategy does not fit, or the target is out of reach.
     """
     check_device(device)
-    mistakes = [m for m in (_unknown(WORKLOADS, workload), _unknown(STRATEGIES, strategy)) if m]
+    mistakes = [m for m in (_unknown(WORKLOADS, workload), _not_a_strategy(strategy)) if m]
     if target not in get_args(Target):
         mistakes.append(f"--target {target}: expected params or macs.")
     try:
@@ -69,7 +69,8 @@ def prune_to_folder(
     )
     shop = Workshop(Settings(num_images=2, device=device))
     try:
-        made = make(cell, shop)
+        with one_thread():
+            made = make(cell, shop)
     except (NotApplicable, Infeasible) as error:
         raise UserError(f"{strategy} on {workload}: {error}.") from error
     provenance: dict[str, Any] = shop.provenance
@@ -78,6 +79,12 @@ def prune_to_folder(
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}).") from error
     return made
+
+
+def _not_a_strategy(name: str) -> str:
+    if name == DENSE:
+        return "--strategy dense: that is the unpruned generator; there is nothing to prune."
+    return _unknown(STRATEGIES, name)
 
 
 def _unknown(registry: Registry[Any], name: str) -> str:

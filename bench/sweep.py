@@ -24,7 +24,7 @@ from bench.recovery import parse_recovery
 from bench.seeds import stream
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
-from bench.workshop import Settings, Workshop, git_revision, libraries, machine
+from bench.workshop import Settings, Workshop, git_revision, libraries, machine, one_thread
 from strategies.catalog import DENSE
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ def cell_cost(shop: Workshop) -> Callable[[Cell], float]:
     def cost(cell: Cell) -> float:
         loaded = shop.load(cell.workload, cell.checkpoint)
         recovery = parse_recovery(cell.recovery)
-        generator, _ = shop._macs(cell.workload, cell.checkpoint)
+        generator, _ = shop.forward_macs(cell.workload, cell.checkpoint)
         training = shop.training_macs(cell, recovery.steps, loaded.workload.recipe.spec.batch_size)
         return float(generator * 2 * shop.settings.num_images + training)
 
@@ -340,18 +340,22 @@ def estimate_seconds(plan: Plan, missing: Sequence[PlannedCell], jobs: int) -> f
     """How long the missing cells will take, from timing one small image set of each workload here and now."""
     shop = Workshop(replace(plan.settings, run=None))
     cost = cell_cost(shop)
-    rates: dict[str, float] = {}
-    total = 0.0
-    for planned in missing:
-        cell = planned.cell
-        if cell.workload not in rates:
-            loaded = shop.load(cell.workload, cell.checkpoint)
-            inputs = loaded.workload.inputs.sample(100, stream(0, "eval", "estimate"))
-            generate(loaded.checkpoint.generator, inputs)
-            start = time.perf_counter()
-            images, _ = generate(loaded.checkpoint.generator, inputs)
-            judge(loaded.extractor, images)
-            generator, _ = shop._macs(cell.workload, cell.checkpoint)
-            rates[cell.workload] = (time.perf_counter() - start) / (generator * 100)
-        total += cost(cell) * rates[cell.workload]
-    return total / max(1, jobs)
+    with one_thread():
+        rates = {name: _seconds_per_mac(shop, name, checkpoint) for name, checkpoint in _trainings(missing)}
+    return sum(cost(p.cell) * rates[p.cell.workload] for p in missing) / max(1, jobs)
+
+
+def _trainings(cells: Sequence[PlannedCell]) -> list[tuple[str, str]]:
+    return list({p.cell.workload: (p.cell.workload, p.cell.checkpoint) for p in cells}.values())
+
+
+def _seconds_per_mac(shop: Workshop, workload: str, checkpoint: str) -> float:
+    loaded = shop.load(workload, checkpoint)
+    inputs = loaded.workload.inputs.sample(100, stream(0, "eval", "estimate"))
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        images, _ = generate(loaded.checkpoint.generator, inputs)
+        judge(loaded.extractor, images)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds) / (shop.forward_macs(workload, checkpoint)[0] * len(inputs[0]))

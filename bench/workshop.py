@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -83,7 +84,7 @@ class Workshop:
         self._rankings: dict[str, Ranking] = {}
         # Bound caches, so that they end with the workshop.
         self.load = functools.lru_cache(maxsize=8)(self._load)
-        self._macs = functools.lru_cache(maxsize=8)(self._training_macs_per_image)
+        self.forward_macs = functools.lru_cache(maxsize=8)(self._forward_macs)
 
     def _load(self, workload: str, checkpoint: str) -> Loaded:
         """Raises UserError for whatever is wrong with the files, and for a judge of other images."""
@@ -170,10 +171,11 @@ class Workshop:
         """
         if steps == 0:
             return 0
-        generator, discriminator = self._macs(cell.workload, cell.checkpoint)
+        generator, discriminator = self.forward_macs(cell.workload, cell.checkpoint)
         return steps * batch * 3 * (generator + 3 * discriminator)
 
-    def _training_macs_per_image(self, workload: str, checkpoint: str) -> tuple[int, int]:
+    def _forward_macs(self, workload: str, checkpoint: str) -> tuple[int, int]:
+        """MACs of one image through G and through D (0 without D)."""
         loaded = self.load(workload, checkpoint)
         inputs = loaded.workload.inputs.sample(1, stream(0, "eval"))
         macs = count_macs(loaded.checkpoint.generator, inputs).dense
@@ -191,6 +193,17 @@ class Workshop:
             "machine": machine(self.settings.device),
             "threads": torch.get_num_threads(),
         }
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """As in a worker: one thread, whatever torch would take by itself. Numbers do depend on it, in the last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def libraries() -> dict[str, str]:

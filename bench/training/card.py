@@ -1,4 +1,5 @@
 """The model card of a training, in words: what `card.json` says, for people."""
+# ruff: noqa: E501 - lines of Markdown tables
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The harness's own speed: `make bench-harness`. Ratios measured side by side in one run; nothing is asserted on time."""
+"""The harness's own speed: `make bench-harness`.
+
+Ratios are measured side by side in one run; nothing is asserted on time.
+"""
 
 from __future__ import annotations
 

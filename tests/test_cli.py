@@ -1,0 +1,603 @@
+"""The command line as a user meets it: what it prints, where it puts things, and how it says no."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import typer.main
+from rich.console import Console
+
+import bench
+import bench.cli
+import bench.terminal
+from bench.cli import app, main
+from strategies.catalog import STRATEGIES
+from tests.helpers.cells import write_experiment
+from tests.helpers.executor import InProcess
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    def refused(self, *parts: str) -> None:
+        """Exit code 2, nothing on stdout, one message that holds ``parts`` and no traceback."""
+        assert (self.code, self.out) == (2, ""), self.out + self.err
+        assert self.err.startswith("ganprune: ") and self.err.count("ganprune: ") == 1
+        assert "Traceback" not in self.err
+        for part in parts:
+            assert part in self.err
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def ganprune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in an empty folder, cells in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.sweep.LocalExecutor", InProcess)
+
+    def call(*arguments: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["ganprune", *map(str, arguments)])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        return Answer(int(code or 0), out, err)  # type: ignore[call-overload]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an experiment `mini.toml`, a finished run of it, and its report."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_experiment(folder, strategies=["l1-weight-global", "l1-channel-global"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("bench.sweep.LocalExecutor", InProcess)
+        bench.run("mini.toml")
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """The finished experiment and run, to be spoiled; the run's folder. The report is left out."""
+    shutil.copytree(finished / "results", tmp_path / "results")
+    shutil.copy(finished / "mini.toml", tmp_path)
+    return Path("results/runs/mini/main")
+
+
+# The interface
+
+HELP_ALONE = """
+import sys
+sys.argv = ["ganprune", *sys.argv[1:]]
+from bench.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {"torch", "pandas", "numpy", "matplotlib", "torch_pruning", "torch_fidelity"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", HELP_ALONE, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "Usage: ganprune" in answer.stdout
+
+
+OPTIONS = {
+    "run": {"EXPERIMENT", "--set", "--jobs", "--device", "--results", "--reports", "--run", "--fresh"},
+    "validate": {"EXPERIMENT"},
+    "plan": {"EXPERIMENT"},
+    "report": {"RUN"},
+    "list strategies": {"--json"},
+    "list criteria": {"--json"},
+    "list workloads": {"--json"},
+    "list experiments": {"--json"},
+    "list metrics": {"--json"},
+    "show strategy": {"NAME"},
+    "train": {"WORKLOAD"},
+    "prune": {"WORKLOAD", "--strategy", "--sparsity", "--out"},
+    "env": set(),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_command_is_there_with_its_options(name: str) -> None:
+    command = typer.main.get_command(app)
+    for part in name.split():
+        command = command.commands[part]  # type: ignore[attr-defined]
+    found = {option for parameter in command.params for option in [*parameter.opts, parameter.metavar]}
+    assert found >= OPTIONS[name]
+    assert command.help
+
+
+def test_without_a_command_the_help_is_shown(ganprune: Command) -> None:
+    answer = ganprune()
+    assert "Usage: ganprune" in answer.out + answer.err
+
+
+def test_the_installed_command_is_this_one() -> None:
+    """Through a real process: exit code, streams and all."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "bench.cli", "show", "strategy", "l1-chanel-global"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "ganprune: no strategy 'l1-chanel-global'. Did you mean 'l1-channel-global'?\n"
+
+
+def test_a_reader_that_has_read_enough_is_no_error() -> None:
+    answer = subprocess.run(
+        f"{sys.executable} -m bench.cli list metrics --json | head -c 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (answer.stdout, answer.stderr) == ("[", "")
+
+
+# Lists
+
+FIELDS = {
+    "strategies": ["name", "criterion", "granularity", "allocation", "schedule", "needs", "levels", "source"],
+    "criteria": ["name", "formula", "needs", "random", "source"],
+    "workloads": ["name", "summary", "data", "extractor", "parameters", "fid", "num_images"],
+    "experiments": ["name", "summary"],
+    "metrics": ["name", "unit", "direction", "kind", "summary"],
+}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_list_in_json_is_a_list_of_objects(kind: str, ganprune: Command) -> None:
+    answer = ganprune("list", kind, "--json")
+    rows = json.loads(answer.out)
+    assert answer.code == 0 and rows
+    assert all(list(row) == FIELDS[kind] for row in rows)
+    assert len({row["name"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_list_for_people_has_the_same_rows(kind: str, ganprune: Command) -> None:
+    names = [row["name"] for row in json.loads(ganprune("list", kind, "--json").out)]
+    lines = ganprune("list", kind).out.splitlines()
+    first = [line.split()[0] for line in lines[3:] if line[1:2].strip()]  # a wrapped cell begins with a blank
+    assert first == names
+
+
+def test_all_strategies_are_listed_and_dense_before_them(ganprune: Command) -> None:
+    names = [row["name"] for row in json.loads(ganprune("list", "strategies", "--json").out)]
+    assert names == ["dense", *STRATEGIES]
+
+
+def test_the_shipped_experiments_are_listed(ganprune: Command) -> None:
+    assert {"quick", "ci"} <= {row["name"] for row in json.loads(ganprune("list", "experiments", "--json").out)}
+
+
+def test_the_metrics_of_a_record_are_listed(ganprune: Command, finished: Path) -> None:
+    listed = {row["name"] for row in json.loads(ganprune("list", "metrics", "--json").out)}
+    records = (finished / "results" / "runs" / "mini" / "main" / "cells").glob("*.json")
+    found = {name.split("[")[0] for path in records for name in json.loads(path.read_text())["numbers"]}
+    assert found <= listed
+
+
+def test_a_strategy_is_shown_with_its_formula_and_source(ganprune: Command) -> None:
+    out = ganprune("show", "strategy", "rownorm-channel+everystep").out
+    for part in ("rownorm-channel+everystep", "||W_row||_2", "everystep", "training", "threshold = VALUE"):
+        assert part in out
+
+
+@pytest.mark.parametrize("name", ["dense", *STRATEGIES])
+def test_every_listed_strategy_can_be_shown(name: str, ganprune: Command) -> None:
+    answer = ganprune("show", "strategy", name)
+    assert answer.code == 0 and answer.out.startswith(name)
+
+
+def test_the_environment_is_json(ganprune: Command) -> None:
+    found = json.loads(ganprune("env").out)
+    assert found["libraries"]["torch"] == torch.__version__.split("+")[0]
+    assert set(found) >= {"machine", "git", "cuda"}
+
+
+# Experiments that are wrong
+
+WRONG = """
+[experiment]
+name = "wrong"
+workloads = ["dummi"]
+strategies = ["l1-chanel-global"]
+sparsities = [1.2]
+seeds = []
+[quality]
+num_imags = 5
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "plan"])
+def test_all_mistakes_of_an_experiment_are_told_at_once(command: str, ganprune: Command, tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text(WRONG)
+    answer = ganprune(command, "wrong.toml")
+    answer.refused(
+        "wrong.toml, experiment.workloads[0]: no workload 'dummi'. Did you mean 'dummy'?",
+        "wrong.toml, experiment.strategies[0]: no strategy 'l1-chanel-global'. Did you mean 'l1-channel-global'?",
+        "wrong.toml, experiment.sparsities[0]: 1.2 is not in [0, 1).",
+        "wrong.toml, experiment.seeds: is empty",
+        "wrong.toml, quality.num_imags: no such key. Did you mean 'num_images'?",
+        "5 mistakes; nothing was run.",
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["run", "quik"], "Did you mean 'quick'?"),
+        (["run", "mini.toml", "--set", "sparsities=[2]"], "--set experiment.sparsities[0]: 2"),
+        (["run", "mini.toml", "--set", "seeds"], "--set 'seeds': no value"),
+        (["run", "mini.toml", "--run", "../elsewhere"], "--run '../elsewhere': not usable as a folder name"),
+        (["run", "mini.toml", "--set", 'checkpoints=["nowhere"]'], "checkpoint 'nowhere' of workload 'dummy'"),
+        (["plan", "mini.toml", "--device", "tpu"], "--device tpu: "),
+        (["run", "mini.toml", "--device", "meta"], "--device meta: only cpu and cuda"),
+        (["report", "nothing"], "nothing: neither the folder of a run nor an experiment with a run"),
+        (["report", "../.."], "neither the folder of a run"),
+        (["report", "x" * 5000], "File name too long"),
+        (["show", "strategy", "l1"], "no strategy 'l1'"),
+        (["train", "mnist-gan", "--out", "here"], "no workload 'mnist-gan'"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_is_not_there_is_one_message(
+    arguments: Sequence[str], part: str, ganprune: Command, tmp_path: Path
+) -> None:
+    write_experiment(tmp_path)
+    ganprune(*arguments).refused(part)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mini.toml"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+@pytest.mark.parametrize("command", ["run", "plan", "prune", "train"])
+def test_cuda_without_a_gpu_is_one_message(command: str, ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    rest = {
+        "prune": ["dummy", "--strategy", "l1-weight-global", "--sparsity", "0.5", "--out", "out"],
+        "train": ["dummy", "--out", "out"],
+    }
+    ganprune(command, *rest.get(command, ["mini.toml"]), "--device", "cuda").refused(
+        "--device cuda: ", "sees no CUDA device here. Use --device cpu."
+    )
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
+def test_a_number_of_workers_that_is_none_is_a_usage_error(jobs: str, ganprune: Command) -> None:
+    answer = ganprune("run", "quick", "--jobs", jobs)
+    assert answer.code == 2
+    assert "Invalid value for '--jobs'" in answer.err and "Traceback" not in answer.err
+
+
+def test_an_unknown_option_is_a_usage_error(ganprune: Command) -> None:
+    answer = ganprune("run", "quick", "--job", "2")
+    assert answer.code == 2
+    assert "--job" in answer.err and "--jobs" in answer.err and "Traceback" not in answer.err
+
+
+# run, plan, validate, report
+
+
+def test_validate_counts_the_cells(ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    assert ganprune("validate", "mini.toml").out == "mini: no mistakes; 2 cells.\n"
+    assert ganprune("validate", "mini.toml", "--set", 'strategies=["dense"]').out == "mini: no mistakes; 1 cell.\n"
+
+
+@pytest.mark.parametrize("name", ["quick", "ci"])
+def test_the_shipped_experiments_have_no_mistakes(name: str, ganprune: Command) -> None:
+    assert f"{name}: no mistakes" in ganprune("validate", name).out
+
+
+def test_a_run_ends_with_a_table_a_summary_and_the_path_of_the_report(ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    answer = ganprune("run", "mini.toml", "--results", "r", "--reports", "p", "--run", "one", "--jobs", "1")
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    assert [word for word in ("strategy", "level", "params", "MACs", "FID") if word not in answer.out] == []
+    assert any(line.split()[:2] == ["l1-weight-global", "0.5"] for line in lines)
+    assert lines[-2].startswith("2 of 2 cells finished; ")
+    page = tmp_path / lines[-1]
+    assert page.is_file() and page.is_relative_to(tmp_path / "p" / "mini")
+    assert len(list((tmp_path / "r" / "runs" / "mini" / "one" / "cells").iterdir())) == 2
+
+
+def test_a_run_that_goes_on_says_what_was_there(ganprune: Command, run: Path) -> None:
+    answer = ganprune("run", "mini.toml")
+    assert "3 of 3 cells finished, 3 of them before; " in answer.out
+
+
+def test_a_run_with_a_failed_cell_exits_1_and_says_where_it_stands(
+    ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no idea")
+
+    monkeypatch.setattr("bench.sweep.run_cell", fail)
+    answer = ganprune("run", "mini.toml", "--set", "sparsities=[0.5, 0.7]")
+    assert answer.code == 1
+    assert "failed: dummy l1-weight-global @0.7 none seed 0: ValueError: no idea" in answer.out
+    assert "3 of 5 cells finished" in answer.out
+    assert "2 failed" in answer.out and str(run / "failures") in answer.out
+    assert "Traceback" not in answer.out + answer.err
+    assert Path(answer.out.splitlines()[-1]).is_file()  # the report comes all the same
+
+
+def test_a_run_with_a_failed_timing_exits_1_and_has_all_its_cells(
+    ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoClock:
+        def __call__(self) -> Callable[[object], object]:
+            def fail(_: object) -> object:
+                raise ValueError("no clock")
+
+            return fail
+
+    monkeypatch.setattr("bench.sweep.LatencySetup", NoClock)
+    answer = ganprune("run", "mini.toml", "--set", "latency.enabled=true")
+    assert answer.code == 1
+    assert "3 of 3 cells finished" in answer.out
+    assert "2 latency measurements failed" in answer.out
+
+
+def test_a_plan_counts_done_and_missing_and_estimates_the_rest(ganprune: Command, run: Path) -> None:
+    answer = ganprune("plan", "mini.toml", "--set", "sparsities=[0.5, 0.7]")
+    assert "5 cells: 3 done, 2 missing." in answer.out and str(run) in answer.out
+    assert "will take about" in answer.out
+    rows = {line.split()[1]: line.split()[-3:] for line in answer.out.splitlines() if line.startswith(" dummy")}
+    assert rows == {
+        "dense": ["1", "1", "0"],
+        "l1-weight-global": ["2", "1", "1"],
+        "l1-channel-global": ["2", "1", "1"],
+    }
+
+
+def test_a_plan_runs_and_writes_nothing(ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    assert "2 cells: 0 done, 2 missing." in ganprune("plan", "mini.toml").out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mini.toml"]
+
+
+def test_a_plan_of_a_finished_run_estimates_nothing(ganprune: Command, run: Path) -> None:
+    answer = ganprune("plan", "mini.toml")
+    assert "3 cells: 3 done, 0 missing." in answer.out and "will take" not in answer.out
+
+
+def test_a_plan_notes_a_damaged_record(ganprune: Command, run: Path) -> None:
+    record = next((run / "cells").glob("*l1-weight*"))
+    record.write_text("{")
+    answer = ganprune("plan", "mini.toml")
+    assert answer.code == 0
+    assert record.name in answer.out.replace("\n", "")
+    assert "3 cells: 2 done, 1 missing." in answer.out
+
+
+@pytest.mark.parametrize("name", ["mini", "results/runs/mini/main"])
+def test_a_report_is_drawn_anew_by_name_and_by_path(name: str, ganprune: Command, run: Path) -> None:
+    answer = ganprune("report", name)
+    assert answer.code == 0
+    page = Path(answer.out.strip())
+    assert page.is_file() and page.parent == Path("reports/mini")
+
+
+def test_a_report_by_name_is_of_the_newest_run(ganprune: Command, run: Path) -> None:
+    other = run.parent / "other"
+    shutil.copytree(run, other)
+    manifest = other / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"run": "main"', '"run": "other"'))
+    os.utime(run / "manifest.json", (1, 1))
+    page = Path(ganprune("report", "mini").out.strip())
+    assert "other" in page.read_text()
+
+
+# Results that cannot be read, reports that cannot be written
+
+
+@pytest.mark.parametrize("content", [b"", b"{", bytes(range(256))], ids=["empty", "cut", "binary"])
+def test_a_report_of_a_damaged_record_names_it(content: bytes, ganprune: Command, run: Path) -> None:
+    record = next((run / "cells").glob("*l1-weight*"))
+    record.write_bytes(content)
+    ganprune("report", "mini").refused(record.name, "Delete it; the next run makes it again.")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "report"])
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [(b"{", "damaged or not a Manifest"), (b'{"schema_version": 99}', "has schema version 99, this ganprune writes 1")],
+    ids=["cut", "other-schema"],
+)
+def test_a_manifest_that_cannot_be_used_is_named(
+    command: str, content: bytes, part: str, ganprune: Command, run: Path
+) -> None:
+    (run / "manifest.json").write_bytes(content)
+    ganprune(command, "mini" if command == "report" else "mini.toml").refused("manifest.json: ", part)
+
+
+def test_a_report_needs_no_pictures_and_no_environment(ganprune: Command, run: Path) -> None:
+    for path in (run / "samples").iterdir():
+        path.write_bytes(b"damaged")
+    (run / "environment.json").unlink()
+    assert ganprune("report", "mini").code == 0
+
+
+@pytest.mark.parametrize("command", [["run", "mini.toml"], ["report", "mini"]], ids=["run", "report"])
+def test_a_report_that_cannot_be_written_is_one_message(
+    command: list[str], ganprune: Command, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "reports").write_text("a file is in the way")
+    answer = ganprune(*command)
+    assert answer.code == 2
+    assert answer.err.startswith("ganprune: reports") and answer.err.count("\n") == 1
+
+
+def test_no_permission_for_the_report_is_one_message(
+    ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    ganprune("report", "mini").refused("reports/mini", "Permission denied")
+
+
+def test_results_that_cannot_be_written_are_one_message(ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    (tmp_path / "results").write_text("a file is in the way")
+    ganprune("run", "mini.toml").refused("results/runs/mini/main: cannot be written", "--results")
+
+
+def test_an_interrupted_command_exits_130(ganprune: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_experiment(tmp_path)
+    monkeypatch.setattr("bench.sweep.run_cell", interrupt)
+    answer = ganprune("run", "mini.toml")
+    assert answer.code == 130
+    assert answer.err == "ganprune: interrupted; what is finished is kept, the same command continues.\n"
+
+
+# prune and train
+
+
+def test_prune_makes_an_artefact_that_loads(ganprune: Command, tmp_path: Path) -> None:
+    answer = ganprune("prune", "dummy", "--strategy", "l1-channel-global", "--sparsity", "0.5", "--out", "out")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[-1] == "out"
+    assert "of 2,776 weights removed." in answer.out
+    images = bench.load("out")(torch.randn(2, 8))
+    assert images.shape == (2, 1, 8, 8)
+
+
+def test_prune_while_training_by_a_strategys_own_knob(ganprune: Command, tmp_path: Path) -> None:
+    answer = ganprune(
+        "prune", "dummy", "--strategy", "rownorm-channel+everystep", "--level", "threshold=0.5",
+        "--recovery", "finetune-4", "--out", "out",
+    )  # fmt: skip
+    assert (answer.code, answer.err) == (0, "")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["made_by"]["level"] == {"threshold": 0.5}
+    assert isinstance(bench.load(tmp_path / "out"), torch.nn.Module)
+
+
+def test_all_mistakes_of_prune_are_told_at_once(ganprune: Command, tmp_path: Path) -> None:
+    ganprune(
+        "prune", "dummi", "--strategy", "l1-chanel-global", "--sparsity", "1.5", "--recovery", "sleep",
+        "--target", "watts", "--out", "out",
+    ).refused(
+        "no workload 'dummi'. Did you mean 'dummy'?",
+        "no strategy 'l1-chanel-global'. Did you mean 'l1-channel-global'?",
+        "--sparsity 1.5 is not in (0, 1).",
+        "no recovery 'sleep'",
+        "--target watts: expected params or macs.",
+        "5 mistakes; nothing was pruned.",
+    )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "part"),
+    [
+        ("l1-weight-global", [], "one of --sparsity X and --level KNOB=VALUE is needed"),
+        ("l1-weight-global", ["--sparsity", "0.5", "--level", "a=1"], "one of --sparsity X and --level"),
+        ("l1-weight-global", ["--sparsity", "nan"], "--sparsity nan is not in (0, 1)"),
+        ("l1-weight-global", ["--level", "threshold=1"], "it has no knob of its own, use --sparsity"),
+        ("rownorm-channel+everystep", ["--level", "treshold=1"], "its knob is 'threshold'"),
+        ("rownorm-channel+everystep", ["--level", "threshold=much"], "expected KNOB=VALUE with a number"),
+        ("rownorm-channel+everystep", ["--level", "threshold=1"], "prunes while training"),
+        ("l1-channel-global", ["--sparsity", "0.9999"], "the maximum is 0.9"),
+        ("dense", ["--sparsity", "0.5"], "--strategy dense: that is the unpruned generator"),
+    ],
+)
+def test_what_cannot_be_pruned_is_one_message(
+    strategy: str, options: list[str], part: str, ganprune: Command, tmp_path: Path
+) -> None:
+    ganprune("prune", "dummy", "--strategy", strategy, *options, "--out", "out").refused(part)
+    assert list(tmp_path.iterdir()) == []
+
+
+PRUNE = ["prune", "dummy", "--strategy", "l1-weight-global", "--sparsity", "0.5", "--out"]
+
+
+def test_prune_does_not_write_over_an_artefact(ganprune: Command, tmp_path: Path) -> None:
+    ganprune(*PRUNE, "out")
+    before = (tmp_path / "out" / "generator.safetensors").read_bytes()
+    ganprune(*PRUNE, "out", "--seed", "1").refused("--out out: holds an artefact already")
+    assert (tmp_path / "out" / "generator.safetensors").read_bytes() == before
+
+
+def test_prune_into_a_file_is_one_message(ganprune: Command, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file is in the way")
+    ganprune(*PRUNE, "out").refused("--out out: cannot be written")
+
+
+def test_prune_with_a_damaged_checkpoint_is_one_message(ganprune: Command, tmp_path: Path) -> None:
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "card.json").write_text("{")
+    ganprune(*PRUNE, "out", "--checkpoint", "trained").refused("trained/card.json: damaged, not JSON")
+
+
+def test_train_makes_a_checkpoint_that_can_be_pruned(ganprune: Command, tmp_path: Path) -> None:
+    answer = ganprune("train", "dummy", "--steps", "4", "--out", "trained")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[-1] == "trained"
+    assert json.loads((tmp_path / "trained" / "card.json").read_text())["steps"] == 4
+    assert ganprune(*PRUNE, "out", "--checkpoint", "trained").code == 0
+    write_experiment(tmp_path)
+    assert "2 cells: 0 done" in ganprune("plan", "mini.toml", "--set", 'checkpoints=["trained"]').out
+
+
+# What it looks like
+
+
+def test_the_final_table_fits_a_terminal_of_80_columns(
+    finished: Path, ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.terminal, "console", Console(highlight=False, width=80))
+    lines = ganprune("run", "mini.toml").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert any(line.split()[:2] == ["l1-channel-global", "0.5"] for line in lines)
+
+
+def test_columns_without_a_value_are_left_out_of_the_final_table(ganprune: Command, run: Path) -> None:
+    (heading,) = [line for line in ganprune("run", "mini.toml").out.splitlines() if "strategy" in line]
+    assert "params" in heading and "faster" not in heading
+
+
+def test_levels_are_listed_in_words(ganprune: Command) -> None:
+    out = ganprune("list", "strategies").out
+    assert "any sparsity or threshold = X" in out and "True" not in out

@@ -52,6 +52,7 @@ def cell_keys(
     *,
     workload: Workload,
     checkpoint: str,
+    data: str,
     strategy: Strategy | None,
     recovery: Recovery,
     metric_versions: dict[str, str],
@@ -60,6 +61,7 @@ def cell_keys(
 
     Args:
         checkpoint: fingerprint of the weights.
+        data: fingerprint of the training images; enters only where the recovery trains on them.
         strategy: None for dense.
         metric_versions: metric -> version, which holds the extractor, N and the reference.
     """
@@ -71,9 +73,9 @@ def cell_keys(
         "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),
     }
     if recovery.name != "none":
-        definition["recovery-code"] = code_hash("bench.recovery")
+        definition["recovery-code"] = code_hash("bench.recovery", "bench.seeds")
     if recovery.steps:
-        definition["training"] = [_given(workload.recipe.spec), workload.data]
+        definition["training"] = [_given(workload.recipe.spec), data]
     if strategy is not None:
         definition |= {
             "strategy": [strategy.criterion.name, strategy.granularity.name, strategy.allocation.formula],
@@ -102,6 +104,8 @@ def _given(settings: DataclassInstance) -> dict[str, Any]:
 
 
 def _module_of(thing: Any) -> str:
+    if isinstance(thing, functools.partial):
+        return _module_of(thing.func)
     return str(getattr(thing, "__module__", type(thing).__module__))
 
 

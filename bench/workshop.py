@@ -128,6 +128,7 @@ class Workshop:
             cell,
             workload=loaded.workload,
             checkpoint=loaded.checkpoint.fingerprint,
+            data=loaded.data.fingerprint,
             strategy=self.strategy(cell.strategy),
             recovery=parse_recovery(cell.recovery),
             metric_versions=self.metric_versions(cell.workload, cell.checkpoint),

@@ -415,13 +415,13 @@ def test_a_report_is_drawn_anew_by_name_and_by_path(name: str, ganprune: Command
 
 
 def test_a_report_by_name_is_of_the_newest_run(ganprune: Command, run: Path) -> None:
-    other = run.parent / "other"
+    other = run.parent / "zebra"
     shutil.copytree(run, other)
     manifest = other / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"run": "main"', '"run": "other"'))
+    manifest.write_text(manifest.read_text().replace('"run": "main"', '"run": "zebra"'))
     os.utime(run / "manifest.json", (1, 1))
     page = Path(ganprune("report", "mini").out.strip())
-    assert "other" in page.read_text()
+    assert "zebra" in page.read_text()
 
 
 # Results that cannot be read, reports that cannot be written

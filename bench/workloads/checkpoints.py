@@ -58,10 +58,7 @@ def load_checkpoint(workload: Workload, name: str = SHIPPED) -> Checkpoint:
         recalibrate(generator, [workload.inputs.sample(500, stream(0, "calibrate", "init"))])
         return _checkpoint(name, generator, discriminator, {"seed": 0, "steps": 0})
     folder = _folder(workload, name)
-    card = read_json(folder / "card.json")
-    if not isinstance(card, dict) or card.get("workload") != workload.name:
-        found = card.get("workload") if isinstance(card, dict) else type(card).__name__
-        raise UserError(f"{folder / 'card.json'}: describes {found!r}, expected a training of {workload.name!r}.")
+    card = _card(folder, workload)
     generator, discriminator = initialise(workload, 0)
     load_into(generator, _checked(folder, "generator", card), str(folder / "generator.safetensors"))
     if discriminator is not None:
@@ -73,12 +70,12 @@ def load_checkpoint(workload: Workload, name: str = SHIPPED) -> Checkpoint:
 def load_rewind(workload: Workload, name: str = SHIPPED) -> tuple[nn.Module, nn.Module]:
     """G and D early in the training (see `Recipe.rewind_share`), for strategies that rewind."""
     folder = _folder(workload, name)
-    card = read_json(folder / "card.json")
+    card = _card(folder, workload)
     generator, discriminator = initialise(workload, 0)
     if discriminator is None:
         raise UserError(f"workload {workload.name!r} has no discriminator to rewind.")
-    load_into(generator, _checked(folder, "rewind-generator", card), str(folder))
-    load_into(discriminator, _checked(folder, "rewind-discriminator", card), str(folder))
+    for part, network in (("rewind-generator", generator), ("rewind-discriminator", discriminator)):
+        load_into(network, _checked(folder, part, card), str(folder / f"{part}.safetensors"))
     return generator, discriminator
 
 
@@ -108,6 +105,17 @@ def _folder(workload: Workload, name: str) -> Path:
             f"Use 'shipped', or make one with `ganprune train {workload.name} --out {folder}`."
         )
     return folder
+
+
+def _card(folder: Path, workload: Workload) -> dict[str, Any]:
+    place = folder / "card.json"
+    card = read_json(place)
+    if not isinstance(card, dict) or card.get("workload") != workload.name:
+        found = card.get("workload") if isinstance(card, dict) else type(card).__name__
+        raise UserError(f"{place}: describes {found!r}, expected a training of {workload.name!r}.")
+    if not isinstance(card.get("hashes"), dict):
+        raise UserError(f"{place}: has no table of hashes; it is not a card of `ganprune train`, or damaged.")
+    return card
 
 
 def _checked(folder: Path, part: str, card: dict[str, Any]) -> dict[str, Tensor]:

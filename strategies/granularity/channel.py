@@ -23,7 +23,7 @@ from strategies.base import (
     Scores,
     Target,
 )
-from strategies.granularity.coupling import Coupling, Group, couple
+from strategies.granularity.coupling import Coupling, Group, couple, kept_without
 from strategies.layers import out_dim, prunable_layers, widths
 from strategies.slicing import shrink, silence, twin_error
 
@@ -46,20 +46,7 @@ class ChannelRemoval:
 
     def kept(self, model: nn.Module) -> Kept:
         """Kept indices of every module that loses any."""
-        gone: dict[tuple[str, str], list[Tensor]] = {}
-        for group in self.coupling.groups:
-            channels = self.removed[group.name]
-            for member in group.members:
-                hit = torch.isin(member.channels, channels)
-                if hit.any():
-                    gone.setdefault((member.module, member.side), []).append(member.indices[hit])
-        modules = dict(model.named_modules())
-        kept: dict[str, dict[str, Tensor]] = {}
-        for (name, side), indices in gone.items():
-            stays = torch.ones(_width(modules[name], side), dtype=torch.bool)
-            stays[torch.cat(indices)] = False
-            kept.setdefault(name, {})[side] = stays.nonzero().squeeze(1)
-        return kept
+        return kept_without(model, self.coupling.groups, self.removed)
 
     def hold(self, model: nn.Module) -> None:
         silence(model, self.kept(model))
@@ -93,13 +80,6 @@ class ChannelRemoval:
 
     def sparsity(self, target: Target) -> float:
         return self.shares[target]
-
-
-def _width(module: nn.Module, side: str) -> int:
-    weight: Tensor = module.weight  # type: ignore[assignment]
-    if weight.ndim == 1:
-        return len(weight)
-    return int(weight.shape[out_dim(module) if side == "out" else 1 - out_dim(module)])
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ import contextlib
 import copy
 import io
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from strategies.slicing import can_slice
+from strategies.base import Kept
+from strategies.layers import in_dim, out_dim
+from strategies.slicing import can_slice, shrink, twin_error
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,55 @@ def couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
             dense[root] = "makes the network's output"
         elif unknown:
             dense[root] = f"coupled to {unknown[0]}, a kind of module that cannot be made smaller"
+        elif (problem := _probe(traced, group, example_inputs)) is not None:
+            dense[root] = problem
         else:
             groups.append(group)
     order = {name: k for k, name in enumerate(names.values())}
     return Coupling(tuple(sorted(groups, key=lambda group: order[group.name])), dense)
+
+
+PROBE_TOLERANCE = 1e-9
+
+
+def _probe(model: nn.Module, group: Group, example_inputs: tuple[Tensor, ...]) -> str | None:
+    """Remove the group's first channel for a try; why that cannot be done, or None.
+
+    A reshape that fixes a width, or weights made by a parametrisation, show only when the smaller network runs.
+    """
+    if group.size < 2:
+        return "has a single channel"
+    kept = kept_without(model, (group,), {group.name: torch.tensor([0])})
+    try:
+        error = twin_error(model, shrink(model, kept), kept, example_inputs)
+    except (RuntimeError, ValueError, IndexError, KeyError, TypeError) as problem:
+        return f"cannot be made smaller: {str(problem).splitlines()[0]}"
+    if error > PROBE_TOLERANCE:
+        return f"without one channel it differs from its masked twin by {error:.1e}"
+    return None
+
+
+def kept_without(model: nn.Module, groups: tuple[Group, ...], removed: Mapping[str, Tensor]) -> Kept:
+    """Kept indices of every module that loses any, when ``removed[group name]`` channels go."""
+    gone: dict[tuple[str, str], list[Tensor]] = {}
+    for group in groups:
+        for member in group.members:
+            hit = torch.isin(member.channels, removed[group.name])
+            if hit.any():
+                gone.setdefault((member.module, member.side), []).append(member.indices[hit])
+    kept: dict[str, dict[str, Tensor]] = {}
+    for (name, side), indices in gone.items():
+        stays = torch.ones(_width(model.get_submodule(name), side), dtype=torch.bool)
+        stays[torch.cat(indices)] = False
+        kept.setdefault(name, {})[side] = stays.nonzero().squeeze(1)
+    return kept
+
+
+def _width(module: nn.Module, side: str) -> int:
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    if weight.ndim == 1:
+        return len(weight)
+    return int(weight.shape[out_dim(module) if side == "out" else in_dim(module)])
 
 
 def _members(graph: object, items: object, names: dict[nn.Module, str]) -> tuple[Member, ...]:

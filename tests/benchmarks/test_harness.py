@@ -34,7 +34,6 @@ def report(benchmark: Any) -> None:
     print(f"\n{benchmark.name}: " + ", ".join(f"{key}: {value}" for key, value in benchmark.extra_info.items()))
 
 
-
 def test_help(benchmark: Any) -> None:
     """`ganprune --help`, the whole process."""
     command = [str(Path(sys.executable).parent / "ganprune"), "--help"]

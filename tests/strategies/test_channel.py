@@ -405,3 +405,31 @@ def test_tracing_leaves_the_model_as_it_was() -> None:
     couple(model, latents("dcgan"))
     assert model.training
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+class _ViewStem(nn.Module):
+    """A linear stem whose outputs are reshaped to a fixed width: single neurons of it cannot go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(5, 8 * 4)
+        self.hidden = nn.Conv2d(8, 6, 3, padding=1)
+        self.image = nn.Conv2d(6, 1, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = torch.relu(self.stem(z).view(-1, 8, 2, 2))
+        return torch.tanh(self.image(torch.relu(self.hidden(x))))
+
+
+def test_a_stem_that_is_reshaped_to_a_fixed_width_stays_dense_and_says_why() -> None:
+    coupling = couple(_ViewStem().eval(), (torch.randn(1, 5),))
+    assert [group.name for group in coupling.groups] == ["hidden"]
+    assert "shape" in coupling.dense["stem"]
+
+
+def test_a_spectrally_normalised_layer_stays_dense_and_says_why() -> None:
+    model = _ViewStem()
+    model.hidden = nn.utils.parametrizations.spectral_norm(model.hidden)  # type: ignore[assignment]
+    coupling = couple(model.eval(), (torch.randn(1, 5),))
+    assert coupling.groups == ()
+    assert "hidden" in coupling.dense

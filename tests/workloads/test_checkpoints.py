@@ -253,7 +253,6 @@ def test_a_card_that_says_something_else_is_refused(folder: Path, content: str, 
     refused(folder, "", load)
 
 
-@pytest.mark.xfail(raises=AttributeError, strict=True, reason="the card's form is not checked everywhere it is read")
 @pytest.mark.parametrize(
     ("load", "content"),
     [

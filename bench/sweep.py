@@ -283,11 +283,12 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     if skipped := sorted(set(latency.devices) - set(devices)):
         progress.note(f"latency on {', '.join(skipped)} is left out: no such device here")
     tasks = latency_tasks(records, devices=devices, batches=latency.batches, backends=latency.backends)
-    missing = [
-        task
+    timed = {
+        task.key: _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note)
         for task in tasks
-        if _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note) is None
-    ]
+    }
+    # A timing that others disturbed is no result: the next run tries again.
+    missing = [task for task in tasks if (known := timed[task.key]) is None or known.status == "invalid"]
     if not missing:
         return 0
     progress.phase("latency", len(missing))

@@ -190,7 +190,7 @@ def run_experiment(
     start = time.perf_counter()
     progress = progress or Silent()
     name = experiment.sweep.name
-    run = run or (time.strftime("%Y%m%d-%H%M%S") if fresh else MAIN)
+    run = run or (_new_name(results, name) if fresh else MAIN)
     if safe(run) != run:
         raise UserError(f"--run {run!r}: not usable as a folder name; letters, digits and + . _ - only.")
     folder = run_folder(results, name, run).absolute()
@@ -220,6 +220,13 @@ def missing_cells(plan: Plan, store: RunStore, note: Callable[[str], None]) -> l
         UserError: a record that cannot be read, or of another schema version.
     """
     return [planned for planned in plan.cells if _or_none(partial(store.read_record, planned), note) is None]
+
+
+def _new_name(results: Path, experiment: str) -> str:
+    """The time, to the second; numbered where that second already has a run."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = [stamp, *(f"{stamp}-{count}" for count in range(2, 100))]
+    return next(name for name in names if not run_folder(results, experiment, name).exists())
 
 
 def _or_none(read: Callable[[], T | None], note: Callable[[str], None]) -> T | None:

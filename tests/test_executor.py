@@ -80,9 +80,10 @@ def test_a_mistake_of_the_user_ends_the_run_with_its_message() -> None:
     assert active_children() == []
 
 
-def test_workers_that_cannot_begin_fail_their_items_and_the_run_ends() -> None:
-    found = list(LocalExecutor(1).run(BrokenSetup(), [[[("square", 1)]]]))
-    assert [type(outcome) for outcome in found] == [Failed]
+def test_workers_that_cannot_begin_end_the_run_with_the_reason() -> None:
+    with pytest.raises(UserError, match="could not begin"):
+        list(LocalExecutor(1).run(BrokenSetup(), [[[("square", 1)]]]))
+    assert active_children() == []
 
 
 def test_a_stage_begins_when_the_one_before_has_ended() -> None:

@@ -198,7 +198,6 @@ ONE_MISTAKE = {
     "experiment.name=''": f"experiment.name: '' {UNSAFE}",
     "experiment.name='a..b'": f"experiment.name: 'a..b' {UNSAFE}",
     "experiment.name=3": "experiment.name: 3 is not a text in quotes.",
-    "experiment.checkpoints=['a/b']": f"experiment.checkpoints[0]: 'a/b' {UNSAFE}",
     "experiment.target=flops": "experiment.target: 'flops' is not 'params' or 'macs'.",
     "experiment.workloads=['digit']": "experiment.workloads[0]: no workload 'digit'. Did you mean 'digits'?",
     "experiment.recovery=['magic']": "experiment.recovery[0]: no recovery 'magic'.",

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import bench.files
 from bench.errors import UserError
 from bench.files import write_atomically, write_json
 from bench.records import Failure, Manifest, PlannedCell, Record
@@ -249,7 +248,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(bench.files.os, "fsync", fail)
+    monkeypatch.setattr("bench.files.os.fsync", fail)
     return number
 
 
@@ -264,7 +263,7 @@ def test_what_cannot_be_written_is_one_sentence_and_the_old_file_stays_whole(
     store: RunStore, record: Record, broken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(bench.files.os, "fsync", lambda handle: None)
+        patch.setattr("bench.files.os.fsync", lambda handle: None)
         store.write_record(record)
     before = files(store.paths.root)
     with pytest.raises(UserError) as caught:

@@ -20,6 +20,7 @@ import bench.sweep
 from bench.cell import run_cell
 from bench.errors import UserError
 from bench.experiment import Experiment
+from bench.files import write_atomically
 from bench.records import Cell, Failure, PlannedCell, Record
 from bench.store import RunStore
 from bench.sweep import Outcome, Plan, estimate_seconds, groups, make_plan, missing_cells, run_experiment, settings_of
@@ -264,7 +265,7 @@ def test_a_full_disk_for_pictures_or_weights_is_one_sentence_too(
     sweep: Sweeps, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """These are written by the workers."""
-    real = bench.sweep.RunStore.write_record.__globals__["write_atomically"]
+    real = write_atomically
 
     def full(path: Path, content: bytes | str) -> None:
         if kind in path.parts:
@@ -491,7 +492,7 @@ def test_nothing_to_do_has_no_groups() -> None:
 
 def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Path, monkeypatch: Any) -> None:
     ticks = iter(range(1000))
-    monkeypatch.setattr(bench.sweep.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("bench.sweep.time.perf_counter", lambda: float(next(ticks)))
     plan, _ = plan_of(tmp_path, sparsities=[0.3, 0.5, 0.7])
     whole = estimate_seconds(plan, plan.cells, 1)
     assert estimate_seconds(plan, plan.cells[:2], 1) == pytest.approx(whole / 2)

@@ -119,7 +119,7 @@ def _main(pipe: Connection, setup: Setup) -> None:
 
     torch.set_num_threads(1)
     try:
-        work = setup()
+        work = _begin(setup)
         while True:
             for item in pipe.recv():
                 pipe.send(_outcome(work, item))
@@ -127,6 +127,15 @@ def _main(pipe: Connection, setup: Setup) -> None:
         pipe.send(UserError(str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)
+
+
+def _begin(setup: Setup) -> Any:
+    try:
+        return setup()
+    except UserError:
+        raise
+    except Exception as error:  # it would be the same in every worker: end the run and say why
+        raise UserError(f"a worker could not begin: {type(error).__name__}: {error}") from error
 
 
 def _outcome(work: Any, item: Any) -> Done | Failed:

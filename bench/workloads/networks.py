@@ -180,16 +180,19 @@ class DummyDiscriminator(nn.Module):
 
 
 class DummyJudge(nn.Module):
-    """A fixed random network that judges 8 x 8 images: 6 features, 4 logits. It has seen no data."""
+    """A fixed network that judges 8 x 8 images: 6 random features, 4 logits that say which corner is brightest."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embed = nn.Sequential(nn.Conv2d(1, 6, 4, 4), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten())
-        self.classify = nn.Linear(6, 4)
+        self.corners = nn.Sequential(nn.AvgPool2d(4), nn.Flatten())
+        self.classify = nn.Linear(4, 4, bias=False)
+        nn.init.eye_(self.classify.weight)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features: Tensor = self.embed(x)
-        return features, self.classify(30 * features)
+        corners = self.corners(x)
+        return features, self.classify(30 * (corners - corners.mean(1, keepdim=True)))
 
 
 def parameter_total(model: nn.Module) -> int:

@@ -37,7 +37,7 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: 
         return "*no rows*"
     numeric = [all(_is_number(row[index]) for row in rows) for index in range(len(headers))]
     align = ["right" if is_number and index >= left else "left" for index, is_number in enumerate(numeric)]
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+    return str(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=align))
 
 
 def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.records import Failure, PlannedCell, Record
-from bench.report.build import ReportInputs
+from bench.report.inputs import ReportInputs
 from bench.store import RunStore
 from bench.workloads.store import read_json, read_weights
 

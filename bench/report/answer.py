@@ -62,7 +62,7 @@ def _dense_sentences(claims: Sequence[Claim], frame: pd.DataFrame) -> str:
                 f"difference {_difference(best)}"
                 + (" (masked: neither smaller nor faster on dense kernels)." if best.strategy in masked else ".")
             )
-    head = "**Against dense** (paired by seed, one-sided t test, Holm-corrected over all cells of the run):"
+    head = "**Against dense** (paired by seed, one-sided t test of log FID, Holm-corrected over all cells of the run):"
     return "\n".join([head, "", *lines])
 
 
@@ -81,7 +81,7 @@ def _reference_sentences(claims: Sequence[Claim], reference: str, frame: pd.Data
         f"**Against `{name}`** at the same requested level: of {len(tested)} comparisons {count['lower']} "
         f"show a lower FID, {count['higher']} a higher one, {count['not separable']} are not separable"
         + (f", {count['identical']} are identical" if count["identical"] else "")
-        + " (paired t tests, Holm-corrected at 5 % over the run)."
+        + " (paired t tests of log FID, Holm-corrected at 5 % over the run)."
     )
     lines = []
     for place, group in _grouped(claims):

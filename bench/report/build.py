@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from bench.files import write_atomically
-from bench.records import Failure, LatencyRecord, Record
 from bench.report.answer import answer
 from bench.report.figures import Drawn, draw_figures
 from bench.report.grid import Images, SampleKey, sample_grid
+from bench.report.html import write_html
+from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
 from bench.report.markdown import (
     columns_section,
     environment_section,
@@ -24,42 +23,21 @@ from bench.report.markdown import (
     question,
     section,
 )
+from bench.report.more import draw_more
+from bench.report.paper import paper_tables
 from bench.report.style import save
 from bench.tables import aggregate, escape, latency_table, summarise, tidy, write_tables
 from bench.tables.text import number
 from bench.tables.write import other_metrics_markdown, summary_markdown
 
-REFERENCE = "l1-weight-global"
-"""The strategy that others are compared with where the experiment names none."""
-
-
-@dataclass(frozen=True)
-class ReportInputs:
-    """All that a report is made of; nothing else is read."""
-
-    experiment: Mapping[str, Any]
-    """The experiment as it was understood; ``name`` and ``report.reference`` are used where they are
-    there.
-    """
-    run: str
-    records: Sequence[Record]
-    latency: Sequence[LatencyRecord] = ()
-    failures: Sequence[Failure] = ()
-    excluded: Sequence[str] = ()
-    """Combinations that the experiment left out, in words."""
-    samples: Mapping[SampleKey, Images] = field(default_factory=dict)
-    """(workload, strategy, level label) -> uint8 images (n, C, H, W), the same inputs in each."""
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    samples_recovery: str | None = None
-    """The recovery that the samples come from; needed for the captions' FID where there are several."""
-
 
 def build_report(inputs: ReportInputs, folder: Path) -> Path:
-    """Write ``report.md``, ``tables/`` and ``figures/`` into ``folder``; what is missing is said, not an
-    error.
+    """Write ``index.html``, ``report.md``, ``tables/`` and ``figures/`` into ``folder``.
+
+    What is missing is said, not an error.
 
     Returns:
-        The path of ``report.md``.
+        The path of ``index.html``; ``report.md`` beside it says the same.
 
     Raises:
         UserError: numbers of different versions would stand side by side.
@@ -69,7 +47,11 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
     aggregated, latency = aggregate(frame), latency_table(inputs.latency)
     summary = summarise(frame, aggregated, latency)
     write_tables(folder / "tables", inputs.records, inputs.latency)
-    figures = draw_figures(frame, aggregated, summary)
+    paper_tables(frame, aggregated, summary, latency, folder / "tables")
+    figures = [
+        *draw_figures(frame, aggregated, summary),
+        *draw_more(inputs.records, frame, aggregated, summary),
+    ]
     grids = _grids(inputs, summary)
     for drawn in [*figures, *grids]:
         save(drawn.figure, folder / "figures", drawn.name)
@@ -82,7 +64,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         section("The answer", *answer(frame, reference_of(inputs.experiment))),
         section(
             "Results",
-            _warnings(frame, latency),
+            run_notes(frame, latency),
             summary_markdown(summary).strip(),
             other_metrics_markdown(aggregated).strip(),
             f"As files: {links}.",
@@ -96,38 +78,8 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         columns_section(),
         experiment_section(inputs.experiment),
     ]
-    path = folder / "report.md"
-    write_atomically(path, "\n".join(parts))
-    return path
-
-
-def name_of(experiment: Mapping[str, Any]) -> str:
-    """The experiment's name, at the top or under ``experiment``."""
-    inner = experiment.get("experiment")
-    name = experiment.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
-    return str(name or "unnamed experiment")
-
-
-def reference_of(experiment: Mapping[str, Any]) -> str:
-    """``report.reference``, or the default."""
-    report = experiment.get("report")
-    return str((report.get("reference") if isinstance(report, Mapping) else None) or REFERENCE)
-
-
-def _warnings(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
-    notes = []
-    for workload, group in frame.groupby("workload", sort=True):
-        if "dense" not in set(group["strategy"]):
-            notes.append(f"- {escape(workload)} has no dense cell: there are no ratios and no differences to dense.")
-    if not frame.empty and frame["seed"].nunique() == 1:
-        notes.append("- One seed: there are no intervals, and no claim can be made.")
-    if not frame.empty and latency.empty:
-        notes.append("- Latency was not measured: speed-ups are theoretical only.")
-    masked = frame[(frame["strategy"] != "dense") & ~frame["physical"].astype(bool) & (frame["status"] == "ok")]
-    if not masked.empty:
-        names = ", ".join(f"`{escape(name)}`" for name in sorted(masked["strategy"].unique()))
-        notes.append(f"- Masked, so dense kernels run them no faster than dense: {names}.")
-    return "\n".join(notes)
+    write_atomically(folder / "report.md", "\n".join(parts))
+    return write_html(inputs, frame, aggregated, summary, latency, figures, grids, folder)
 
 
 def _grids(inputs: ReportInputs, summary: pd.DataFrame) -> list[Drawn]:

@@ -22,6 +22,8 @@ MARGIN = 0.05
 SAME_SIZE = 0.02
 """Achieved sparsities that differ by more are not compared as if they were one level."""
 
+TINY = 1e-12
+
 Verdict = Literal["lower", "higher", "not separable", "identical", "too few seeds", "other size", "collapsed"]
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -51,7 +53,8 @@ class Claim:
 class _Comparison:
     mine: list[Row]
     differences: list[float]
-    base: float
+    logs: list[float]
+    """Differences of log FID, on which is tested: errors of FID grow with FID."""
     obstacle: Verdict | None
 
 
@@ -59,9 +62,8 @@ def against_reference(frame: pd.DataFrame, reference: str) -> list[Claim]:
     """Every strategy against ``reference`` at the same workload, checkpoint, target, recovery and requested
     level.
 
-    ``lower`` and ``higher`` need at least three shared seeds and a paired t test that stays below 5 % after
-    Holm's correction over all comparisons of the run, which is when the corrected paired interval leaves out
-    0.
+    ``lower`` and ``higher`` need at least three shared seeds and a paired t test of log FID that stays below 5 %
+    after Holm's correction over all comparisons of the run.
     """
     groups = _fid_groups(frame)
     found = []
@@ -77,7 +79,7 @@ def against_dense(frame: pd.DataFrame) -> list[Claim]:
     """Every pruned row against dense of the same recovery: ``lower`` here means shown to lose less than 5 %
     of FID.
 
-    One-sided paired t tests against that margin, with Holm's correction over all rows of the run. ``not
+    One-sided paired t tests of log FID against that margin, with Holm's correction over all rows of the run. ``not
     separable`` means that this is not shown: it is no statement that the row is worse.
     """
     groups = _fid_groups(frame)
@@ -86,7 +88,7 @@ def against_dense(frame: pd.DataFrame) -> list[Claim]:
         dense = _dense_key(key, groups)
         if key[2] != DENSE and dense is not None:
             found.append(_compare(rows, groups[dense], same_size=False))
-    adjusted = holm([_p(comparison, MARGIN * comparison.base) for comparison in found])
+    adjusted = holm([_p(comparison, math.log1p(MARGIN)) for comparison in found])
     return sorted((_claim(c, p, MARGIN) for c, p in zip(found, adjusted, strict=True)), key=_order)
 
 
@@ -116,11 +118,13 @@ def _compare(mine: list[Row], base: list[Row], *, same_size: bool) -> _Compariso
         obstacle = "other size"
     elif len(differences) < LEAST_SEEDS:
         obstacle = "too few seeds"
-    return _Comparison(mine, differences, t_interval([other for _, other in pairs]).mean, obstacle)
+    # A FID of exactly 0 (an image set against itself) has no logarithm; the smallest float keeps its rank.
+    logs = [math.log(max(value, TINY)) - math.log(max(other, TINY)) for value, other in pairs]
+    return _Comparison(mine, differences, logs, obstacle)
 
 
 def _p(comparison: _Comparison, margin: float | None = None) -> float:
-    return math.nan if comparison.obstacle else paired_p(comparison.differences, margin)
+    return math.nan if comparison.obstacle else paired_p(comparison.logs, margin)
 
 
 def _claim(comparison: _Comparison, adjusted: float, margin: float | None) -> Claim:
@@ -131,7 +135,7 @@ def _claim(comparison: _Comparison, adjusted: float, margin: float | None) -> Cl
         if all(difference == 0 for difference in comparison.differences):
             verdict = "identical"
         elif adjusted < LEVEL:
-            verdict = "lower" if margin is not None or interval.mean < 0 else "higher"
+            verdict = "lower" if margin is not None or sum(comparison.logs) < 0 else "higher"
     return Claim(
         **{name: first[name] for name in [*GROUP_COLUMNS, "requested", "metric", "varies"]},
         achieved=_achieved(comparison.mine),

@@ -22,8 +22,9 @@ LABEL = 0.26
 """Inches above a block for the strategy's name and the caption."""
 GAP = 0.07
 """Inches between blocks."""
-MOST_IMAGES = 8
 IMAGES_PER_ROW = 4
+TALLEST = 9.0
+"""Inches: blocks have two rows of images where that stays within a page, else one, and a smaller zoom."""
 
 
 def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey, str], workload: str) -> Figure | None:
@@ -33,7 +34,8 @@ def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey
     ``samples``: uint8 images (n, C, H, W), C 1 or 3, the same inputs in the same order in each block;
     ``captions`` stand above the blocks. Sparsities share columns; a strategy with its own knob fills its row
     from the left. Every image pixel is a whole number of pixels of the PNG (300 dpi), without interpolation.
-    The page width is exceeded only where images at one pixel each do not fit.
+    A block has up to four images a row and two rows; fewer where images are large or strategies many, so that it
+    stays within a page. The page width is exceeded only where single images at one pixel each do not fit.
 
     Returns:
         The figure, or None where the workload has no samples.
@@ -51,12 +53,16 @@ def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey
     columns = 1 + max((column for _, column in places.values()), default=0)
     offset = 1 if dense is not None else 0
     columns += offset if places else 0
-    tiles = {key: _tile(images) for key, images in mine.items()}
-    height, width = next(iter(tiles.values())).shape[:2]
-    zoom = max(1, int((PAGE * DPI - GAP * DPI * (columns + 1)) // (columns * width)))
-    zoom = min(zoom, 4) if len(strategies) > 1 else zoom
-    across, down = width * zoom, height * zoom
     gap, label = round(GAP * DPI), round(LABEL * DPI)
+    per_row, zoom = _fit(next(iter(mine.values())), int(PAGE * DPI - gap * (columns + 1)) // columns)
+    zoom = min(zoom, 4) if len(strategies) > 1 else zoom
+    pixels = next(iter(mine.values())).shape[2] * zoom
+    most = int(TALLEST * DPI / len(strategies)) - label - gap
+    rows = 2 if 2 * pixels <= most else 1
+    zoom = max(1, min(zoom, most // (pixels // zoom)))
+    tiles = {key: _tile(images, per_row, rows) for key, images in mine.items()}
+    height, width = next(iter(tiles.values())).shape[:2]
+    across, down = width * zoom, height * zoom
     total_x = columns * across + (columns + 1) * gap
     total_y = len(strategies) * (down + label + gap) + gap
     with paper_style():
@@ -128,10 +134,18 @@ def _knob(label: str) -> float:
     return math.inf if value is None else value
 
 
-def _tile(images: Images) -> Images:
+def _fit(images: Images, room: int) -> tuple[int, int]:
+    """Images in a row of a block and their zoom, so that the row stays within ``room`` pixels: first as many images as
+    fit, then as large as they can be.
+    """
+    width = images.shape[3]
+    columns = max(1, min(IMAGES_PER_ROW, len(images), room // width))
+    return columns, max(1, room // (columns * width))
+
+
+def _tile(images: Images, columns: int, most_rows: int) -> Images:
     """The first images of a block as one picture (H, W, 3), white where there are too few."""
-    shown = images[:MOST_IMAGES]
-    columns = min(IMAGES_PER_ROW, len(shown))
+    shown = images[: columns * most_rows]
     rows = math.ceil(len(shown) / columns)
     _, channels, height, width = shown.shape
     canvas = np.full((rows * height, columns * width, channels), 255, dtype=np.uint8)

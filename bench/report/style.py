@@ -102,12 +102,22 @@ def paper_style() -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "ganprune",
         "savefig.bbox": None,
+        "figure.autolayout": False,
+        "figure.constrained_layout.use": False,
         "figure.dpi": DPI,
         "savefig.dpi": DPI,
         "text.parse_math": False,
     }
     with matplotlib.rc_context(sns.axes_style("ticks") | settings):
         yield
+
+
+def settle(figure: Figure) -> None:
+    """Let the layout engine place everything once, and take it away, so that no format does it again."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # not "none": its placeholder costs one more drawing for each format
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -123,9 +133,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         "png": {"Software": None},
     }
     with paper_style():
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+        settle(figure)
         for kind, entries in metadata.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, metadata=entries, dpi=DPI)

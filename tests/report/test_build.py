@@ -12,8 +12,9 @@ import pytest
 
 from bench.errors import UserError
 from bench.records import Record
-from bench.report.build import ReportInputs, build_report
+from bench.report.build import build_report
 from bench.report.claims import against_dense, against_reference
+from bench.report.inputs import ReportInputs
 from bench.report.markdown import fenced
 from bench.tables import tidy
 from tests.report.synthetic import make_failure, make_latency, make_record, make_records
@@ -27,7 +28,8 @@ SECTIONS = [
 
 def report_of(folder: Path, records: Sequence[Record], **more: object) -> str:
     inputs = ReportInputs(**({"experiment": QUICK, "run": "main", "records": records} | more))  # type: ignore[arg-type]
-    text = build_report(inputs, folder).read_text()
+    assert build_report(inputs, folder) == folder / "index.html"
+    text = (folder / "report.md").read_text()
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
     for link in re.findall(r"\]\(((?:figures|tables)/[^)]*)\)", text):
         assert (folder / link).is_file()

@@ -1,0 +1,51 @@
+"""Which rows of a group are set in bold: all that cannot be told apart from its best."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Hashable, Mapping, Set
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bench.report.claims import LEAST_SEEDS, LEVEL
+from bench.tables import holm, paired_p
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The rows in bold, or why there are none."""
+
+    rows: frozenset[Hashable]
+    too_few_seeds: bool = False
+
+
+def not_separable(values: Mapping[Name, Mapping[int, float]], bounds: Set[Name] = frozenset()) -> Best:
+    """The row with the lowest mean, and every row that a paired t test by seed does not tell apart from it.
+
+    Tested are the ratios to the best row (differences of logarithms, as in the gate): errors of FID and of sizes
+    grow with the value, and a test of plain differences would call FID 116 ± 87 and 3.3 inseparable. Where a value
+    is not positive the plain differences are tested. Holm's correction at 5 % over the comparisons of the group,
+    over the seeds that all rows share; with fewer than three of these nothing is bold, nor is a row that stands
+    alone. A row in ``bounds`` has values that are only known to be at most these, so nothing can show it to be worse
+    than the best.
+
+    Args:
+        values: for each row, seed -> value; lower is better.
+    """
+    if len(values) < 2:
+        return Best(frozenset())
+    seeds = sorted(set.intersection(*(set(row) for row in values.values())))
+    if len(seeds) < LEAST_SEEDS:
+        return Best(frozenset(), too_few_seeds=True)
+    best = min(values, key=lambda name: statistics.fmean(values[name][seed] for seed in seeds))
+    others = [name for name in values if name != best]
+    tested = [name for name in others if name not in bounds]
+    positive = all(values[name][seed] > 0 for name in values for seed in seeds)
+    measure: Callable[[float], float] = math.log if positive else float
+    differences = [[measure(values[name][seed]) - measure(values[best][seed]) for seed in seeds] for name in tested]
+    adjusted = holm([paired_p(difference) for difference in differences])
+    worse = {name for name, p_value in zip(tested, adjusted, strict=True) if p_value < LEVEL}
+    return Best(frozenset(name for name in values if name not in worse))

@@ -1,0 +1,273 @@
+"""The main table as the page shows it: what each cell says, and what it is sorted by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.tables.aggregate import GROUP_COLUMNS
+from bench.tables.naming import DENSE
+from bench.tables.text import MISSING, number, with_interval
+from bench.tables.tidy import rows_of
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``sort`` is a number as text (empty: none, sorted last) or the text itself."""
+
+    text: str
+    sort: str
+    note: str = ""
+    """A second, smaller line."""
+    warn: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its words, whether its values are numbers, and how a row fills it."""
+
+    key: str
+    label: str
+    group: str
+    hint: str
+    numeric: bool
+    cell: Callable[[Row], Cell]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The single values behind a row: one line for each seed."""
+
+    headers: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the main table."""
+
+    ident: str
+    key: tuple[str, str, str]
+    """(workload, strategy, level): what its samples are kept under."""
+    granularity: str
+    recovery: str
+    dense: bool
+    cells: list[Cell]
+    seeds: Seeds
+    reason: str
+    samples: str | None
+    """The id of its samples in the page."""
+    words: str
+    """What a search finds it by, beside its workload, granularity and recovery."""
+    fid: str
+    """What stands beside its samples."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of one workload."""
+
+    ident: str
+    workload: str
+    columns: list[Column]
+    groups: list[tuple[str, int]]
+    """Headers above neighbouring columns and how many they span."""
+    entries: list[Entry]
+    caption: str
+
+
+def main_tables(
+    summary: pd.DataFrame, frame: pd.DataFrame, samples: Mapping[tuple[str, str, str], str], recovery: str | None
+) -> list[Table]:
+    """One table for each workload of the `summarise`d table.
+
+    ``samples``: the id in the page of each block of samples; ``recovery``: the recovery that the samples come from
+    (None: not known, then rows link to samples only where there is a single recovery).
+    """
+    recovery = recovery if recovery is not None or summary["recovery"].nunique() != 1 else summary["recovery"].iloc[0]
+    seeds = _seeds(frame)
+    tables, count = [], 0
+    for index, (workload, group) in enumerate(summary.groupby("workload", sort=False)):
+        columns = _columns(group)
+        entries = []
+        for row in rows_of(group):
+            count += 1
+            key = (str(row["workload"]), str(row["strategy"]), str(row["level"]))
+            place = (key[0], key[1], "") if key[1] == DENSE else key
+            shown = samples.get(place) if row["recovery"] == recovery else None
+            entries.append(
+                Entry(
+                    ident=f"row-{count}",
+                    key=key,
+                    granularity=str(row["granularity"]),
+                    recovery=str(row["recovery"]),
+                    dense=key[1] == DENSE,
+                    cells=[column.cell(row) for column in columns],
+                    seeds=seeds[tuple(row[name] for name in GROUP_COLUMNS)],
+                    reason=str(row["reason"]),
+                    samples=shown,
+                    words=f"{key[1]} {key[2]} {row['status']} {row['reason']}",
+                    fid=str(row["collapsed"]) or f"FID {with_interval(row['fid_mean'], row['fid_ci95'], 1)}",
+                )
+            )
+        tables.append(Table(f"table-{index + 1}", str(workload), columns, _groups(columns), entries, _caption(group)))
+    return tables
+
+
+def _columns(group: pd.DataFrame) -> list[Column]:
+    """The columns that this workload has something for; names that are the same everywhere go into the caption."""
+    fid = next((str(name) for name in group["fid_metric"] if name), "fid")
+    inception = next((str(name) for name in group["is_metric"] if name), "is")
+    columns = [
+        Column("strategy", "strategy", "", "criterion, granularity, allocation, schedule", False, _text("strategy")),
+        Column("level", "level", "", "the sparsity asked for, or the strategy's own knob", True, _level),
+    ]
+    for name in ("recovery", "target", "checkpoint"):
+        if group[name].nunique() > 1:
+            columns.append(Column(name, name, "", "", False, _text(name)))
+    columns += [
+        Column("achieved", "achieved sparsity", "", "share of the weights that was removed", True, _achieved),
+        Column("fid", f"{fid} ↓", "Quality", "mean ± half width of the 95 % t-interval over the seeds", True, _fid),
+        Column("delta", "difference to dense ↓", "Quality", "paired by seed, same recovery", True, _delta),
+        Column("is", f"{inception} ↑", "Quality", "Inception score in that network's classes", True, _inception),
+        Column("params", "params (M) ↓", "Size", "parameters stored, in millions", True, _ratio("params")),
+        Column("nonzero", "non-zero (M) ↓", "Size", "parameters that are not zero", True, _ratio("params_nonzero")),
+        Column("executed", "MACs executed (M) ↓", "Compute", "what dense kernels run", True, _ratio("macs_dense")),
+        Column("effective", "MACs effective (M) ↓", "Compute", "without multiplications by zero", True, _effective),
+        Column("theory", "theoretical", "Speed-up ↑", "dense / effective MACs", True, _theoretical),
+        Column("b1", "measured, batch 1", "Speed-up ↑", "dense time / pruned time", True, _speed("speedup_b1")),
+        Column("b16", "measured, batch 16", "Speed-up ↑", "dense time / pruned time", True, _speed("speedup_b16")),
+        Column("n", "n", "Evidence", "seeds that the mean is over", True, _count),
+        Column("varies", "varies", "Evidence", "the random streams that the interval is over", False, _varies),
+        Column("status", "status", "Evidence", "", False, _status),
+    ]  # fmt: skip
+    needs = {"fid": fid != "fid" or group["fid_mean"].notna().any(), "is": inception != "is"}
+    needs |= {"delta": needs["fid"]} | {f"b{batch}": group[f"speedup_b{batch}"].notna().any() for batch in (1, 16)}
+    return [column for column in columns if needs.get(column.key, True)]
+
+
+def _groups(columns: list[Column]) -> list[tuple[str, int]]:
+    groups: list[tuple[str, int]] = []
+    for column in columns:
+        if groups and groups[-1][0] == column.group:
+            groups[-1] = (column.group, groups[-1][1] + 1)
+        else:
+            groups.append((column.group, 1))
+    return groups
+
+
+def _caption(group: pd.DataFrame) -> str:
+    same = [
+        f"{name} {group[name].iloc[0]}" for name in ("recovery", "target", "checkpoint") if group[name].nunique() == 1
+    ]
+    images = sorted({int(count) for count in group["fid_num_images"].dropna()})
+    if images:
+        same.append(f"FID of {' or '.join(f'{count:,}' for count in images)} images")
+    settings = sorted({str(text) for text in group["latency_setting"].dropna() if text})
+    if settings:
+        same.append(f"latency on {'; '.join(settings)}")
+    return f"{group['workload'].iloc[0]}: {', '.join(same)}. Mean ± half width of the 95 % t-interval over the seeds."
+
+
+def _seeds(frame: pd.DataFrame) -> dict[tuple[Any, ...], Seeds]:
+    """For each group its single seeds: achieved sparsity and every stochastic metric."""
+    found = {}
+    for key, group in frame.groupby(GROUP_COLUMNS, sort=False):
+        metrics = list(dict.fromkeys(group.loc[(group["kind"] == "stochastic"), "metric"]))
+        rows = []
+        for seed, cell in group.groupby("seed", sort=True):
+            values = {row["metric"]: row["value"] for row in rows_of(cell)}
+            first = rows_of(cell)[0]
+            shown = [_significant(values.get(metric, math.nan)) for metric in metrics]
+            rows.append([str(seed), str(first["status"]), number(first["achieved_params"], 4), *shown])
+        found[tuple(key)] = Seeds(["seed", "status", "achieved sparsity", *metrics], rows)
+    return found
+
+
+def _significant(value: float) -> str:
+    return MISSING if math.isnan(value) else f"{value:.5g}".replace("-", "−")
+
+
+def _sort(value: float) -> str:
+    return "" if value is None or math.isnan(value) else repr(float(value))
+
+
+def _text(name: str) -> Callable[[Row], Cell]:
+    return lambda row: Cell(str(row[name]), str(row[name]))
+
+
+def _level(row: Row) -> Cell:
+    return Cell(str(row["level"]), _sort(row["requested"]))
+
+
+def _achieved(row: Row) -> Cell:
+    return Cell(number(row["achieved_params"], 3), _sort(row["achieved_params"]))
+
+
+def _effective(row: Row) -> Cell:
+    return _ratio("macs_effective", "speedup_theoretical")(row)
+
+
+def _ratio(name: str, ratio: str = "") -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        value, times = row[name], row[ratio or f"{name}_ratio"]
+        if math.isnan(value):
+            return Cell(MISSING, "")
+        return Cell(f"{value / 1e6:#.3g}".rstrip("."), _sort(value), "" if math.isnan(times) else number(times, 1, "×"))
+
+    return cell
+
+
+def _fid(row: Row) -> Cell:
+    return _measured(row, "fid_mean", "fid_ci95")
+
+
+def _inception(row: Row) -> Cell:
+    return _measured(row, "is_mean", "is_ci95")
+
+
+def _measured(row: Row, mean: str, half: str) -> Cell:
+    if row["collapsed"]:
+        return Cell(str(row["collapsed"]), "", warn=True)
+    return Cell(with_interval(row[mean], row[half], 2), _sort(row[mean]))
+
+
+def _delta(row: Row) -> Cell:
+    text = with_interval(row["fid_delta_mean"], row["fid_delta_ci95"], 2, signed=True)
+    return Cell(text, _sort(row["fid_delta_mean"]))
+
+
+def _theoretical(row: Row) -> Cell:
+    return Cell(number(row["speedup_theoretical"], 2, "×"), _sort(row["speedup_theoretical"]))
+
+
+def _speed(name: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        note = "" if math.isnan(low) or low == high else f"{low:.2f} to {high:.2f}"
+        return Cell(number(row[name], 2, "×"), _sort(row[name]), note)
+
+    return cell
+
+
+def _count(row: Row) -> Cell:
+    n, seeds = int(row["n"]), int(row["seeds"])
+    return Cell(str(n) if n == seeds else f"{n} of {seeds}", _sort(n), warn=n < seeds and row["status"] == "ok")
+
+
+def _varies(row: Row) -> Cell:
+    unknown = row["status"] in ("not-applicable", "infeasible")
+    text = MISSING if unknown else str(row["varies"]) or "nothing (exact)"
+    return Cell(text, text)
+
+
+def _status(row: Row) -> Cell:
+    ok = row["status"] == "ok"
+    note = "" if row["physical"] or row["strategy"] == DENSE or not ok else "masked"
+    return Cell(str(row["status"]), str(row["status"]), note, warn=not ok)

@@ -1,0 +1,67 @@
+"""What a report is made of, and what the experiment says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from bench.records import Failure, LatencyRecord, Record
+from bench.report.grid import Images, SampleKey
+from bench.tables import escape
+
+REFERENCE = "l1-weight-global"
+"""The strategy that others are compared with where the experiment names none."""
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All that a report is made of; nothing else is read."""
+
+    experiment: Mapping[str, Any]
+    """The experiment as it was understood; ``name`` and ``report.reference`` are used where they are
+    there.
+    """
+    run: str
+    records: Sequence[Record]
+    latency: Sequence[LatencyRecord] = ()
+    failures: Sequence[Failure] = ()
+    excluded: Sequence[str] = ()
+    """Combinations that the experiment left out, in words."""
+    samples: Mapping[SampleKey, Images] = field(default_factory=dict)
+    """(workload, strategy, level label) -> uint8 images (n, C, H, W), the same inputs in each."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    samples_recovery: str | None = None
+    """The recovery that the samples come from; needed for the captions' FID where there are several."""
+
+
+def name_of(experiment: Mapping[str, Any]) -> str:
+    """The experiment's name, at the top or under ``experiment``."""
+    inner = experiment.get("experiment")
+    name = experiment.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
+    return str(name or "unnamed experiment")
+
+
+def reference_of(experiment: Mapping[str, Any]) -> str:
+    """``report.reference``, or the default."""
+    report = experiment.get("report")
+    return str((report.get("reference") if isinstance(report, Mapping) else None) or REFERENCE)
+
+
+def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
+    """What a reader of this run's tables must know first, as a Markdown list; empty where there is nothing."""
+    notes = []
+    for workload, group in frame.groupby("workload", sort=True):
+        if "dense" not in set(group["strategy"]):
+            notes.append(f"- {escape(workload)} has no dense cell: there are no ratios and no differences to dense.")
+    if not frame.empty and frame["seed"].nunique() == 1:
+        notes.append("- One seed: there are no intervals, and no claim can be made.")
+    if not frame.empty and latency.empty:
+        notes.append("- Latency was not measured: speed-ups are theoretical only.")
+    masked = frame[(frame["strategy"] != "dense") & ~frame["physical"].astype(bool) & (frame["status"] == "ok")]
+    if not masked.empty:
+        names = ", ".join(f"`{escape(name)}`" for name in sorted(masked["strategy"].unique()))
+        notes.append(f"- Masked, so dense kernels run them no faster than dense: {names}.")
+    return "\n".join(notes)

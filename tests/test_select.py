@@ -1,0 +1,205 @@
+"""What may stand side by side: at equal size, equal MACs, equal speed, equal quality."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.records import LatencyRecord, Record
+from bench.tables import aggregate, latency_table, summarise, tidy
+from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
+from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
+from tests.report.synthetic import latency_record, make_latency, make_record, make_records
+
+CHANNEL = "l1-channel-global"
+
+
+def summary_of(records: list[Record], latency: list[LatencyRecord] | None = None) -> pd.DataFrame:
+    frame = tidy(records)
+    return summarise(frame, aggregate(frame), latency_table(latency or []))
+
+
+def sparse(record: Record, params: float, macs: float, target: str = "params") -> Record:
+    """``record`` with these achieved sparsities."""
+    cell = record.cell.model_copy(update={"target": target})
+    return record.model_copy(update={"cell": cell, "achieved_params": params, "achieved_macs": macs})
+
+
+def curve(
+    fids: dict[float, float], seed: int = 0, strategy: str = CHANNEL, collapsed: float | None = None
+) -> list[Record]:
+    """Dense (level 0) and one record for each sparsity; parameters and sparsity are exact."""
+    found = []
+    for sparsity, fid in fids.items():
+        name = "dense" if sparsity == 0 else strategy
+        record = make_record(
+            strategy=name, sparsity=sparsity, seed=seed, fid=fid, status="collapsed" if sparsity == collapsed else "ok"
+        )
+        found.append(record.model_copy(update={"achieved_params": sparsity}))
+    return found
+
+
+def iso(records: list[Record], margin: Margin, latency: list[LatencyRecord] | None = None) -> pd.DataFrame:
+    frame = tidy(records)
+    return iso_quality(frame, iso_points(frame, latency_table(latency or []), [margin])).set_index("cost")
+
+
+def test_at_equal_parameters_dense_comes_first_and_groups_have_their_level():
+    frame = at_equal_params(summary_of(make_records()), 0.02).frame
+    for _, rows in frame.groupby("workload"):
+        assert rows["strategy"].iloc[0] == "dense" and math.isnan(rows["at"].iloc[0])
+        assert rows["at"].iloc[1:].is_monotonic_increasing
+    assert set(frame["at"].dropna()) == {0.3, 0.5, 0.7, 0.9}
+
+
+def test_a_row_that_missed_its_level_is_left_out_and_named():
+    records = [make_record(strategy="dense", sparsity=0.0), make_record()]
+    records.append(sparse(make_record(strategy=CHANNEL, sparsity=0.9), 0.84, 0.9))
+    selection = at_equal_params(summary_of(records), 0.02)
+    assert list(selection.frame["strategy"]) == ["dense", "l1-weight-global"]
+    assert selection.left_out == (f"mnist-dcgan {CHANNEL} at 0.9 (0.840 achieved)",)
+
+
+def test_a_strategy_with_its_own_knob_stands_where_it_got_to():
+    knob = "rownorm-channel+everystep"
+    records = [make_record(strategy="dense", sparsity=0.0), make_record(sparsity=0.5), make_record(sparsity=0.7)]
+    for threshold, achieved in ((0.1, 0.51), (0.2, 0.505), (0.3, 0.6)):
+        record = make_record(strategy=knob, level={"threshold": threshold})
+        records.append(record.model_copy(update={"achieved_params": achieved}))
+    frame = at_equal_params(summary_of(records), 0.02).frame
+    row = frame[frame["strategy"] == knob]
+    assert list(row["level"]) == ["threshold-0.2"] and list(row["at"]) == [0.5]
+
+
+def test_an_infeasible_row_stays_at_the_level_that_it_was_asked_for():
+    frame = at_equal_params(summary_of(make_records()), 0.02).frame
+    row = frame[(frame["status"] == "infeasible")]
+    assert list(row["at"]) == [0.9]
+
+
+def test_equal_macs_takes_rows_of_that_target_where_there_are_any():
+    records = [make_record(strategy="dense", sparsity=0.0), sparse(make_record(), 0.5, 0.5)]
+    records += [sparse(make_record(strategy=name), 0.4, 0.5, "macs") for name in (CHANNEL, "l1-channel-uniform")]
+    frame = at_equal_macs(summary_of(records), 0.02).frame
+    assert set(frame["strategy"]) == {"dense", CHANNEL, "l1-channel-uniform"}
+
+
+def test_equal_macs_otherwise_takes_rows_that_agree_within_a_tenth():
+    records = [make_record(strategy="dense", sparsity=0.0)]
+    for name, macs in ((CHANNEL, 0.5), ("l1-channel-uniform", 0.54), ("l1-weight-global", 0.56)):
+        records.append(sparse(make_record(strategy=name), 0.5, macs))
+    frame = at_equal_macs(summary_of(records), 0.02).frame
+    assert set(frame["strategy"]) == {"dense", CHANNEL, "l1-channel-uniform"}
+
+
+def test_equal_speed_takes_the_nearest_measured_row_and_no_group_of_one():
+    records = [make_record(strategy="dense", sparsity=0.0)]
+    latency = []
+    for strategy, speedups in ((CHANNEL, {0.5: 2.05, 0.7: 1.95}), ("l1-channel-uniform", {0.5: 2.1, 0.7: 5.0})):
+        for sparsity, speedup in speedups.items():
+            record = make_record(strategy=strategy, sparsity=sparsity)
+            records.append(record)
+            assert record.architecture is not None
+            timed = latency_record("mnist-dcgan", record.architecture.hash, 1, speedup)
+            latency.append(timed.model_copy(update={"speedup": speedup}))
+    frame = at_equal_speedup(summary_of(records, latency), 1).frame
+    assert list(frame["strategy"]) == ["dense", "l1-channel-uniform", CHANNEL]
+    assert list(frame["at"].dropna()) == [2.0, 2.0]
+
+
+def test_the_crossing_is_interpolated_in_log_fid():
+    levels = [Level(0.0, 1.0, 1.0), Level(0.5, 10.0, 0.5), Level(0.9, 1000.0, 0.1)]
+    crossing = lowest_cost(levels, 100.0)
+    assert crossing.share == pytest.approx(0.3) and crossing.reached and not crossing.bound
+    crossing = lowest_cost(levels, math.sqrt(10))
+    assert crossing.share == pytest.approx(0.75) and not crossing.reached
+
+
+def test_nothing_is_extrapolated_beyond_the_last_level_or_towards_a_collapse():
+    levels = [Level(0.0, 1.0, 1.0), Level(0.5, 2.0, 0.5)]
+    assert lowest_cost(levels, 4.0) == lowest_cost([*levels, Level(0.9, math.nan, 0.1)], 4.0)
+    crossing = lowest_cost(levels, 4.0)
+    assert (crossing.share, crossing.bound, crossing.reached) == (0.5, True, True)
+
+
+def test_a_curve_that_comes_back_counts_where_it_is_cheaper():
+    levels = [Level(0, 1, 1.0), Level(0.3, 8, 0.7), Level(0.5, 2, 0.5), Level(0.9, 8, 0.1)]
+    assert lowest_cost(levels, 4.0).share == pytest.approx(0.3)
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=2, max_size=8), st.floats(0.01, 1e4))
+def test_a_looser_limit_never_costs_more_and_the_share_stays_within_the_curve(fids: list[float], limit: float):
+    levels = [Level(i / len(fids), fid, 1 - i / len(fids)) for i, fid in enumerate(fids)]
+    tight, loose = lowest_cost(levels, limit), lowest_cost(levels, limit * 2)
+    if not math.isnan(tight.share):
+        assert loose.share <= tight.share + 1e-12
+        assert levels[-1].share - 1e-12 <= tight.share <= 1 + 1e-12
+
+
+def test_iso_quality_pairs_each_seed_with_its_own_dense():
+    fids = [{0.0: base, 0.5: base, 0.9: 100 * base} for base in (1.0, 2.0, 4.0)]
+    records = [record for seed, each in enumerate(fids) for record in curve(each, seed)]
+    row = iso(records, Margin(9.0)).loc["params"]
+    assert row["ratio"] == pytest.approx(1 / 0.3, rel=1e-4) and row["ci95"] == pytest.approx(0, abs=1e-3)
+    assert (row["status"], row["n"], row["reached"], row["margin"]) == ("ok", 3, 3, "+900 %")
+    assert row["value"] == pytest.approx(0.3 * 972_000, rel=1e-4)
+
+
+def test_an_absolute_margin_is_added_to_dense():
+    row = iso(curve({0.0: 1.0, 0.5: 10.0, 0.9: 1000.0}), Margin(99.0, relative=False)).loc["params"]
+    assert row["ratio"] == pytest.approx(1 / 0.3, rel=1e-4) and row["margin"] == "+99"
+    assert math.isnan(row["ci95"])
+
+
+def test_the_interval_is_that_of_the_seeds():
+    records = [
+        r for seed, high in enumerate((10.0, 100.0, 1000.0)) for r in curve({0.0: 1.0, 0.5: 1.0, 0.9: high}, seed)
+    ]
+    row = iso(records, Margin(9.0)).loc["params"]
+    shares = [0.1, 0.3, 0.5 - 0.4 / 3]
+    mean = sum(shares) / 3
+    half = 4.302652729911275 * math.sqrt(sum((share - mean) ** 2 for share in shares) / 2) / math.sqrt(3)
+    assert row["status"] == "at least" and math.isnan(row["ci95"])  # the first seed still holds it at its last level
+    row = iso(records, Margin(8.999)).loc["params"]
+    assert row["status"] == "ok" and row["ci95"] == pytest.approx(half * 972_000, rel=1e-3)
+
+
+def test_not_reached_where_the_mildest_level_exceeds_it_in_every_seed():
+    records = [record for seed in range(3) for record in curve({0.0: 1.0, 0.5: 10.0}, seed)]
+    assert set(iso(records, Margin(0.1))["status"]) == {"not reached"}
+    mixed = [*records, *curve({0.0: 1.0, 0.5: 1.0, 0.9: 10.0}, 3)]
+    row = iso(mixed, Margin(0.1)).loc["params"]
+    assert (row["status"], row["reached"], row["n"]) == ("ok", 1, 4)
+
+
+def test_a_collapsed_level_gives_a_bound():
+    row = iso(curve({0.0: 1.0, 0.5: 1.0, 0.9: 50.0}, collapsed=0.9), Margin(0.1)).loc["params"]
+    assert row["status"] == "at least" and row["ratio"] == pytest.approx(2, rel=1e-4)
+
+
+def test_latency_at_equal_quality_is_dense_over_the_measured_speed_up():
+    records = curve({0.0: 1.0, 0.5: 1.0, 0.9: 100.0})
+    latency = []
+    for record, speedup in zip(records[1:], (2.0, 10.0), strict=True):
+        assert record.architecture is not None
+        timed = latency_record("mnist-dcgan", record.architecture.hash, 1, speedup)
+        latency.append(timed.model_copy(update={"speedup": speedup}))
+    row = iso(records, Margin(9.0), latency).loc["latency"]
+    assert row["ratio"] == pytest.approx(1 / 0.3) and row["batch"] == 1
+    assert row["value"] == pytest.approx(0.3 * latency[0].dense_ms)  # type: ignore[operator]
+
+
+def test_masks_are_no_faster_at_any_quality():
+    records = make_records()
+    frame = iso(records, Margin(0.5), make_latency(records))
+    rows = frame[(frame["strategy"] == "l1-weight-global")].loc["latency"]
+    assert set(rows["ratio"]) == {1.0}
+
+
+def test_a_margin_is_never_negative():
+    with pytest.raises(ValueError, match="0 or more"):
+        Margin(-0.1)

@@ -111,19 +111,15 @@ def experiments() -> list[Row]:
 
 def metrics() -> list[Row]:
     """Every number that a record can hold: name, unit, direction, kind, what it is."""
+    from bench.measure.metrics import METRICS
+
     quality = "stochastic"
     table = [
-        ("fid", "squared feature distance", "lower", quality, "Frechet distance to the training images"),
-        ("fid-held-out", "squared feature distance", "lower", quality, "the same to the held-out images"),
-        (
-            "fid-train-subset",
-            "squared feature distance",
-            "lower",
-            quality,
-            "the same to a training subset as large as the held-out part; the difference is the generalisation gap",
-        ),
+        (column.name, column.unit, column.direction, quality, column.summary)
+        for name in METRICS
+        for column in METRICS[name].columns
+    ] + [
         ("fid_floor", "squared feature distance", "none", "exact", "FID of the held-out images; stands with dense"),
-        ("is", "effective classes", "higher", quality, "Inception Score on the judge's classes"),
         ("psnr-to-dense", "dB", "higher", quality, "agreement with dense on the same inputs, pixel by pixel"),
         (
             "feature-distance-to-dense",
@@ -131,6 +127,16 @@ def metrics() -> list[Row]:
             "lower",
             quality,
             "agreement with dense on the same inputs, in the judge's features",
+        ),
+        ("d-accuracy-real", "share", "none", quality, "training images that D takes for real"),
+        ("d-accuracy-dense", "share", "none", quality, "dense's images that this cell's D takes for generated"),
+        ("d-accuracy-generated", "share", "none", quality, "this generator's images that D takes for generated"),
+        (
+            "steps_to_dense",
+            "training steps",
+            "lower",
+            quality,
+            "first watched step with an FID no higher than untrained dense's (500 images)",
         ),
         ("params", "parameters", "lower", "exact", "all parameter entries"),
         ("params_nonzero", "parameters", "lower", "exact", "those that are not zero"),

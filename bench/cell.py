@@ -9,11 +9,11 @@ evaluation seeds, the dense images that all are compared with) lives in the `Wor
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bench.measure.quality import Quality
+from bench.curve import recorder, steps_to_dense
 from bench.numbers import Measured, measure
-from bench.records import Cell, Cost, Keys, Provenance, Record, Status
+from bench.records import Cell, Cost, CurvePoint, Keys, Number, Provenance, Record, Status
 from bench.recovery import Recovered, parse_recovery, recover
 from bench.seeds import stream, varies_name
 from bench.workshop import Workshop
@@ -29,6 +29,9 @@ class Made:
     recovered: Recovered
     prune_seconds: float
     recover_seconds: float
+    curve: list[CurvePoint] = field(default_factory=list)
+    numbers: dict[str, Number] = field(default_factory=dict)
+    """What only the training knows: the steps until it was as good as dense."""
 
 
 def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
@@ -44,15 +47,23 @@ def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
     except Infeasible as error:
         return _record(cell, keys, shop, "infeasible", str(error))
     start = time.perf_counter()
-    measured = measure(cell, keys, made.recovered, shop, make_dense=lambda: make(shop.dense_cell(cell), shop).recovered)
+    measured = measure(cell, keys, made.recovered, shop, make_dense=lambda: make_dense(cell, shop))
     seconds = time.perf_counter() - start
-    reason = collapse(measured.quality, measured.finite, measured.constant)
+    reason = collapse(measured.inception_score, measured.finite, measured.constant)
     record = _record(cell, keys, shop, "collapsed" if reason else "ok", reason, made, measured)
     return record.model_copy(update={"cost": record.cost.model_copy(update={"measure_seconds": seconds})})
 
 
-def make(cell: Cell, shop: Workshop) -> Made:
+def make_dense(cell: Cell, shop: Workshop) -> Recovered:
+    """The dense network that ``cell`` is compared with; its own cell, not this one, has its learning curve."""
+    return make(shop.dense_cell(cell), shop, watch=False).recovered
+
+
+def make(cell: Cell, shop: Workshop, *, watch: bool = True) -> Made:
     """Prune as the strategy says, recover as the recovery says.
+
+    Args:
+        watch: whether to take the learning curve, where there is a training and FID is asked for.
 
     Raises:
         NotApplicable: the strategy does not fit the workload or the recovery.
@@ -72,6 +83,9 @@ def make(cell: Cell, shop: Workshop) -> Made:
         else:
             scheduled = (strategy, context, level, cell.target)
     pruning = time.perf_counter() - start
+    watched = watch and recovery.steps > 0 and shop.settings.curve and "fid" in shop.settings.metrics
+    watcher = recorder(cell, shop) if watched else None
+    start = time.perf_counter()
     recovered = recover(
         recovery,
         loaded.workload,
@@ -81,8 +95,12 @@ def make(cell: Cell, shop: Workshop) -> Made:
         pruned=pruned,
         scheduled=scheduled,
         device=shop.settings.device,
+        watch=watcher,
     )
-    return Made(recovered, pruning, time.perf_counter() - start - pruning)
+    seconds = time.perf_counter() - start - recovered.watch_seconds
+    if watcher is None:
+        return Made(recovered, pruning, seconds)
+    return Made(recovered, pruning, seconds, watcher.points, steps_to_dense(cell, watcher, shop))
 
 
 def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
@@ -104,14 +122,14 @@ COLLAPSE_BELOW_IS = 1.1
 """IS below this means: one kind of image. Real digits have 9.8, a constant image 1."""
 
 
-def collapse(quality: Quality | None, finite: bool, constant: bool) -> str:
+def collapse(inception_score: float | None, finite: bool, constant: bool) -> str:
     """Why the generator counts as collapsed, or an empty string."""
     if not finite:
         return "the generator's output is not finite"
     if constant:
         return "every image is the same constant"
-    if quality is not None and quality.inception_score < COLLAPSE_BELOW_IS:
-        return f"IS {quality.inception_score:.3f} is below {COLLAPSE_BELOW_IS}: all images look alike"
+    if inception_score is not None and inception_score < COLLAPSE_BELOW_IS:
+        return f"IS {inception_score:.3f} is below {COLLAPSE_BELOW_IS}: all images look alike"
     return ""
 
 
@@ -151,11 +169,13 @@ def _record(
             "achieved_params": measured.achieved_params,
             "achieved_macs": measured.achieved_macs,
             "layers": measured.layers,
-            "numbers": measured.numbers,
+            "numbers": measured.numbers | made.numbers,
+            "curve": made.curve,
             "provenance": record.provenance.model_copy(update={"flags": flags}),
             "cost": Cost(
                 prune_seconds=made.prune_seconds,
                 recover_seconds=made.recover_seconds,
+                watch_seconds=made.recovered.watch_seconds,
                 train_steps=steps,
                 train_images=made.recovered.images,
                 training_macs=shop.training_macs(cell, steps, spec.batch_size),

@@ -131,6 +131,9 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder for the weights; an unfinished training continues.")],
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the workload's recipe.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Image source, e.g. mnist (downloads); default: the workload's.")
+    ] = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Train a built-in GAN, or the network that judges it, as the shipped ones were."""
@@ -139,7 +142,7 @@ def train(
     from bench.training.command import train as train_anything
 
     with TerminalProgress(console) as progress:
-        card = train_anything(workload, out, seed=seed, steps=steps, device=device, progress=progress.count)
+        card = train_anything(workload, out, seed=seed, steps=steps, data=data, device=device, progress=progress.count)
     print_card(card, out)
 
 

@@ -36,7 +36,10 @@ DENSE = "dense"
 """The unpruned generator: always in, never swept."""
 
 METRICS = ("fid", "is")
-"""Metrics that an experiment chooses from. Agreement with dense and cost are always measured."""
+"""The metrics of an experiment that names none. Agreement with dense and cost are always measured."""
+
+OWN_EXTRACTOR = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""``module:function``: a feature network of the user's own."""
 
 Target = Literal["params", "macs"]
 
@@ -165,6 +168,9 @@ class Quality(_Table):
 
     metrics: Many[str] = METRICS
     extractor: str = "workload"
+    extractor_weights: str | None = None
+    download: bool = False
+    curve: bool = True
     num_images: Annotated[int, AfterValidator(_at_least(2))] = 1000
 
 
@@ -225,6 +231,8 @@ class Known:
         import bench.workloads.builtin  # noqa: F401  (fills WORKLOADS)
         from bench.measure.extractors import EXTRACTORS
         from bench.measure.latency import BACKENDS
+        from bench.measure.metrics import METRICS as REGISTERED
+        from bench.measure.public import PUBLIC
         from bench.recovery import parse_recovery
         from bench.workloads.base import WORKLOADS
         from strategies.catalog import STRATEGIES
@@ -232,8 +240,8 @@ class Known:
         return cls(
             workloads=tuple(WORKLOADS),
             strategies={name: STRATEGIES[name].levels for name in STRATEGIES},
-            extractors=tuple(EXTRACTORS),
-            metrics=METRICS,
+            extractors=(*EXTRACTORS, *PUBLIC),
+            metrics=tuple(REGISTERED),
             backends=tuple(BACKENDS),
             parse_recovery=parse_recovery,
         )
@@ -489,7 +497,8 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[Found]:
         for loc, value in _values(raw, place):
             if isinstance(value, dict) and kind == "strategy":
                 loc, value = (*loc, "name"), value.get("name")
-            if isinstance(value, str) and value not in names:
+            own = kind == "extractor" and isinstance(value, str) and OWN_EXTRACTOR.fullmatch(value)
+            if isinstance(value, str) and value not in names and not own:
                 yield loc, UnknownName(kind, value, list(names)).message
     for loc, value in _values(raw, ("experiment", "recovery")):
         try:

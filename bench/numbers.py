@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from safetensors.torch import save
@@ -17,10 +16,12 @@ from bench.files import write_atomically
 from bench.keys import digest
 from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr
 from bench.measure.complexity import MACS_VERSION, Macs, count_macs, count_macs_fvcore
+from bench.measure.discriminator import D_ACCURACY_VERSION, says_real
 from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, footprint, peak_resident_bytes
-from bench.measure.frechet import frechet_distance
+from bench.measure.frechet import frechet_distance, low_rank
 from bench.measure.generate import generate
-from bench.measure.quality import Judged, Quality, judge, quality
+from bench.measure.metrics import METRICS
+from bench.measure.quality import Judged, judge
 from bench.records import Architecture, Cell, Keys, Layer, Number
 from bench.recovery import Recovered
 from bench.seeds import stream
@@ -46,7 +47,8 @@ class Measured:
     """The numbers of one cell and what its record needs besides."""
 
     numbers: dict[str, Number]
-    quality: Quality | None
+    inception_score: float | None
+    """None: the output is not finite, or the judge has no classes."""
     finite: bool
     constant: bool
     architecture: Architecture
@@ -71,14 +73,18 @@ def measure(
     inputs = loaded.workload.inputs.sample(settings.num_images, stream(cell.seed, "eval"))
     images, finite = generate(generator, inputs, device=settings.device)
     judged = judge(loaded.extractor, images, settings.device)
-    found = quality(judged, loaded.reference) if finite else None
-    numbers = _quality_numbers(found, cell, loaded, shop)
+    numbers = _quality_numbers(judged if finite else None, cell, loaded, shop)
     if cell.strategy == DENSE:
         numbers |= _floor(loaded, shop, cell)
+        dense_images = None
         if shop.paths:
             _write_dense(shop, keys.eval, images, judged)
     else:
-        numbers |= _agreement(cell, images, judged, shop, make_dense) if finite else {}
+        dense_images, dense_features = dense_reference(cell, shop, make_dense) if finite else (None, None)
+        if dense_images is not None and dense_features is not None:
+            numbers |= _agreement(images, judged, loaded, dense_images, dense_features)
+    if finite:
+        numbers |= _told_apart(loaded, recovered, images, dense_images)
     # One input on the CPU: counting does not depend on the device.
     one = tuple(x[:1] for x in inputs)
     generator = generator.cpu()
@@ -95,15 +101,19 @@ def measure(
         "macs_fvcore": _exact(second, "MACs", f"fvcore-{shop.provenance['libraries']['fvcore']}"),
     }
     architecture = architecture_of(loaded, generator, recovered)
-    achieved_params, achieved_macs = _achieved(loaded, generator, macs, one)
+    achieved_params, achieved_macs = _achieved(
+        loaded, generator, macs, shop.forward_macs(cell.workload, cell.checkpoint)[0]
+    )
     _keep(cell, keys, recovered, images, shop)
     flags = [f"uncounted:{name}" for name in macs.uncounted]
     flags += [f"fvcore-unsupported:{name}" for name in unsupported]
     if settings.num_images < SMALL_N:
         flags.append("small-n")
+    if "fid" in settings.metrics and low_rank(judged.gaussian, loaded.reference.train, loaded.reference.held_out):
+        flags.append("low-rank-fid")
     return Measured(
         numbers,
-        found,
+        judged.inception_score if finite else None,
         finite,
         bool((images == images[:1]).all()) or bool((images.flatten(1).amax(1) == images.flatten(1).amin(1)).all()),
         architecture,
@@ -119,30 +129,22 @@ def _exact(value: int, unit: str, version: str) -> Number:
     return Number(value=value, unit=unit, direction="lower", kind="exact", version=version)
 
 
-def _quality_numbers(found: Quality | None, cell: Cell, loaded: Loaded, shop: Workshop) -> dict[str, Number]:
-    versions = shop.metric_versions(cell.workload, cell.checkpoint)
-    judge_name = loaded.extractor.name
-    directions: dict[str, Literal["lower", "higher"]] = {"fid": "lower", "is": "higher"}
-    values: dict[str, float | None] = {}
-    if "fid" in versions:
-        values |= {
-            "fid": found.fid if found else None,
-            "fid-held-out": found.fid_held_out if found else None,
-            "fid-train-subset": found.fid_train_subset if found else None,
-        }
-    if "is" in versions:
-        values["is"] = found.inception_score if found else None
-    return {
-        f"{name}[{judge_name}]": Number(
-            value=value,
-            unit="squared feature distance" if name.startswith("fid") else "effective classes",
-            direction=directions[name.split("-")[0]],
-            kind="stochastic",
-            version=versions[name.split("-")[0]] + ("" if name in versions else f"/{name}"),
-            num_images=shop.settings.num_images,
-        )
-        for name, value in values.items()
-    }
+def _quality_numbers(judged: Judged | None, cell: Cell, loaded: Loaded, shop: Workshop) -> dict[str, Number]:
+    """Every column of every metric that the run asks for; ``judged`` None: without values."""
+    numbers = {}
+    for name, version in shop.metric_versions(cell.workload, cell.checkpoint).items():
+        metric = METRICS[name]
+        values = metric.compute(judged, loaded.reference) if judged else {}
+        for column in metric.columns:
+            numbers[f"{column.name}[{loaded.extractor.name}]"] = Number(
+                value=values.get(column.name),
+                unit=column.unit,
+                direction=column.direction,
+                kind="stochastic",
+                version=metric.column_version(column.name, version),
+                num_images=shop.settings.num_images,
+            )
+    return numbers
 
 
 def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
@@ -164,10 +166,9 @@ def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
 
 
 def _agreement(
-    cell: Cell, images: Tensor, judged: Judged, shop: Workshop, make_dense: Callable[[], Recovered]
+    images: Tensor, judged: Judged, loaded: Loaded, dense_images: Tensor, dense_features: Tensor
 ) -> dict[str, Number]:
-    extractor = shop.load(cell.workload, cell.checkpoint).extractor
-    dense_images, dense_features = dense_reference(cell, shop, make_dense)
+    extractor = loaded.extractor
     count = len(dense_images)
     distance = feature_distance(dense_features.numpy(), judged.features[:count])
     values = {
@@ -191,6 +192,28 @@ def _agreement(
             }
         )
         for name, (value, unit, direction, version) in values.items()
+    }
+
+
+def _told_apart(loaded: Loaded, recovered: Recovered, images: Tensor, dense_images: Tensor | None) -> dict[str, Number]:
+    """The share of real, dense and these images that D names rightly: the D of the training, else the shipped one."""
+    discriminator = recovered.discriminator or loaded.checkpoint.discriminator
+    if discriminator is None:
+        return {}
+    count = min(AGREEMENT_IMAGES, len(images))
+    real = loaded.data.train_subset(count)
+    sets = {"real": real, "generated": images[:count]} | ({} if dense_images is None else {"dense": dense_images})
+    return {
+        f"d-accuracy-{name}": Number(
+            value=share if name == "real" else 1 - share,
+            unit="share",
+            direction="none",
+            kind="stochastic",
+            version=f"{D_ACCURACY_VERSION}/{loaded.data.name}-{loaded.data.fingerprint[:16]}-first{len(real)}",
+            num_images=len(shown),
+        )
+        for name, shown in sets.items()
+        for share in [says_real(discriminator, shown, loaded.device)]
     }
 
 
@@ -258,11 +281,11 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     return found
 
 
-def _achieved(loaded: Loaded, generator: nn.Module, macs: Macs, one: tuple[Tensor, ...]) -> tuple[float, float]:
+def _achieved(loaded: Loaded, generator: nn.Module, macs: Macs, dense_macs: int) -> tuple[float, float]:
     """Achieved sparsity in weights and in MACs, counted on the network itself, zeros included as removed."""
     dense = sum(layer.weight.numel() for layer in prunable_layers(loaded.checkpoint.generator).values())
     left = sum(int(layer.weight.count_nonzero()) for layer in prunable_layers(generator).values())
-    return 1 - left / dense, 1 - macs.effective / count_macs(loaded.checkpoint.generator, one).dense
+    return 1 - left / dense, 1 - macs.effective / dense_macs
 
 
 def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop) -> None:

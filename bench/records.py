@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 SCHEMA_VERSION = 1
 """Rises when a reader of the old records would misread the new ones."""
@@ -53,6 +54,18 @@ class Number(_Frozen):
     kind: Literal["exact", "stochastic"]
     version: str
     num_images: int | None = None
+    note: str = ""
+    """Why there is no value, where that is a finding of its own."""
+
+
+class CurvePoint(TypedDict):
+    """What was seen at one step of a training; losses are means over the steps since the point before."""
+
+    step: int
+    fid: float | None
+    """Of the averaged generator, BatchNorm recalibrated, on the first evaluation inputs; None: not finite."""
+    loss_g: float | None
+    loss_d: float | None
 
 
 class Layer(_Frozen):
@@ -84,6 +97,8 @@ class Cost(_Frozen):
     prune_seconds: float = 0.0
     recover_seconds: float = 0.0
     measure_seconds: float = 0.0
+    watch_seconds: float = 0.0
+    """Taking the learning curve; not part of ``recover_seconds``."""
     train_steps: int = 0
     train_images: int = 0
     training_macs: int = 0
@@ -132,6 +147,8 @@ class Record(_Frozen):
     scope: str = "all convolution and linear weights of the generator"
     layers: list[Layer] = Field(default_factory=list)
     numbers: dict[str, Number] = Field(default_factory=dict)
+    curve: list[CurvePoint] = Field(default_factory=list)
+    """How quality came back in training; empty for cells that were not trained."""
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance
 

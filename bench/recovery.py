@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import re
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -70,6 +72,14 @@ def parse_recovery(name: str) -> Recovery:
     )
 
 
+Watch = Callable[[int, nn.Module, Sequence[StepStats]], None]
+"""Is given the steps done so far, the generator as it would be if the training ended here (a copy), and what the
+steps since the last call measured."""
+
+WATCHED = 10
+"""A training is looked at before its first step and so many times from there to its last."""
+
+
 @dataclass(frozen=True)
 class Recovered:
     """The network to be measured, what was removed from it, and what the training took."""
@@ -79,6 +89,14 @@ class Recovered:
     """None: dense."""
     curve: tuple[StepStats, ...] = ()
     images: int = 0
+    discriminator: nn.Module | None = None
+    """D as the training left it; None: nothing was trained."""
+    watch_seconds: float = 0.0
+
+
+def watched_steps(steps: int) -> list[int]:
+    """The steps after which a training of ``steps`` is looked at: evenly spaced, 0 and the last among them."""
+    return sorted({round(i * steps / WATCHED) for i in range(WATCHED + 1)})
 
 
 def recover(
@@ -91,11 +109,12 @@ def recover(
     pruned: Pruned | None = None,
     scheduled: tuple[Strategy, Context, Level, Target] | None = None,
     device: torch.device | str = "cpu",
+    watch: Watch | None = None,
 ) -> Recovered:
     """Recover an already pruned network, a dense one (``pruned`` None), or one that ``scheduled`` prunes on the way.
 
     Training starts from the given (averaged) weights with fresh optimizers and a copy of the shipped D; the
-    result is the moving average.
+    result is the moving average. It is the same to the last bit whether anyone watches or not.
 
     Raises:
         NotApplicable: training without a discriminator, or a schedule without training steps.
@@ -104,6 +123,8 @@ def recover(
     generator = copy.deepcopy(start)
     stats: list[StepStats] = []
     images = 0
+    discriminator: nn.Module | None = None
+    watch_seconds = 0.0
     if scheduled and not recovery.steps:
         raise NotApplicable(f"{scheduled[0].name} prunes while training; recovery {recovery.name!r} has no steps")
     if recovery.steps:
@@ -126,16 +147,34 @@ def recover(
             hooks=hooks,
             train_discriminator=recovery.discriminator == "original",
         )
-        while training.step_count < recovery.steps:
-            stats.append(training.step())
+        seen = 0
+        for step in watched_steps(recovery.steps) if watch else [recovery.steps]:
+            while training.step_count < step:
+                stats.append(training.step())
+            if watch:
+                before = time.perf_counter()
+                with torch.random.fork_rng():
+                    now = copy.deepcopy(training.ema.model)
+                    watch(step, _finished(now, recovery, workload, seed, device), stats[seen:])
+                seen = len(stats)
+                watch_seconds += time.perf_counter() - before
+        discriminator = training.discriminator.eval().requires_grad_(False)
         images = recovery.steps * min(workload.recipe.spec.batch_size, len(data.train))
         generator = training.ema.model
         if isinstance(hooks, PruningHooks):
             assert hooks.pruned is not None  # the last event is within the steps
             pruned = replace(hooks.pruned, generator=generator)
+    finished = _finished(generator, recovery, workload, seed, device)
+    return Recovered(finished, pruned, tuple(stats), images, discriminator, watch_seconds)
+
+
+def _finished(
+    generator: nn.Module, recovery: Recovery, workload: Workload, seed: int, device: torch.device | str
+) -> nn.Module:
+    """``generator``, changed in place, as it is measured: on the device, calibrated, in eval mode."""
     # Convolutions run a fifth faster in this layout; the values are the same.
     generator = generator.to(device).to(memory_format=torch.channels_last)
     if recovery.calibrate:
         inputs = workload.inputs.sample(CALIBRATION_IMAGES, stream(seed, "calibrate"))
         recalibrate(generator, batches(inputs, CALIBRATION_BATCH, device))
-    return Recovered(generator.eval().requires_grad_(False), pruned, tuple(stats), images)
+    return generator.eval().requires_grad_(False)

@@ -88,6 +88,9 @@ def settings_of(
     return Settings(
         num_images=quality.num_images,
         extractor=quality.extractor,
+        extractor_weights=Path(quality.extractor_weights).absolute() if quality.extractor_weights else None,
+        download=quality.download,
+        curve=quality.curve,
         metrics=tuple(quality.metrics),
         device=device,
         run=run,

@@ -17,9 +17,12 @@ import torch
 from bench.errors import UserError
 from bench.keys import cell_keys, streams
 from bench.measure.complexity import count_macs
-from bench.measure.extractors import EXTRACTORS, Extractor
+from bench.measure.extractors import Extractor
+from bench.measure.judges import find_extractor
 from bench.measure.latency import device_model
-from bench.measure.quality import FID_VERSION, IS_VERSION, Reference, is_splits, reference
+from bench.measure.metrics import METRICS, Terms
+from bench.measure.public import Weights
+from bench.measure.quality import Reference, reference
 from bench.paths import RunPaths
 from bench.records import Cell, Keys
 from bench.recovery import parse_recovery
@@ -30,6 +33,7 @@ from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
 from strategies.base import Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
+from strategies.registry import UnknownName
 
 T = TypeVar("T")
 
@@ -42,13 +46,19 @@ class Settings:
 
     num_images: int
     extractor: str = "workload"
-    """A registered name, or ``workload``: the one that the workload names."""
+    """A registered name, ``module:function``, or ``workload``: the one that the workload names."""
+    extractor_weights: Path | None = None
+    """The file of a public extractor's weights; None: torch's cache."""
+    download: bool = False
+    """Whether a public extractor's weights may be downloaded."""
     metrics: tuple[str, ...] = ("fid", "is")
     device: str = "cpu"
     run: Path | None = None
     """The run's folder, for samples and the dense reference; None: nothing is written."""
     sample_seed: int = 0
     """The seed whose first images are kept for the grids."""
+    curve: bool = True
+    """Whether the training of a cell is watched, for its learning curve."""
     save: bool = False
     """Whether to keep the weights of every cell (those of trained cells are always kept)."""
 
@@ -62,11 +72,13 @@ class Loaded:
     data: ImageData
     extractor: Extractor
     device: str
+    real: int
+    """How many training images metrics compare one by one with generated ones; 0: none does."""
 
     @functools.cached_property
     def reference(self) -> Reference:
         """The real images as the judge sees them; computed where something is judged, not where cells are planned."""
-        return reference(self.extractor, self.data, self.device)
+        return reference(self.extractor, self.data, self.device, real=self.real)
 
     @property
     def reference_name(self) -> str:
@@ -82,6 +94,7 @@ class Workshop:
         self.paths = RunPaths(settings.run) if settings.run else None
         self._memory: tuple[str, Any] | None = None
         self._rankings: dict[str, Ranking] = {}
+        self._small: dict[str, Any] = {}
         # Bound caches, so that they end with the workshop.
         self.load = functools.lru_cache(maxsize=8)(self._load)
         self.forward_macs = functools.lru_cache(maxsize=8)(self._forward_macs)
@@ -89,21 +102,32 @@ class Workshop:
     def _load(self, workload: str, checkpoint: str) -> Loaded:
         """Raises UserError for whatever is wrong with the files, and for a judge of other images."""
         thing = WORKLOADS[workload]
-        data = DATA_SOURCES[thing.data]()
+        trained = load_checkpoint(thing, checkpoint)
+        data = _images_of(trained, thing)
         chosen = self.settings.extractor
-        extractor = EXTRACTORS[thing.extractor if chosen == "workload" else chosen]()
-        shape = tuple(data.train.shape[1:])
-        if shape != extractor.image_shape:
+        channels, height, width = data.train.shape[1:]
+        shape = (channels, height, width)
+        weights = Weights(self.settings.extractor_weights, self.settings.download)
+        extractor = find_extractor(thing.extractor if chosen == "workload" else chosen, shape, weights)
+        if extractor.image_shape not in (None, shape):
             raise UserError(
                 f"quality.extractor: {extractor.name!r} judges images of {extractor.image_shape}, "
                 f"workload {workload!r} makes {shape}. Use 'workload' or another extractor."
             )
+        metrics = [METRICS[name] for name in self.settings.metrics]
+        if extractor.classes is None and any(metric.needs_logits for metric in metrics):
+            names = ", ".join(repr(metric.name) for metric in metrics if metric.needs_logits)
+            raise UserError(
+                f"quality.metrics: {names} needs class scores, and extractor {extractor.name!r} gives features only. "
+                'Leave it out, as in metrics = ["fid"], or use another extractor.'
+            )
         return Loaded(
             thing,
-            load_checkpoint(thing, checkpoint),
+            trained,
             data,
             extractor,
             self.settings.device,
+            min(self.settings.num_images, len(data.train)) if any(metric.needs_real for metric in metrics) else 0,
         )
 
     def strategy(self, name: str) -> Strategy | None:
@@ -112,14 +136,19 @@ class Workshop:
 
     def metric_versions(self, workload: str, checkpoint: str) -> dict[str, str]:
         """Metric -> version: everything that two numbers must share to stand side by side."""
+        terms = self.terms(workload, checkpoint)
+        return {name: METRICS[name].version(terms) for name in self.settings.metrics}
+
+    def terms(self, workload: str, checkpoint: str) -> Terms:
+        """What all quality numbers of a workload share."""
         loaded = self.load(workload, checkpoint)
-        judge = f"{loaded.extractor.name}-{loaded.extractor.fingerprint[:12]}"
-        images = f"n{self.settings.num_images}-uint8"
-        known = {
-            "fid": f"{FID_VERSION}/{judge}/{images}/ref-{loaded.reference_name}",
-            "is": f"{IS_VERSION}/{judge}/{images}/splits{is_splits(self.settings.num_images)}",
-        }
-        return {name: known[name] for name in self.settings.metrics}
+        return Terms(
+            judge=f"{loaded.extractor.name}-{loaded.extractor.fingerprint[:12]}",
+            num_images=self.settings.num_images,
+            reference=loaded.reference_name,
+            real=loaded.real,
+            standard=loaded.extractor.standard,
+        )
 
     def keys(self, cell: Cell) -> Keys:
         """The keys of a cell under these settings."""
@@ -153,6 +182,13 @@ class Workshop:
             self._memory = None  # let go of the old network before the new one is made
             self._memory = (key, make())
         thing: T = self._memory[1]
+        return thing
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """A small thing, made at the first call with this key and kept."""
+        if key not in self._small:
+            self._small[key] = make()
+        thing: T = self._small[key]
         return thing
 
     def ranking(self, cell: Cell, rank: Callable[[], Ranking]) -> Ranking:
@@ -194,6 +230,14 @@ class Workshop:
             "machine": machine(self.settings.device),
             "threads": torch.get_num_threads(),
         }
+
+
+def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:
+    """The images that a checkpoint was trained on: those of its card, by default those of the workload."""
+    name = str(checkpoint.card.get("data", workload.data))
+    if name not in DATA_SOURCES:
+        raise UserError(f"checkpoint {checkpoint.name!r}: {UnknownName('data source', name, [*DATA_SOURCES])}")
+    return DATA_SOURCES[name]()
 
 
 @contextlib.contextmanager

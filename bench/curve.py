@@ -1,0 +1,93 @@
+"""How quality comes back while a pruned generator trains: FID at a few steps, and when it is that of dense again."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from bench.measure.frechet import frechet_distance
+from bench.measure.generate import generate
+from bench.measure.quality import judge
+from bench.records import Cell, CurvePoint, Number
+from bench.seeds import stream
+from bench.training.loop import StepStats
+from bench.workshop import Loaded, Workshop
+
+CURVE_IMAGES = 500
+"""FID along the way is of the images of the first so many evaluation inputs."""
+
+CURVE_VERSION = "first-watched-step-1"
+
+
+@dataclass
+class CurveRecorder:
+    """Watches one training for `recover`. It draws nothing: its inputs are the first of the evaluation's."""
+
+    loaded: Loaded
+    inputs: tuple[Tensor, ...]
+    points: list[CurvePoint] = field(default_factory=list)
+
+    def __call__(self, step: int, generator: nn.Module, since: Sequence[StepStats]) -> None:
+        """Add a point; ``since`` are the steps after the last one."""
+        self.points.append(
+            CurvePoint(
+                step=step,
+                fid=self.fid(generator),
+                loss_g=_mean([stats.loss_g for stats in since]),
+                loss_d=_mean([stats.loss_d for stats in since]),
+            )
+        )
+
+    def fid(self, generator: nn.Module) -> float | None:
+        """FID on the inputs; None where the output is not finite."""
+        images, finite = generate(generator, self.inputs, device=self.loaded.device)
+        judged = judge(self.loaded.extractor, images, self.loaded.device)
+        return frechet_distance(self.loaded.reference.train, judged.gaussian) if finite else None
+
+
+def recorder(cell: Cell, shop: Workshop) -> CurveRecorder:
+    """A recorder for one training of ``cell``."""
+    loaded = shop.load(cell.workload, cell.checkpoint)
+    inputs = loaded.workload.inputs.sample(shop.settings.num_images, stream(cell.seed, "eval"))
+    return CurveRecorder(loaded, tuple(x[:CURVE_IMAGES] for x in inputs))
+
+
+def steps_to_dense(cell: Cell, watcher: CurveRecorder, shop: Workshop) -> dict[str, Number]:
+    """The first step that was looked at with an FID no higher than that of the dense generator before any training.
+
+    Both on the same inputs. Dense itself has nothing to regain.
+    """
+    if not watcher.points or shop.strategy(cell.strategy) is None:
+        return {}
+    key = f"dense-fid/{cell.workload}/{cell.checkpoint}/{cell.seed}"
+    loaded = watcher.loaded
+    dense = shop.once(key, lambda: watcher.fid(copy.deepcopy(loaded.checkpoint.generator).to(loaded.device)))
+    step = first_at(watcher.points, dense)
+    terms = shop.terms(cell.workload, cell.checkpoint)
+    return {
+        f"steps_to_dense[{loaded.extractor.name}]": Number(
+            value=step,
+            unit="training steps",
+            direction="lower",
+            kind="stochastic",
+            version=f"{CURVE_VERSION}/{terms.judge}/ref-{terms.reference}",
+            num_images=len(watcher.inputs[0]),
+            note="" if step is not None else f"not within {watcher.points[-1]['step']} steps",
+        )
+    }
+
+
+def first_at(points: Sequence[CurvePoint], dense: float | None) -> int | None:
+    """The first step whose FID is ``dense`` or lower; None: there is none."""
+    reached = (p["step"] for p in points if dense is not None and p["fid"] is not None and p["fid"] <= dense)
+    return next(reached, None)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """None without values, or where they are not finite."""
+    mean = sum(values) / len(values) if values else math.nan
+    return mean if math.isfinite(mean) else None

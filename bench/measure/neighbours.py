@@ -1,0 +1,81 @@
+"""Fidelity and diversity apart: where generated images lie among the nearest neighbours of real ones.
+
+A set of images is taken as the union of balls, around each of its points, that reach to the point's k-th nearest
+neighbour in the set. Balls are closed: a point on the rim is inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+PRECISION_K = 3
+"""Neighbours of precision and recall (Kynkaanniemi et al. 2019)."""
+
+DENSITY_K = 5
+"""Neighbours of density and coverage (Naeem et al. 2020)."""
+
+ROWS = 1_000
+"""Distances are held for so many rows at a time."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Four shares of points in balls; density alone may exceed 1. Higher is better in all of them."""
+
+    precision: float
+    """Share of generated images in the ball of some real one: fidelity."""
+    recall: float
+    """Share of real images in the ball of some generated one: diversity."""
+    density: float
+    """Mean number of real balls that a generated image lies in, over k: fidelity, where outliers count little."""
+    coverage: float
+    """Share of real images with a generated one in their ball: diversity, by the balls of real images only."""
+
+
+def neighbours(generated: NDArray[np.floating], real: NDArray[np.floating]) -> Neighbours | None:
+    """Precision and recall with k = 3, density and coverage with k = 5, of features ``(N, d)``.
+
+    Returns:
+        None where a set has too few points to have a k-th neighbour.
+
+    Raises:
+        ValueError: features of different widths.
+    """
+    if generated.shape[1] != real.shape[1]:
+        raise ValueError(f"{generated.shape} and {real.shape} features cannot be compared")
+    if len(real) <= DENSITY_K or len(generated) <= PRECISION_K:
+        return None
+    made, true = (torch.from_numpy(x.astype(np.float64)) for x in (generated, real))
+    (made_3,) = _radii(made, PRECISION_K)
+    true_3, true_5 = _radii(true, PRECISION_K, DENSITY_K)
+    precise = dense = 0
+    near = torch.full((len(true),), torch.inf, dtype=torch.float64)
+    reached = torch.zeros(len(true), dtype=torch.bool)
+    for start in range(0, len(made), ROWS):
+        part = slice(start, start + ROWS)
+        distances = torch.cdist(made[part], true)
+        precise += int((distances <= true_3).any(dim=1).sum())
+        dense += int((distances <= true_5).sum())
+        reached |= (distances <= made_3[part, None]).any(dim=0)
+        near = torch.minimum(near, distances.amin(dim=0))
+    return Neighbours(
+        precision=precise / len(made),
+        recall=int(reached.sum()) / len(true),
+        density=dense / (DENSITY_K * len(made)),
+        coverage=int((near <= true_5).sum()) / len(true),
+    )
+
+
+def _radii(points: Tensor, *ranks: int) -> list[Tensor]:
+    """For each rank k, the distance of each point to its k-th nearest other point."""
+    parts: list[Tensor] = []
+    for start in range(0, len(points), ROWS):
+        parts.append(torch.cdist(points[start : start + ROWS], points).topk(max(ranks) + 1, largest=False).values)
+    # The nearest of all, in column 0, is the point itself.
+    table = torch.cat(parts)
+    return [table[:, rank] for rank in ranks]

@@ -30,7 +30,7 @@ app.add_typer(showing, name="show")
 ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A shipped name or a TOML file.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the experiment, e.g. seeds=[0,1]."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the experiment, e.g. 'seeds=[0,1]'."),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where runs are kept.")]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Where reports are written.")]
@@ -54,7 +54,10 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new, time-stamped run.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Keep the weights of every pruned network.")] = False,
 ) -> None:
-    """Run what is missing of an experiment, then draw its report. Interrupted? The same command continues."""
+    """Run what is missing of an experiment, then report.
+
+    Interrupted? The same command continues.
+    """
     from bench import api
     from bench.progress import TerminalProgress
     from bench.terminal import console, print_outcome
@@ -80,7 +83,7 @@ def run(
 
 @app.command()
 def validate(experiment: ExperimentArgument, overrides: SetOption = None) -> None:
-    """Check an experiment file and name every mistake in it; runs nothing."""
+    """Check an experiment file; runs nothing."""
     from bench.experiment import Known, expand, load_experiment
 
     loaded = load_experiment(experiment, overrides or [])
@@ -97,7 +100,7 @@ def plan(
     results: ResultsOption = RESULTS,
     name: RunOption = None,
 ) -> None:
-    """Say which cells there are, which are done, and how long the rest will take."""
+    """Cells: done, missing, estimated time."""
     from bench.experiment import load_experiment
     from bench.paths import run_folder
     from bench.store import RunStore
@@ -136,7 +139,7 @@ def train(
     ] = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Train a built-in GAN, or the network that judges it, as the shipped ones were."""
+    """Train a built-in GAN or its judge."""
     from bench.progress import TerminalProgress
     from bench.terminal import console, print_card
     from bench.training.command import train as train_anything
@@ -161,7 +164,7 @@ def prune(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Prune one generator and save it; `bench.load(DIR)` gives it back."""
+    """Prune one generator and save it (see `bench.load`)."""
     from bench.pruning import prune_to_folder
     from bench.terminal import print_pruned
 
@@ -182,7 +185,7 @@ def prune(
 
 @app.command()
 def env() -> None:
-    """Say what numbers made here would be made with."""
+    """Versions and machine behind numbers made here."""
     import json
 
     from bench.workshop import git_revision, libraries, machine

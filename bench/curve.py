@@ -13,6 +13,7 @@ from bench.measure.frechet import frechet_distance
 from bench.measure.generate import generate
 from bench.measure.quality import judge
 from bench.records import Cell, CurvePoint, Number
+from bench.recovery import finished, parse_recovery
 from bench.seeds import stream
 from bench.training.loop import StepStats
 from bench.workshop import Loaded, Workshop
@@ -20,7 +21,7 @@ from bench.workshop import Loaded, Workshop
 CURVE_IMAGES = 500
 """FID along the way is of the images of the first so many evaluation inputs."""
 
-CURVE_VERSION = "first-watched-step-1"
+CURVE_VERSION = "first-watched-step-2"
 
 
 @dataclass
@@ -59,14 +60,21 @@ def recorder(cell: Cell, shop: Workshop) -> CurveRecorder:
 def steps_to_dense(cell: Cell, watcher: CurveRecorder, shop: Workshop) -> dict[str, Number]:
     """The first step that was looked at with an FID no higher than that of the dense generator before any training.
 
-    Both on the same inputs. Dense itself has nothing to regain.
+    Both on the same inputs and with BatchNorm recalibrated alike. Dense itself has nothing to regain, and a
+    network that is pruned while it trains has not before its last pruning event.
     """
-    if not watcher.points or shop.strategy(cell.strategy) is None:
+    strategy = shop.strategy(cell.strategy)
+    if not watcher.points or strategy is None:
         return {}
-    key = f"dense-fid/{cell.workload}/{cell.checkpoint}/{cell.seed}"
-    loaded = watcher.loaded
-    dense = shop.once(key, lambda: watcher.fid(copy.deepcopy(loaded.checkpoint.generator).to(loaded.device)))
-    step = first_at(watcher.points, dense)
+    loaded, recovery = watcher.loaded, parse_recovery(cell.recovery)
+    key = f"dense-fid/{cell.workload}/{cell.checkpoint}/{cell.recovery}/{cell.seed}"
+
+    def dense_fid() -> float | None:
+        dense = copy.deepcopy(loaded.checkpoint.generator)
+        return watcher.fid(finished(dense, recovery, loaded.workload, cell.seed, loaded.device))
+
+    pruned_from = strategy.schedule.events(recovery.steps)[-1] + 1 if strategy.schedule else 0
+    step = first_at([p for p in watcher.points if p["step"] >= pruned_from], shop.once(key, dense_fid))
     terms = shop.terms(cell.workload, cell.checkpoint)
     return {
         f"steps_to_dense[{loaded.extractor.name}]": Number(

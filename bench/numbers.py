@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from safetensors.torch import save
@@ -84,7 +85,7 @@ def measure(
         if dense_images is not None and dense_features is not None:
             numbers |= _agreement(images, judged, loaded, dense_images, dense_features)
     if finite:
-        numbers |= _told_apart(loaded, recovered, images, dense_images)
+        numbers |= _told_apart(cell, recovered, images, dense_images, shop)
     # One input on the CPU: counting does not depend on the device.
     one = tuple(x[:1] for x in inputs)
     generator = generator.cpu()
@@ -195,14 +196,24 @@ def _agreement(
     }
 
 
-def _told_apart(loaded: Loaded, recovered: Recovered, images: Tensor, dense_images: Tensor | None) -> dict[str, Number]:
+def _told_apart(
+    cell: Cell, recovered: Recovered, images: Tensor, dense_images: Tensor | None, shop: Workshop
+) -> dict[str, Number]:
     """The share of real, dense and these images that D names rightly: the D of the training, else the shipped one."""
+    loaded = shop.load(cell.workload, cell.checkpoint)
     discriminator = recovered.discriminator or loaded.checkpoint.discriminator
     if discriminator is None:
         return {}
     count = min(AGREEMENT_IMAGES, len(images))
     real = loaded.data.train_subset(count)
     sets = {"real": real, "generated": images[:count]} | ({} if dense_images is None else {"dense": dense_images})
+    shares: dict[str, float] = {}
+    for name, shown in sets.items():
+        judged = partial(says_real, discriminator, shown, loaded.device)
+        if recovered.discriminator is not None or name == "generated":
+            shares[name] = judged()
+        else:  # the shipped D sees the same real and dense images in many cells
+            shares[name] = shop.once(f"d/{name}/{cell.workload}/{cell.checkpoint}/{cell.recovery}/{cell.seed}", judged)
     return {
         f"d-accuracy-{name}": Number(
             value=share if name == "real" else 1 - share,
@@ -210,10 +221,9 @@ def _told_apart(loaded: Loaded, recovered: Recovered, images: Tensor, dense_imag
             direction="none",
             kind="stochastic",
             version=f"{D_ACCURACY_VERSION}/{loaded.data.name}-{loaded.data.fingerprint[:16]}-first{len(real)}",
-            num_images=len(shown),
+            num_images=len(sets[name]),
         )
-        for name, shown in sets.items()
-        for share in [says_real(discriminator, shown, loaded.device)]
+        for name, share in shares.items()
     }
 
 

@@ -119,7 +119,7 @@ class Provenance(_Frozen):
     device: str
     threads: int
     flags: list[str] = Field(default_factory=list)
-    """What a reader should know: ``small-n``, ``bn-no-op``, ``uncounted:<operator>``, ..."""
+    """What a reader should know: ``small-n``, ``low-rank-fid``, ``uncounted:<operator>``, ..."""
 
 
 class Keys(_Frozen):

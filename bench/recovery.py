@@ -155,7 +155,7 @@ def recover(
                 before = time.perf_counter()
                 with torch.random.fork_rng():
                     now = copy.deepcopy(training.ema.model)
-                    watch(step, _finished(now, recovery, workload, seed, device), stats[seen:])
+                    watch(step, finished(now, recovery, workload, seed, device), stats[seen:])
                 seen = len(stats)
                 watch_seconds += time.perf_counter() - before
         discriminator = training.discriminator.eval().requires_grad_(False)
@@ -164,11 +164,11 @@ def recover(
         if isinstance(hooks, PruningHooks):
             assert hooks.pruned is not None  # the last event is within the steps
             pruned = replace(hooks.pruned, generator=generator)
-    finished = _finished(generator, recovery, workload, seed, device)
-    return Recovered(finished, pruned, tuple(stats), images, discriminator, watch_seconds)
+    generator = finished(generator, recovery, workload, seed, device)
+    return Recovered(generator, pruned, tuple(stats), images, discriminator, watch_seconds)
 
 
-def _finished(
+def finished(
     generator: nn.Module, recovery: Recovery, workload: Workload, seed: int, device: torch.device | str
 ) -> nn.Module:
     """``generator``, changed in place, as it is measured: on the device, calibrated, in eval mode."""

@@ -20,7 +20,13 @@ from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.text import MISSING
 from bench.tables.tidy import rows_of
 
-FAMILIES = {"is": ("IS", 2), "precision": ("Precision", 3), "recall": ("Recall", 3)}
+FAMILIES = {
+    "is": ("IS", 2),
+    "precision": ("Precision", 3),
+    "recall": ("Recall", 3),
+    "density": ("Density", 3),
+    "coverage": ("Coverage", 3),
+}
 """Metrics shown beside FID where the run has them: their title and decimals."""
 
 _VERDICTS = {"lower": "lower", "higher": "higher", "not separable": "n.s.", "identical": "identical"}

@@ -126,7 +126,9 @@ def recover(
     discriminator: nn.Module | None = None
     watch_seconds = 0.0
     if scheduled and not recovery.steps:
-        raise NotApplicable(f"{scheduled[0].name} prunes while training; recovery {recovery.name!r} has no steps")
+        raise NotApplicable(
+            f"{scheduled[0].name} prunes while training; recovery {recovery.name!r} has no steps: use finetune-N"
+        )
     if recovery.steps:
         if checkpoint.discriminator is None:
             raise NotApplicable(f"recovery {recovery.name!r} needs a discriminator, {workload.name} has none")

@@ -155,7 +155,7 @@ def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folde
     if missing:
         minutes = seconds / 60
         about = f"{math.ceil(seconds)} s" if minutes < 2 else f"{minutes:.0f} min"
-        console.print(f"The missing cells will take about {about} here, latency not included.")
+        console.print(f"The missing cells will take about {about} here, latency and report not included.")
 
 
 def print_card(card: dict[str, Any], out: Path) -> None:

@@ -206,3 +206,13 @@ def test_few_images_for_many_features_are_flagged() -> None:
     assert ["low-rank-fid" in found for found in flags] == [False, True]
     extractor = wide.load("dummy", "shipped").extractor
     assert judge(extractor, wide.load("dummy", "shipped").data.train[:6]).gaussian.factor is not None
+
+
+def test_a_network_that_is_pruned_on_the_way_regains_nothing_before_its_last_event(shop: Workshop) -> None:
+    """At step 0 it still is dense, and so is as good as dense."""
+    pruned = cell("rownorm-channel+everystep", recovery="finetune-8")
+    record = record_of(pruned, shop)
+    step = record.numbers["steps_to_dense[dummy-judge]"].value
+    dense = recorder(pruned, shop).fid(shop.load("dummy", "shipped").checkpoint.generator)
+    assert first_at(record.curve[:1], None if dense is None else 2 * dense) == 0  # the trap
+    assert step is None or step >= 6

@@ -139,7 +139,7 @@ class Criterion:
         return self.unit(raw).mean(0) if self.draws else self.unit(raw)
 
     def of_channels(self, raw: Tensor, out_dim: int) -> Tensor:
-        """One score an output channel ``(out,)``, float64, from raw values shaped like the weight (``out_dim``: its outputs)."""
+        """One score an output channel, float64 ``(out,)``, from raw values shaped like the weight."""
         draws = raw.double() if self.draws else raw.double()[None]
         filters = draws.movedim(1 + out_dim, 1).flatten(2)
         return torch.stack([self.reduce(values) for values in filters]).mean(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ class WeightRemoval:
 
     masks: dict[str, Tensor]
     positions: dict[str, int]
+    notes: dict[str, str] = field(default_factory=dict)
+    """Layer -> why it stays dense, where the granularity keeps it so."""
 
     @torch.no_grad()
     def hold(self, model: nn.Module) -> None:
@@ -39,6 +41,7 @@ class WeightRemoval:
                 int(self.masks[name].sum()),
                 width[name],
                 width[name],
+                self.notes.get(name, ""),
             )
             for name, layer in prunable_layers(pruned).items()
         )

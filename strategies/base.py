@@ -188,7 +188,7 @@ Kept = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """A pruned generator and what was removed. Exactly one of ``masks`` and ``kept`` is filled, or neither."""
+    """A pruned generator and what was removed. At most one of ``masks``, ``kept`` and ``bypassed`` is filled."""
 
     generator: nn.Module
     layers: tuple[LayerCut, ...]
@@ -196,11 +196,13 @@ class Pruned:
     """Layer -> bool tensor of the weight's shape, True where the weight stays."""
     kept: Kept = field(default_factory=dict)
     """Kept indices of every module that became smaller."""
+    bypassed: tuple[str, ...] = ()
+    """Modules that became the identity."""
 
     @property
     def physical(self) -> bool:
-        """Whether tensors became smaller; masks are zeros in tensors of the old size."""
-        return bool(self.kept)
+        """Whether tensors became smaller or went; masks are zeros in tensors of the old size."""
+        return bool(self.kept or self.bypassed)
 
 
 class Removal(Protocol):

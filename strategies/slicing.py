@@ -126,3 +126,17 @@ def twin_error(dense: nn.Module, compact: nn.Module, kept: Kept, inputs: tuple[T
         return float("inf")
     scale = expected.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
     return float((expected - found).abs().max() / scale)
+
+
+def bypass(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    """A copy of ``model`` in which the modules ``names`` are the identity.
+
+    Raises:
+        AttributeError: a name that is not one of its modules.
+    """
+    small = copy.deepcopy(model)
+    for name in names:
+        small.get_submodule(name)
+        parent, _, child = name.rpartition(".")
+        setattr(small.get_submodule(parent), child, nn.Identity().train(small.training))
+    return small

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.cell import Made
     from bench.conformance import Check
     from bench.sweep import Outcome, Plan
+    from bench.tune import Tuned
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -181,6 +182,38 @@ def print_pruned(made: Made, out: Path) -> None:
     weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
     console.print(f"{1 - kept / weights:.2%} of {weights:,} weights removed.")
     console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: bool) -> None:
+    """What `tune` found, the highest sparsity first."""
+    order = sorted(found, key=lambda one: -(one.chosen.achieved if one.chosen else -1.0))
+    rows = [
+        {
+            "strategy": one.strategy,
+            "verdict": one.verdict,
+            "sparsity": one.chosen.achieved if one.chosen else None,
+            "loss": one.chosen.mean if one.chosen else None,
+            "noise": one.chosen.noise if one.chosen else None,
+            "held-out loss": one.held_out,
+            "reason": one.reason,
+        }
+        for one in order
+    ]
+    if as_json:
+        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("strategy", "verdict", "sparsity", "loss", "noise", "held-out loss", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else v or "-" for v in row.values()))
+    console.print(table)
+    sign = "log FID - log FID of dense" if metric == "fid" else "log IS of dense - log IS"
+    console.print(
+        f"Highest sparsity with a mean loss of at most {tolerance:g}; loss = {sign}, mean over the folds; "
+        "noise = its standard error; held-out: chosen on the other folds.",
+        markup=False,
+    )
 
 
 def print_checks(name: str, checks: Sequence[Check]) -> None:

@@ -273,11 +273,14 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     """Layer by layer: what was there and what is left, counted on the network that was measured."""
     notes = {cut.name: cut.note for cut in recovered.pruned.layers} if recovered.pruned else {}
     masks = recovered.pruned.masks if recovered.pruned else {}
+    tied = recovered.pruned.tied if recovered.pruned else {}
     dense = loaded.checkpoint.generator
     before, after, left = widths(dense), widths(generator), prunable_layers(generator)
     found = []
     for name, layer in prunable_layers(dense).items():
-        if name in masks:
+        if name in tied:
+            kept = 0
+        elif name in masks:
             kept = int(masks[name].sum())
         else:
             kept = left[name].weight.numel() if name in left else 0

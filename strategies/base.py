@@ -188,7 +188,7 @@ Kept = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """A pruned generator and what was removed. At most one of ``masks``, ``kept`` and ``bypassed`` is filled."""
+    """A pruned generator and what was removed. Which fields are filled says how."""
 
     generator: nn.Module
     layers: tuple[LayerCut, ...]
@@ -198,6 +198,10 @@ class Pruned:
     """Kept indices of every module that became smaller."""
     bypassed: tuple[str, ...] = ()
     """Modules that became the identity."""
+    codes: dict[str, Tensor] = field(default_factory=dict)
+    """Layer -> code of the level that each weight is on, uint8; 0 is removed. Masks say the same of zeros."""
+    tied: dict[str, str] = field(default_factory=dict)
+    """Layer -> the layer whose weight it takes; ``discriminator:NAME`` is D's, transposed."""
 
     @property
     def physical(self) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
 from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Scores, Target
+from strategies.keeping import keep_zeros
 from strategies.layers import prunable_layers, widths
 
 
@@ -22,16 +23,17 @@ class WeightRemoval:
     notes: dict[str, str] = field(default_factory=dict)
     """Layer -> why it stays dense, where the granularity keeps it so."""
 
-    @torch.no_grad()
     def hold(self, model: nn.Module) -> None:
-        layers = prunable_layers(model)
-        for name, mask in self.masks.items():
-            weight = layers[name].weight
-            weight.mul_(mask.to(weight.device))
+        keep_zeros(model, self.masks)
+
+    def masked(self, model: nn.Module) -> nn.Module:
+        """A copy of ``model`` with the masks in it."""
+        copied = copy.deepcopy(model)
+        self.hold(copied)
+        return copied
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(model)
-        self.hold(pruned)
+        pruned = self.masked(model)
         width = widths(pruned)
         cuts = tuple(
             LayerCut(
@@ -117,13 +119,9 @@ def weight_scores(context: Context, criterion: Criterion) -> Scores:
 
 def _without(context: Context, name: str, gone: Tensor) -> nn.Module:
     """A copy of the generator in which the weights ``gone`` (flat positions) of layer ``name`` are zero."""
-    model = copy.deepcopy(context.generator)
-    weight = prunable_layers(model)[name].weight
-    mask = torch.ones(weight.numel(), dtype=weight.dtype, device=weight.device)
-    mask[gone.to(weight.device)] = 0.0
-    with torch.no_grad():
-        weight.mul_(mask.view(weight.shape))
-    return model
+    mask = torch.ones(prunable_layers(context.generator)[name].weight.shape, dtype=torch.bool)
+    mask.view(-1)[gone] = False
+    return WeightRemoval({name: mask}, {}).masked(context.generator)
 
 
 @dataclass(frozen=True)

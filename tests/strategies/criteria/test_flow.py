@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -96,7 +98,7 @@ def test_what_flows_into_a_unit_flows_out_of_it() -> None:
     """Theorem 1, for the hidden units of an MLP."""
     found = context_of("mlp")
     flows = list(flow(linear(found), ones(found)).values())
-    for before, after in zip(flows, flows[1:], strict=False):
+    for before, after in itertools.pairwise(flows):
         torch.testing.assert_close(before.sum(1), after.sum(0), rtol=1e-12, atol=0.0)
 
 

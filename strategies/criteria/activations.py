@@ -24,7 +24,7 @@ FOLLOWED = (
 
 @criterion(
     "activation",
-    source="mean activation: Polyak & Wolf 2015; Molchanov et al. 2017",
+    source="Molchanov et al. 2017 (mean activation)",
     formula="E_z |a_c|, mean over positions",
     needs={"inputs"},
 )
@@ -48,7 +48,7 @@ def activation(context: Context) -> Scores:
 
 @criterion(
     "actvar",
-    source="activation variance over inputs, as APoZ's successors; e.g. Liu & Wu 2019",
+    source="after Polyak & Wolf 2015 (channels of low variance go)",
     formula="Var_z(a_c), mean over positions",
     needs={"inputs"},
 )

@@ -30,7 +30,6 @@ class ReinitHooks(PruningHooks):
         self.deviation = {name: float(weight.detach().std(correction=0)) for name, weight in initial.items()}
         super().__init__(strategy, context, level, target, steps)
 
-    @torch.no_grad()
     def prune(self, step: int, training: Training) -> None:
         if step == self.last:
             super().prune(step, training)
@@ -41,7 +40,8 @@ class ReinitHooks(PruningHooks):
             weight, here = weights[name], where.to(weights[name].device)
             drawn = torch.randn(int(where.sum()), generator=self.context.rng) * self.deviation[name]
             # By index in the tensor, not by place in memory: a channels-last weight gets the same draws.
-            weight[here] = drawn.to(weight.device, weight.dtype)
+            with torch.no_grad():
+                weight[here] = drawn.to(weight.device, weight.dtype)
             forget(training.opt_g, weight, where)
 
 

@@ -25,7 +25,6 @@ class SoftHooks(PruningHooks):
         require(strategy, WeightGranularity, ChannelGranularity)
         super().__init__(strategy, context, level, target, steps)
 
-    @torch.no_grad()
     def prune(self, step: int, training: Training) -> None:
         if step == self.last:
             super().prune(step, training)
@@ -33,7 +32,8 @@ class SoftHooks(PruningHooks):
         chosen = entries(training.generator, self.decide(training, self.share_at(step)))
         weights = weights_of(training.generator)
         for name, where in chosen.items():
-            weights[name].masked_fill_(where.to(weights[name].device), 0.0)
+            with torch.no_grad():
+                weights[name].masked_fill_(where.to(weights[name].device), 0.0)
 
 
 soft = Schedule("soft", hard.events, hard.share, "He et al. 2018 (soft filter pruning)", hooks=SoftHooks)

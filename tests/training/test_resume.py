@@ -211,7 +211,7 @@ def test_not_a_number_comes_back(tmp_path: Path) -> None:
 
 
 def test_something_that_is_not_plain_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="a Path cannot be kept|a PosixPath cannot be kept|a WindowsPath"):
+    with pytest.raises(TypeError, match="Path cannot be kept: expected tensors"):
         save_training(tmp_path, made(), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -14,9 +14,10 @@ from strategies.criteria.one_layer import sensitivity
 from strategies.criteria.ranks import hybrid
 from strategies.criteria.reconstruction import reconstruct
 from strategies.criteria.registry import CRITERIA, criterion
+from strategies.criteria.structure import removal, unlike
 
 __all__ = [
     "CRITERIA", "activation", "actvar", "bnscale", "content", "criterion", "dguided", "diversity", "fisher", "fpgm",
-    "grad", "grasp", "hybrid", "l1", "l2", "random", "reconstruct", "rownorm", "sensitivity", "shuffled",
-    "shuffledfilters", "snip", "synflow", "taylor",
+    "grad", "grasp", "hybrid", "l1", "l2", "random", "reconstruct", "removal", "rownorm", "sensitivity",
+    "shuffled", "shuffledfilters", "snip", "synflow", "taylor", "unlike",
 ]  # fmt: skip

@@ -51,13 +51,28 @@ def synflow(context: Context) -> Scores:
         carried = flow(net, inputs)
         values = torch.cat([carried[name].flatten() for name in net.weights])[alive]
         left = round(total * (len(sizes) / total) ** (k / ROUNDS)) if k < ROUNDS else 0
-        order = torch.argsort(values, stable=True)
-        gone = alive[order[: len(alive) - left]]
+        if left == len(alive):
+            continue
+        lowest = smallest(values, len(alive) - left)
+        gone = alive[lowest]
         place[gone] = total - len(alive) + torch.arange(1, len(gone) + 1, dtype=torch.float64, device=context.device)
-        alive = alive[order[len(alive) - left :]].sort().values
+        stays = torch.ones_like(values, dtype=torch.bool)
+        stays[lowest] = False
+        alive = alive[stays]
         _zero(net, gone, sizes)
     parts = (place / total).split(sizes)
     return {name: part.view(w.shape) for (name, w), part in zip(net.weights.items(), parts, strict=True)}
+
+
+def smallest(values: Tensor, count: int) -> Tensor:
+    """Positions of the ``count`` smallest values in ascending order, of equal ones the first.
+
+    What a stable sort would give, several times faster: only what is taken gets sorted.
+    """
+    edge = torch.kthvalue(values, count).values
+    below = (values < edge).nonzero().squeeze(1)
+    level = (values == edge).nonzero().squeeze(1)[: count - len(below)]
+    return torch.cat([below[torch.argsort(values[below], stable=True)], level])
 
 
 def linear(context: Context) -> Differentiable:

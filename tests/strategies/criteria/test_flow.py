@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from strategies.allocation import global_
 from strategies.base import Scores
 from strategies.criteria import l1, synflow
-from strategies.criteria.flow import flow, linear, ones
+from strategies.criteria.flow import flow, linear, ones, smallest
 from strategies.granularity.weight import weight
 from tests.strategies.criteria.hand import KINDS, Net, context, layer, weights_of
 from tests.strategies.nets import FACTORIES, context_of
@@ -139,3 +139,9 @@ def test_labels_stay_what_they_are() -> None:
     object.__setattr__(found, "example_inputs", (torch.zeros(2, 3), torch.tensor([4, 5])))
     latents, labels = ones(found)
     assert latents.tolist() == [[1.0, 1.0, 1.0]] and labels.tolist() == [4]
+
+
+@pytest.mark.parametrize("count", [1, 7, 50, 199, 200])
+def test_the_smallest_are_those_of_a_stable_sort(count: int) -> None:
+    values = torch.randint(0, 20, (200,), generator=torch.Generator().manual_seed(count)).double()
+    assert torch.equal(smallest(values, count), torch.argsort(values, stable=True)[:count])

@@ -18,6 +18,7 @@ from bench.report.axes import logarithmic_axis, padded
 from bench.report.quality import quality_label
 from bench.report.style import GREY, PAGE, SMALL, look_of, paper_style
 from bench.tables import strategy_order
+from bench.tables.lead import LEADERS, lead_of, power_for, scaled
 from bench.tables.naming import DENSE
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
@@ -27,6 +28,8 @@ PANEL = 2.25
 """Height of a panel in inches."""
 
 Row = dict[str, Any]
+Judged = tuple[str, int]
+"""The family that judges, and the power of ten that it is shown times."""
 
 
 @dataclass(frozen=True)
@@ -55,31 +58,34 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 
 def macs_figure(summary: pd.DataFrame) -> Figure | None:
-    """FID against MACs, a panel for each workload; takes `summarise`'s rows of one checkpoint, target,
-    recovery.
+    """FID (KID, where there is no FID) against MACs, a panel for each workload.
+
+    Takes `summarise`'s rows of one checkpoint, target and recovery.
 
     Filled: the MACs that dense kernels execute. Hollow: the effective MACs of masked networks, theoretical
     because nothing skips the zeros. Lines: the non-dominated front of the filled points, and dotted that of
     all.
     """
     panels = {}
+    judged = _judged(summary)
     for workload, rows in _by_workload(summary).items():
-        points = [_point(row, row["macs_dense"] / 1e6) for row in rows]
-        points += [_point(row, row["macs_effective"] / 1e6, hollow=True) for row in rows if _is_masked(row)]
+        points = [_point(row, row["macs_dense"] / 1e6, judged) for row in rows]
+        points += [_point(row, row["macs_effective"] / 1e6, judged, hollow=True) for row in rows if _is_masked(row)]
         panels[workload] = _usable(points)
     return _pareto(panels, summary, "MACs for one image (millions)")
 
 
 def latency_figure(summary: pd.DataFrame) -> Figure | None:
-    """FID against measured latency, a row for each workload, a column for each batch size; None without
+    """FID (or KID) against measured latency, a row for each workload, a column for each batch size; None without
     latency.
 
     Masked networks stand where dense stands: they run the dense kernels.
     """
     panels = {}
+    judged = _judged(summary)
     for workload, rows in _by_workload(summary).items():
         for batch in SHOWN_BATCHES:
-            points = _usable([_timed(row, batch) for row in rows])
+            points = _usable([_timed(row, batch, judged) for row in rows])
             if points:
                 panels[f"{workload}, batch {batch}"] = points
     setting = next((text for text in summary["latency_setting"].dropna() if text), "")
@@ -152,13 +158,14 @@ def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -
     panels = {title: points for title, points in panels.items() if points}
     if not panels:
         return None
-    metric = next((name for name in summary["fid_metric"] if name), "fid")
+    family, power = _judged(summary)
+    metric = next(name for name in summary[f"{family}_metric"] if name)
     with paper_style():
         figure, grid = _grid(len(panels))
         for axes, (title, points) in zip(grid, panels.items(), strict=False):
             _draw(axes, points)
             axes.set_title(title, loc="left")
-        _finish(figure, grid, len(panels), label, quality_label(metric, "lower"))
+        _finish(figure, grid, len(panels), label, quality_label(metric, "lower", power))
         everything = [point for points in panels.values() for point in points]
         extra = [Line2D([], [], color=GREY, linewidth=0.8, label="non-dominated")]
         if any(point.hollow for point in everything):
@@ -250,17 +257,28 @@ def _by_workload(summary: pd.DataFrame) -> dict[str, list[Row]]:
     return found
 
 
-def _point(row: Row, cost: float, *, hollow: bool = False) -> Point:
-    half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
-    return Point(row["strategy"], cost, row["fid_mean"], half, hollow=hollow)
+def _judged(summary: pd.DataFrame) -> Judged:
+    """What is drawn upwards. Without FID and KID it is FID, of which no point has a value."""
+    family = lead_of(rows_of(summary)) or LEADERS[0]
+    return family, power_for(family, summary[f"{family}_mean"])
 
 
-def _timed(row: Row, batch: int) -> Point:
+def _quality(row: Row, judged: Judged) -> tuple[float, float]:
+    """Mean and half width of the interval; 0 where there is none."""
+    family, power = judged
+    mean, half = scaled(row, (f"{family}_mean", f"{family}_ci95"), power)
+    return mean, 0.0 if math.isnan(half) else half
+
+
+def _point(row: Row, cost: float, judged: Judged, *, hollow: bool = False) -> Point:
+    return Point(row["strategy"], cost, *_quality(row, judged), hollow=hollow)
+
+
+def _timed(row: Row, batch: int, judged: Judged) -> Point:
     cost, ratio = row[f"latency_b{batch}_ms"], row[f"speedup_b{batch}"]
     ends = [cost * ratio / row[f"speedup_b{batch}_{end}"] for end in ("high", "low")] if _positive(ratio) else []
     low, high = ends if ends and row["strategy"] != DENSE else (math.nan, math.nan)
-    half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
-    return Point(row["strategy"], cost, row["fid_mean"], half, low, high)
+    return Point(row["strategy"], cost, *_quality(row, judged), low, high)
 
 
 def _usable(points: Sequence[Point]) -> list[Point]:

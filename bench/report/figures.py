@@ -11,6 +11,7 @@ from bench.report.cost import latency_figure, macs_figure, speedup_figure
 from bench.report.quality import quality_figure
 from bench.report.slices import slices_of
 from bench.tables import main_metric
+from bench.tables.lead import TITLES
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def _draw_slice(
     seeds = frame["seed"].nunique()
     spread = f"{seeds} seed{'s' if seeds != 1 else ''}; what they vary is in the table"
     parts: list[tuple[str, str, Figure | None]] = []
-    for family in ("fid", "is"):
+    for family in TITLES:
         metric = main_metric(frame["metric"].tolist(), family)
         if metric is None:
             continue

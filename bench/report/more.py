@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.records import Record
 from bench.report.achieved import achieved_figure
+from bench.report.answer import judged_by
 from bench.report.curves import curves_figure, curves_frame
 from bench.report.figures import Drawn
 from bench.report.hypervolume import hypervolume_figure
@@ -16,7 +17,7 @@ from bench.report.layers import layers_figure
 from bench.report.quality import quality_label
 from bench.report.ranking import Ranking, agreements, ranking_figure, rankings
 from bench.report.slices import Slice, slices_of
-from bench.tables import main_metric
+from bench.tables import lead_metric, main_metric
 from bench.tables.hypervolume import TOLERATED, hypervolume_table
 from bench.tables.naming import DENSE
 
@@ -75,10 +76,11 @@ def _ranking(part: Slice, frame: pd.DataFrame) -> list[Drawn]:
     figure = ranking_figure(found)
     if figure is None:
         return []
+    judge = " or ".join(judged_by(frame))
     caption = (
-        "Rank of the FID among the strategies that reached the level on every workload: mean and range over the seeds, "
-        f"collapsed seeds last, tied ({_seeds(frame)}{_images(frame)}). Spearman's rho and Kendall's tau between the "
-        f"workloads' mean ranks: {'; '.join(map(_agreement, found))}"
+        f"Rank of the {judge} among the strategies that reached the level on every workload: mean and range over the "
+        f"seeds, collapsed seeds last, tied ({_seeds(frame)}{_images(frame)}). Spearman's rho and Kendall's tau "
+        f"between the workloads' mean ranks: {'; '.join(map(_agreement, found))}"
     )
     return [Drawn(f"ranking{part.suffix}", caption + part.note, figure)]
 
@@ -175,7 +177,7 @@ def _seeds(frame: pd.DataFrame) -> str:
 
 
 def _images(frame: pd.DataFrame) -> str:
-    metrics = {main_metric(rows["metric"].tolist(), "fid") for _, rows in frame.groupby("workload")}
+    metrics = {lead_metric(rows["metric"]) for _, rows in frame.groupby("workload")}
     counts = sorted(set(frame.loc[frame["metric"].isin([name for name in metrics if name]), "num_images"].dropna()))
     return f", N = {' or '.join(f'{count:.0f}' for count in counts)}" if counts else ""
 

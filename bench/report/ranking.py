@@ -19,7 +19,7 @@ from scipy.stats import kendalltau, rankdata
 from bench.report.claims import SAME_SIZE
 from bench.report.labels import EndLabel, label_ends
 from bench.report.style import PAGE, look_of, paper_style
-from bench.tables import granularity_of, main_metric, strategy_order
+from bench.tables import granularity_of, lead_metric, strategy_order
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
 
@@ -137,7 +137,7 @@ def _cells(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame[(frame["strategy"] != DENSE) & frame["requested"].notna()]
     parts = []
     for _, rows in frame.groupby("workload", sort=True):
-        metric = main_metric(rows["metric"].tolist(), "fid")
+        metric = lead_metric(rows["metric"])
         lost = rows[rows["status"] == "collapsed"].drop_duplicates(["strategy", "level", "seed"])
         kept = rows[(rows["status"] == "ok") & (rows["metric"] == metric) & rows["value"].notna()]
         parts += [lost.assign(value=math.inf), kept]

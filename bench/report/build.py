@@ -11,7 +11,7 @@ from bench.files import write_atomically
 from bench.report.answer import answer
 from bench.report.cost_words import cost_section
 from bench.report.figures import Drawn, draw_figures
-from bench.report.grid import Images, SampleKey, sample_grid
+from bench.report.grid import Images, SampleKey, sample_grid, sample_pages
 from bench.report.html import write_html
 from bench.report.html_rows import quality_words
 from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
@@ -91,10 +91,13 @@ def _grids(inputs: ReportInputs, summary: pd.DataFrame) -> list[Drawn]:
     captions = _captions(summary, inputs.samples, inputs.samples_recovery)
     drawn = []
     for index, workload in enumerate(sorted({key[0] for key in inputs.samples})):
-        figure = sample_grid(inputs.samples, captions, workload)
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in workload) or str(index)
-        if figure is not None:
-            drawn.append(Drawn(f"samples-{safe}", f"{workload}: the same inputs in each block", figure))
+        pages = sample_pages({key: images for key, images in inputs.samples.items() if key[0] == workload})
+        for number, page in enumerate(pages, 1):
+            figure = sample_grid(page, captions, workload)
+            which, of = (f"-{number}", f" ({number} of {len(pages)})") if len(pages) > 1 else ("", "")
+            if figure is not None:
+                drawn.append(Drawn(f"samples-{safe}{which}", f"{workload}: the same inputs in each block{of}", figure))
     return drawn
 
 

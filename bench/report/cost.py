@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from bench.report.axes import logarithmic_axis, padded
 from bench.report.quality import quality_label
-from bench.report.style import GREY, PAGE, SMALL, look_of, paper_style
+from bench.report.style import GREY, PAGE, SMALL, Look, look_of, paper_style
 from bench.tables import strategy_order
 from bench.tables.lead import LEADERS, lead_of, power_for, scaled
 from bench.tables.naming import DENSE
@@ -24,6 +24,10 @@ from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
 
 FADED = 0.3
+MOST_NAMED = 8
+"""Strategies with a look of their own in a panel; of more, only those on a front are named."""
+MASKED, REMOVED = "#56B4E9", "#D55E00"
+"""Speed-ups of more strategies than that: masked ones and physically smaller ones."""
 PANEL = 2.25
 """Height of a panel in inches."""
 
@@ -97,7 +101,7 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
     """Measured against theoretical speed-up, a row for each workload, a column for each batch size.
 
     On the diagonal the clock gives what the MACs promise; on the horizontal line at 1 it gives nothing,
-    which is where masked networks (hollow) stand.
+    which is where masked networks (hollow) stand. More than eight strategies are told apart by that alone.
     """
     panels: dict[str, list[Row]] = {}
     for workload, rows in _by_workload(summary).items():
@@ -108,23 +112,33 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
                 panels[f"{workload}, batch {batch}"] = shown
     if not panels:
         return None
+    strategies = {row["strategy"] for rows in panels.values() for row in rows}
+    many = len(strategies) > MOST_NAMED
     with paper_style():
         figure, grid = _grid(len(panels))
         for axes, (title, rows) in zip(grid, panels.items(), strict=False):
-            _speedups(axes, rows, int(title.rsplit(" ", 1)[1]))
+            _speedups(axes, rows, int(title.rsplit(" ", 1)[1]), many=many)
             axes.set_title(title, loc="left")
         _finish(figure, grid, len(panels), "theoretical speed-up (dense / effective MACs)", "measured speed-up")
-        strategies = {row["strategy"] for rows in panels.values() for row in rows}
-        _legend(
-            figure,
-            strategies,
-            [],
-            {row["strategy"] for rows in panels.values() for row in rows if _is_masked(row)},
-        )
+        masked = {row["strategy"] for rows in panels.values() for row in rows if _is_masked(row)}
+        if many:
+            kinds = [
+                _kind(f"{len(strategies - masked)} strategies that remove physically", hollow=False),
+                _kind(f"{len(masked)} masked", hollow=True),
+            ]
+            _legend(figure, set(), kinds)
+        else:
+            _legend(figure, strategies, [], masked)
     return figure
 
 
-def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
+def _kind(label: str, *, hollow: bool) -> Line2D:
+    colour = MASKED if hollow else REMOVED
+    face = "none" if hollow else colour
+    return Line2D([], [], color=colour, marker="o", linestyle="none", markerfacecolor=face, label=label)
+
+
+def _speedups(axes: Axes, rows: Sequence[Row], batch: int, *, many: bool) -> None:
     column = f"speedup_b{batch}"
     limits = padded([1.0, *(row["speedup_theoretical"] for row in rows)])
     measured = [row[f"{column}{end}"] for row in rows for end in ("", "_low", "_high")]
@@ -135,6 +149,8 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
     axes.axhline(1.0, color=GREY, linewidth=0.6, linestyle=":", zorder=1)
     for row in rows:
         look, y = look_of(row["strategy"]), row[column]
+        if many:
+            look = Look(MASKED if _is_masked(row) else REMOVED, "o", "-")
         error = [[_distance(y, row[f"{column}_low"])], [_distance(row[f"{column}_high"], y)]]
         axes.errorbar(
             [row["speedup_theoretical"]],
@@ -144,7 +160,8 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
             marker=look.marker,
             linestyle="none",
             elinewidth=0.7,
-            markersize=6 if _is_masked(row) else 4,
+            markersize=3 if many else (6 if _is_masked(row) else 4),
+            alpha=0.6 if many else 1.0,
             markeredgecolor=look.colour,
             zorder=3,
             markerfacecolor="none" if _is_masked(row) else look.colour,
@@ -162,19 +179,34 @@ def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -
     metric = next(name for name in summary[f"{family}_metric"] if name)
     with paper_style():
         figure, grid = _grid(len(panels))
+        named = _named(panels)
         for axes, (title, points) in zip(grid, panels.items(), strict=False):
-            _draw(axes, points)
+            _draw(axes, points, named)
             axes.set_title(title, loc="left")
-        _finish(figure, grid, len(panels), label, quality_label(metric, "lower", power))
+        _finish(figure, grid, len(panels), label, quality_label(metric, "lower", power).replace(", ", ",\n"))
         everything = [point for points in panels.values() for point in points]
         extra = [Line2D([], [], color=GREY, linewidth=0.8, label="non-dominated")]
         if any(point.hollow for point in everything):
             extra.append(Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label="with theoretical (hollow)"))
-        _legend(figure, {point.strategy for point in everything}, extra)
+        others = {point.strategy for point in everything} - named
+        if others:
+            style: dict[str, Any] = {"color": GREY, "marker": ".", "linestyle": "none", "alpha": FADED}
+            extra.append(Line2D([], [], label=f"{len(others)} others, dominated everywhere", **style))
+        _legend(figure, named, extra)
     return figure
 
 
-def _draw(axes: Axes, points: Sequence[Point]) -> None:
+def _named(panels: Mapping[str, Sequence[Point]]) -> set[str]:
+    """The strategies that are named: all of them where they are few, else those on a front of some panel."""
+    strategies = {point.strategy for points in panels.values() for point in points}
+    if len(strategies - {DENSE}) <= MOST_NAMED:
+        return strategies
+    fronts = [front([point for point in points if not point.hollow]) for points in panels.values()]
+    fronts += [front(points) for points in panels.values()]
+    return {point.strategy for line in fronts for point in line}
+
+
+def _draw(axes: Axes, points: Sequence[Point], named: Set[str]) -> None:
     costs = [point.cost for point in points]
     qualities = [point.quality for point in points if point.quality > 0]
     wide_x = max(costs) / min(costs) > 1.5
@@ -189,7 +221,12 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     everything = front(points)
     for line, style in ((everything, ":"), (real, "-")):
         axes.plot([p.cost for p in line], [p.quality for p in line], style, color=GREY, linewidth=0.8, zorder=1)
-    for point in points:
+    others = [point for point in points if point.strategy not in named]
+    axes.plot(
+        [point.cost for point in others], [point.quality for point in others], ".", color=GREY, alpha=FADED,
+        markersize=4, markeredgewidth=0, zorder=1.5,
+    )  # fmt: skip
+    for point in (point for point in points if point.strategy in named):
         _mark(axes, point, faded=point not in (everything if point.hollow else real))
 
 
@@ -239,10 +276,12 @@ def _legend(figure: Figure, strategies: set[str], extra: Sequence[Line2D], hollo
         look = look_of(name)
         edge = {"markerfacecolor": "none", "markeredgewidth": 0.8} if name in hollow else {"markeredgewidth": 0}
         handles.append(Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=name, **edge))
+    longest = max(len(str(handle.get_label())) for handle in [*handles, *extra])
+    columns = max(1, min(4, int(PAGE // (0.4 + 0.058 * longest))))
     figure.legend(
         handles=[*handles, *extra],
         loc="outside lower center",
-        ncols=4,
+        ncols=columns,
         frameon=False,
         fontsize=SMALL,
         handletextpad=0.4,

@@ -24,7 +24,7 @@ MOST_LINES = 8
 """Lines in a panel; more strategies of one granularity go into further panels."""
 PANEL = 2.0
 """Height of a panel in inches."""
-LONGEST = 26
+LONGEST = 34
 """Characters of a name that still fit at the end of its line."""
 
 DRAWN = ("mean", "ci95", "low", "high")
@@ -59,7 +59,7 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(lines), columns, squeeze=False)
         for line, row in zip(lines, grid, strict=True):
-            row[0].set_ylabel(quality_label(metric, _direction(frame, metric), power))
+            row[0].set_ylabel(quality_label(metric, _direction(frame, metric), power).replace(", ", ",\n"))
             for axes in row[len(line) :]:
                 axes.set_visible(False)
             for axes, (workload, title, strategies) in zip(row, line, strict=False):

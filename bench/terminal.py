@@ -98,16 +98,23 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
 
 def _summary_table(summary: pd.DataFrame) -> Table:
     """A block for each workload and recovery, under its name; columns without any value are left out."""
+    from bench.tables.lead import lead_of, power_for, times_ten, title_of
+    from bench.tables.tidy import rows_of
+
+    rows = rows_of(summary)
+    lead = lead_of(rows)
+    power = power_for(lead, summary[f"{lead}_mean"]) if lead else 0
+    headings = (*SUMMARY[:4], " ".join(filter(None, (title_of(lead), times_ten(power)))) or "status", *SUMMARY[4:])
     blocks: dict[str, list[list[str]]] = {}
-    for row in summary.to_dict("records"):
-        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(_summary_cells(row))
+    for row in rows:
+        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(_summary_cells(row, lead, 10.0**power))
     every = [line for lines in blocks.values() for line in lines]
-    columns = [i for i in range(len(SUMMARY)) if any(line[i] for line in every)]
+    columns = [i for i in range(len(headings)) if any(line[i] for line in every)]
     narrow = console.width < 100
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0) if narrow else (0, 1))
-    table.add_column(SUMMARY[0], overflow="fold", min_width=12)
+    table.add_column(headings[0], overflow="fold", min_width=12)
     for i in columns[1:]:
-        table.add_column(SUMMARY[i], justify="right", no_wrap=True)
+        table.add_column(headings[i], justify="right", no_wrap=True)
     for block, lines in blocks.items():
         table.add_row(Text(block, style="bold"))
         for line in lines:
@@ -116,20 +123,23 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     return table
 
 
-SUMMARY = ("strategy", "level", "params", "MACs", "FID", "to dense", "IS", "faster b1", "b16")
+SUMMARY = ("strategy", "level", "params", "MACs", "to dense", "IS", "faster b1", "b16")
+"""Headings but that of the column that judges (FID, else KID, else the status), which comes fifth."""
 
 
-def _summary_cells(row: dict[Any, Any]) -> list[str]:
-    fid, inception = f"{row['fid_mean']:.2f}", f"{row['is_mean']:.2f}"
-    if not math.isnan(row["fid_ci95"]):
-        fid += f" ±{row['fid_ci95']:.2f}"
-    if math.isnan(row["fid_mean"]):
-        fid, inception = row["collapsed"] or row["status"], ""
+def _summary_cells(row: dict[Any, Any], lead: str, scale: float) -> list[str]:
+    mean, half, delta = (row[f"{lead}_{name}"] * scale if lead else math.nan for name in ("mean", "ci95", "delta_mean"))
+    quality, inception = f"{mean:.2f}", f"{row['is_mean']:.2f}"
+    if not math.isnan(half):
+        quality += f" ±{half:.2f}"
+    if math.isnan(mean):
+        quality = row["collapsed"] or row["status"]
+        inception = "" if row["collapsed"] else inception
     cells = [
         f"{row['params_nonzero_ratio']:.1f}x",
         f"{row['speedup_theoretical']:.1f}x",
-        fid,
-        "" if row["strategy"] == "dense" else f"{row['fid_delta_mean']:+.2f}",
+        quality,
+        "" if row["strategy"] == "dense" else f"{delta:+.2f}",
         inception,
         f"{row['speedup_b1']:.2f}x",
         f"{row['speedup_b16']:.2f}x",

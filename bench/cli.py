@@ -5,16 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.sweep import Outcome
 
+
+class Group(TyperGroup):
+    """Commands of which an unknown one is answered with the one that was probably meant, else with all."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name. Raises UserError where there is none."""
+        if cmd_name not in self.commands:
+            from strategies.registry import UnknownName
+
+            above = ctx.command_path.partition(" ")[2]
+            raise UserError(str(UnknownName("command", f"{above} {cmd_name}".strip(), [*self._full(above)])))
+        return super().get_command(ctx, cmd_name)
+
+    def _full(self, above: str) -> list[str]:
+        return [f"{above} {name}".strip() for name in self.commands]
+
+
 app = typer.Typer(
+    cls=Group,
     name="ganprune",
     help="The benchmark that decides how a GAN gets pruned.",
     no_args_is_help=True,
@@ -22,8 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-listing = typer.Typer(help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
-showing = typer.Typer(help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
+listing = typer.Typer(cls=Group, help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
+showing = typer.Typer(cls=Group, help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(listing, name="list")
 app.add_typer(showing, name="show")
 
@@ -40,6 +59,21 @@ DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
 
 RESULTS, REPORTS = Path("results"), Path("reports")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ganprune {version('ganprune')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[bool, typer.Option("--version", help="The version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """The benchmark that decides how a GAN gets pruned."""
 
 
 @app.command()
@@ -67,7 +101,8 @@ def run(
             experiment,
             overrides or [],
             results=results,
-            reports=None,
+            reports=reports,
+            draw=False,
             run=name,
             fresh=fresh,
             jobs=jobs,

@@ -19,7 +19,7 @@ from bench.experiment import Experiment, Known, dump, expand
 from bench.measure.generate import generate
 from bench.measure.quality import judge
 from bench.paths import run_folder, safe
-from bench.records import Cell, Failure, LatencyRecord, Manifest, PlannedCell, Record
+from bench.records import Cell, Failure, LatencyFailure, LatencyRecord, Manifest, PlannedCell, Record
 from bench.recovery import parse_recovery
 from bench.seeds import stream
 from bench.store import DamagedFile, RunStore
@@ -68,7 +68,7 @@ class Outcome:
     """Cells that raised; they stand in ``failures/``."""
     seconds: float
     failed_timings: int = 0
-    """Architectures whose latency could not be measured."""
+    """Timings that raised; they stand in ``failures/`` as well."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _or_none(read: Callable[[], T | None], note: Callable[[str], None]) -> T | N
     try:
         return read()
     except DamagedFile as error:
-        note(f"{str(error).split(' Delete it')[0]} It is measured again.")
+        note(f"{error.found} It is measured again.")
         return None
 
 
@@ -311,9 +311,28 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
             store.write_latency(timing)
         else:
             failed += 1
+            _keep_latency_failure(store, task, outcome)
             progress.note(f"failed: latency of {task.workload} {task.architecture}: {outcome.error}")
         progress.advance(f"{task.workload} batch {task.batch}")
     return failed
+
+
+def _keep_latency_failure(store: RunStore, task: LatencyTask, outcome: Failed) -> None:
+    before = store.read_latency_failure(task.workload, task.batch, task.key)
+    store.write_latency_failure(
+        LatencyFailure(
+            latency_key=task.key,
+            workload=task.workload,
+            checkpoint=task.checkpoint,
+            architecture=task.architecture,
+            device=task.device,
+            backend=task.backend,
+            batch=task.batch,
+            error=outcome.error,
+            traceback=outcome.traceback,
+            attempt=before.attempt + 1 if before else 1,
+        )
+    )
 
 
 def environment(settings: Settings, jobs: int) -> dict[str, Any]:

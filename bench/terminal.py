@@ -88,7 +88,8 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
         )
     if outcome.failed_timings:
         console.print(
-            f"{outcome.failed_timings} latency measurements failed and are tried again by the next run.",
+            f"{outcome.failed_timings} latency measurements failed; they are in {outcome.folder / 'failures'} "
+            "and are tried again by the next run.",
             style="bold red",
         )
     console.print(str(page), soft_wrap=True, markup=False)

@@ -76,7 +76,7 @@ def footprint(model: nn.Module) -> Footprint:
 
 def nonzero(tensor: Tensor) -> int:
     """How many entries are not zero. NumPy counts booleans several times faster than torch counts numbers."""
-    return int(np.count_nonzero((tensor.detach() != 0).cpu().numpy()))
+    return int(np.count_nonzero(tensor.detach().bool().cpu().numpy()))
 
 
 def peak_resident_bytes() -> int:

@@ -73,7 +73,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         section("Samples", *(_embedded(drawn) for drawn in grids), "" if grids else no_grids),
         method(frame, latency),
         environment_section(inputs.environment),
-        failures_section(inputs.failures),
+        failures_section(inputs.failures, inputs.failed_timings),
         exclusions_section(frame, inputs.excluded),
         columns_section(),
         experiment_section(inputs.experiment),

@@ -24,12 +24,9 @@ class Group(TyperGroup):
         if cmd_name not in self.commands:
             from strategies.registry import UnknownName
 
-            above = ctx.command_path.partition(" ")[2]
-            raise UserError(str(UnknownName("command", f"{above} {cmd_name}".strip(), [*self._full(above)])))
+            kind = f"{ctx.command_path.partition(' ')[2]} command".strip()
+            raise UserError(str(UnknownName(kind, cmd_name, [*self.commands])))
         return super().get_command(ctx, cmd_name)
-
-    def _full(self, above: str) -> list[str]:
-        return [f"{above} {name}".strip() for name in self.commands]
 
 
 app = typer.Typer(
@@ -124,6 +121,11 @@ def validate(experiment: ExperimentArgument, overrides: SetOption = None) -> Non
     loaded = load_experiment(experiment, overrides or [])
     cells = expand(loaded, Known.installed())
     typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cell{'' if len(cells) == 1 else 's'}.")
+    if loaded.latency.enabled and "cuda" in loaded.latency.devices:
+        from bench.sweep import device_note
+
+        if skipped := device_note(loaded):
+            typer.echo(skipped)
 
 
 @app.command()
@@ -136,10 +138,11 @@ def plan(
     name: RunOption = None,
 ) -> None:
     """Cells: done, missing, estimated time."""
+    from bench.estimate import estimate_latency_seconds, estimate_seconds
     from bench.experiment import load_experiment
     from bench.paths import run_folder
     from bench.store import RunStore
-    from bench.sweep import MAIN, estimate_seconds, make_plan, missing_cells, settings_of
+    from bench.sweep import MAIN, device_note, make_plan, missing_cells, settings_of
     from bench.terminal import print_note, print_plan
 
     loaded = load_experiment(experiment, overrides or [])
@@ -148,7 +151,10 @@ def plan(
     store.check_version()
     planned = make_plan(loaded, settings_of(loaded, device=device))
     missing = missing_cells(planned, store, print_note)
-    print_plan(planned, missing, estimate_seconds(planned, missing, jobs), folder)
+    seconds = estimate_seconds(planned, missing, jobs)
+    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, missing, store), folder)
+    if skipped := device_note(loaded):
+        print_note(skipped)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from bench.store import DamagedFile, RunStore
 from bench.sweep import Plan, cell_cost, devices_here
 from bench.timing import latency_tasks
 from bench.workshop import Workshop, one_thread
+from strategies.allocation import uniform
 
 MASKED = {"weight", "nm"}
 """Granularities that leave zeros in tensors of the old size: their networks have the dense architecture."""
@@ -34,9 +35,8 @@ def estimate_seconds(plan: Plan, missing: Sequence[PlannedCell], jobs: int) -> f
 def estimate_latency_seconds(plan: Plan, missing: Sequence[PlannedCell], store: RunStore) -> float:
     """How long the missing timings will take, one after the other: each is counted as long as one of dense.
 
-    Of the cells without a record the architectures are not known yet. Masks have that of dense, and anything else
-    one for each level and, where chance or training has a say, seed. A cell that turns out not to be applicable
-    is counted all the same.
+    The architectures of cells without a record are not known yet: those that may differ are counted as different,
+    and cells that will turn out not to be applicable are counted all the same.
     """
     latency = plan.experiment.latency
     if not latency.enabled:
@@ -79,10 +79,15 @@ def _networks(cells: Iterable[PlannedCell], shop: Workshop) -> set[tuple[Trainin
         if strategy is None or strategy.granularity.name in MASKED:
             found.add((_training(cell), ()))
             continue
-        chance = strategy.schedule is not None or "prune" in shop.streams(cell)
-        trained = (cell.recovery,) if strategy.schedule is not None else ()
-        seed = (str(cell.seed),) if chance else ()
-        found.add((_training(cell), (cell.strategy, cell.target, cell.level_label, *trained, *seed)))
+        how: tuple[str, ...] = (cell.strategy, cell.target, cell.level_label)
+        if strategy.schedule is not None:
+            how = (*how, cell.recovery, str(cell.seed))
+        elif strategy.allocation is uniform and "sparsity" in cell.level:
+            # As many channels of each group whatever their scores: the same widths by any criterion, for any seed.
+            how = (strategy.granularity.name, "uniform", cell.target, cell.level_label)
+        elif "prune" in shop.streams(cell):
+            how = (*how, str(cell.seed))
+        found.add((_training(cell), how))
     return found
 
 

@@ -533,18 +533,20 @@ def test_the_estimated_timings_are_those_that_a_run_then_takes(
 ) -> None:
     monkeypatch.setattr("bench.measure.latency._switches", lambda: 0)  # what others do here must not spoil a timing
     monkeypatch.setattr("bench.estimate.expected_seconds", lambda call: 1.0 if call > 0 else 0.0)
-    strategies = ["l1-weight-global", "l1-channel-global", "random-channel-uniform"]
+    strategies = ["l1-weight-global", "l1-channel-uniform", "random-channel-uniform"]
 
-    def estimated(**fields: Any) -> float:
-        plan, _ = plan_of(tmp_path, strategies=strategies, seeds=[0, 1], latency=True, **fields)
+    def estimated(*more: str, sparsities: tuple[float, ...] = (0.3, 0.6)) -> float:
+        fields = {"strategies": [*strategies, *more], "sparsities": sparsities, "seeds": [0, 1], "latency": True}
+        plan, _ = plan_of(tmp_path, **fields)
         store = RunStore(sweep.results / "runs" / "mini" / "main")
         return estimate_latency_seconds(plan, missing_cells(plan, store, sweep.note), store)
 
     expected = estimated()
-    sweep(strategies=strategies, seeds=[0, 1], latency=True)
-    assert [total for name, total in sweep.phases if name == "latency"] == [expected] == [4]
+    sweep(strategies=strategies, sparsities=[0.3, 0.6], seeds=[0, 1], latency=True)
+    assert [total for name, total in sweep.phases if name == "latency"] == [expected] == [3]
     assert estimated() == 0
-    assert estimated(sparsities=[0.5, 0.7]) == 3
+    assert estimated(sparsities=(0.3, 0.8)) == 1
+    assert estimated("l1-channel-global") == 2
     (sweep.results / "runs" / "mini" / "main" / "latency" / next(iter(sweep.files("latency")))).unlink()
     assert estimated() == 1
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from bench.records import Cell
 
+FAILED_TIMING = ".latency.json"
+"""How the name of a failed timing ends; those of failed cells end in their key."""
+
 KEY_LENGTH = 16
 """Hexadecimal digits of a key in a file name."""
 
@@ -61,6 +64,9 @@ class RunPaths:
 
     def latency(self, workload: str, batch: int, key: str) -> Path:
         return self.latencies / f"{safe(workload)}--b{batch}--{key[:KEY_LENGTH]}.json"
+
+    def latency_failure(self, workload: str, batch: int, key: str) -> Path:
+        return self.failures / f"{safe(workload)}--b{batch}--{key[:KEY_LENGTH]}{FAILED_TIMING}"
 
     def cell_samples(self, eval_key: str) -> Path:
         """The first images of a cell, for the grids."""

@@ -217,6 +217,27 @@ class LatencyRecord(_Frozen):
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
+class LatencyFailure(_Frozen):
+    """A timing that raised. It is tried again by the next run."""
+
+    schema_version: int = SCHEMA_VERSION
+    latency_key: str
+    workload: str
+    checkpoint: str
+    architecture: str
+    device: str
+    backend: str
+    batch: int
+    error: str
+    traceback: str
+    attempt: int
+
+    @property
+    def label(self) -> str:
+        """The timing in one line, for the report."""
+        return f"{self.workload} latency of {self.architecture}, {self.device} {self.backend} batch {self.batch}"
+
+
 class PlannedCell(_Frozen):
     """A cell of the manifest and where its record is."""
 

@@ -90,7 +90,8 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
         )
     if outcome.failed_timings:
         console.print(
-            f"{outcome.failed_timings} latency measurements failed and are tried again by the next run.",
+            f"{outcome.failed_timings} latency measurements failed; they are in {outcome.folder / 'failures'} "
+            "and are tried again by the next run.",
             style="bold red",
         )
     console.print(str(page), soft_wrap=True, markup=False)
@@ -147,7 +148,9 @@ def _summary_cells(row: dict[Any, Any], lead: str, scale: float) -> list[str]:
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
 
 
-def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folder: Path) -> None:
+def print_plan(
+    plan: Plan, missing: Sequence[PlannedCell], seconds: float, latency_seconds: float, folder: Path
+) -> None:
     """Cells, done, missing, estimated time."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("workload", "strategy", "recovery", "cells", "done", "missing"):
@@ -164,10 +167,15 @@ def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folde
     console.print(table)
     total = len(plan.cells)
     console.print(f"{total} cells: {total - len(missing)} done, {len(missing)} missing. Run: {folder}", soft_wrap=True)
-    if missing:
-        minutes = seconds / 60
-        about = f"{math.ceil(seconds)} s" if minutes < 2 else f"{minutes:.0f} min"
-        console.print(f"The missing cells will take about {about} here, latency and report not included.")
+    times = [f"the missing cells about {_about(seconds)}"] if missing else []
+    times += [f"latency about {_about(latency_seconds)}"] if latency_seconds else []
+    if times:
+        text = f"{', '.join(times)} here, about {_about(seconds + latency_seconds)} in all; report not included."
+        console.print(text[0].upper() + text[1:])
+
+
+def _about(seconds: float) -> str:
+    return f"{math.ceil(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def print_card(card: dict[str, Any], out: Path) -> None:

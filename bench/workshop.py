@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.keys import cell_keys, streams
-from bench.measure.complexity import count_macs
+from bench.keys import cell_keys, digest, streams
+from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
 from bench.measure.extractors import Extractor
 from bench.measure.judges import find_extractor
 from bench.measure.latency import device_model
@@ -220,11 +221,19 @@ class Workshop:
         generator, discriminator = self.forward_macs(cell.workload, cell.checkpoint)
         return steps * batch * 3 * (generator + 3 * discriminator)
 
+    def macs(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> Macs:
+        """`count_macs`, once for each architecture: only ``effective`` depends on the weights, see `skipping_zeros`."""
+        return self.once(f"macs/{workload}/{_structure(model)}", lambda: count_macs(model, inputs))
+
+    def macs_fvcore(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, tuple[str, ...]]:
+        """`count_macs_fvcore`, once for each architecture."""
+        return self.once(f"fvcore/{workload}/{_structure(model)}", lambda: count_macs_fvcore(model, inputs))
+
     def _forward_macs(self, workload: str, checkpoint: str) -> tuple[int, int]:
         """MACs of one image through G and through D (0 without D)."""
         loaded = self.load(workload, checkpoint)
         inputs = loaded.workload.inputs.sample(1, stream(0, "eval"))
-        macs = count_macs(loaded.checkpoint.generator, inputs).dense
+        macs = self.macs(workload, loaded.checkpoint.generator, inputs).dense
         if loaded.checkpoint.discriminator is None:
             return macs, 0
         image = loaded.data.train[:1].float()
@@ -239,6 +248,12 @@ class Workshop:
             "machine": machine(self.settings.device),
             "threads": torch.get_num_threads(),
         }
+
+
+def _structure(model: nn.Module) -> str:
+    """What a network is but for its weights: kinds and order of its modules, as torch writes them, and all shapes."""
+    shapes = [(name, tuple(x.shape)) for name, x in model.state_dict().items() if isinstance(x, Tensor)]
+    return digest([type(model).__module__, type(model).__qualname__, repr(model), shapes])
 
 
 def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.files import write_atomically
 from bench.keys import digest
 from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr, unlike_distance
+from bench.measure.coded import CODED_VERSION, pack
 from bench.measure.complexity import MACS_VERSION, skipping_zeros
 from bench.measure.discriminator import D_ACCURACY_VERSION, says_real
 from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, Footprint, footprint, nonzero, peak_resident_bytes
@@ -102,6 +103,8 @@ def measure(
         "macs_effective": _exact(macs.effective, "MACs", MACS_VERSION),
         "macs_fvcore": _exact(second, "MACs", f"fvcore-{shop.provenance['libraries']['fvcore']}"),
     }
+    if recovered.pruned and recovered.pruned.codes:
+        numbers["bytes_coded"] = _exact(len(pack(generator, recovered.pruned.codes)), "bytes", CODED_VERSION)
     architecture = architecture_of(loaded, generator, recovered)
     dense_macs, _ = shop.forward_macs(cell.workload, cell.checkpoint)
     _keep(cell, keys, recovered, images, shop)
@@ -118,7 +121,7 @@ def measure(
         bool((images == images[:1]).all()) or bool((images.flatten(1) == images.flatten(1)[:, :1]).all()),
         architecture,
         layers_of(loaded, generator, recovered),
-        _achieved_params(loaded, size),
+        _achieved_params(loaded, size, recovered.pruned.tied if recovered.pruned else {}),
         1 - macs.effective / dense_macs,
         peak_resident_bytes(),
         flags,
@@ -296,10 +299,10 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     return found
 
 
-def _achieved_params(loaded: Loaded, size: Footprint) -> float:
-    """Achieved sparsity in weights, counted on the network itself, zeros included as removed."""
+def _achieved_params(loaded: Loaded, size: Footprint, tied: Mapping[str, str]) -> float:
+    """Achieved sparsity in weights, counted on the network itself: zeros and weights taken from elsewhere are gone."""
     dense = sum(layer.weight.numel() for layer in prunable_layers(loaded.checkpoint.generator).values())
-    return 1 - sum(layer.nonzero for layer in size.layers.values()) / dense
+    return 1 - sum(layer.nonzero for name, layer in size.layers.items() if name not in tied) / dense
 
 
 def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop) -> None:

@@ -3,7 +3,7 @@
 from strategies.schedules.bnprox import bnprox
 from strategies.schedules.dynamic import rigl, set_
 from strategies.schedules.gradual import cubic, everystep, hard, iterative
-from strategies.schedules.lottery import lottery_init, lottery_rewind
+from strategies.schedules.lottery import lottery_init, lottery_rewind, scratch
 from strategies.schedules.performance import performance
 from strategies.schedules.pruning import MaskHooks, PruningHooks
 from strategies.schedules.reinit import reinit
@@ -24,6 +24,7 @@ SCHEDULES: dict[str, Schedule] = {
         performance,
         lottery_init,
         lottery_rewind,
+        scratch,
         bnprox,
     )
 }
@@ -46,6 +47,7 @@ __all__ = [
     "performance",
     "reinit",
     "rigl",
+    "scratch",
     "set_",
     "soft",
     "spaced",

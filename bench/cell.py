@@ -116,6 +116,7 @@ def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
         draw_inputs=inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
         images=loaded.data.train if "data" in needs else None,
         rewind=Snapshot(*load_rewind(loaded.workload, cell.checkpoint)) if "rewind" in needs else None,
+        wiring=shop.once(f"wiring/{cell.workload}/{cell.checkpoint}", dict),
         initialisation=(
             Snapshot(*load_initialisation(loaded.workload, cell.checkpoint)) if "initialisation" in needs else None
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -67,6 +66,8 @@ class Context:
     initialisation: Snapshot | None = None
     """Both networks before their first step, for strategies that say needs={'initialisation'}."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wiring: dict[str, Any] = field(default_factory=dict)
+    """What was found out about the generator's wiring, which no training changes; contexts of one network share it."""
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Name and weight of every convolution and linear layer of the generator."""
@@ -78,10 +79,13 @@ class Context:
             raise MissingData("this context has no sampler of generator inputs; say needs={'inputs'}")
         return tuple(x.to(self.device) for x in self.draw_inputs(count, self.rng))
 
-    @functools.cached_property
+    @property
     def positions(self) -> dict[str, int]:
         """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
-        return positions(self.generator, self.example_inputs)
+        if "positions" not in self.wiring:
+            self.wiring["positions"] = positions(self.generator, self.example_inputs)
+        found: dict[str, int] = self.wiring["positions"]
+        return found
 
 
 Reduction = Callable[[Tensor], Tensor]

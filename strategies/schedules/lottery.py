@@ -63,7 +63,7 @@ scratch = Schedule(
     needs=frozenset({"training", "initialisation"}),
     hooks=FromInitialisation,
 )
-"""Everything goes at the first step, the rest starts from the initialisation: what pruning a trained network is worth."""
+"""Everything goes at the first step, and what is left starts from the initialisation."""
 lottery_init = Schedule(
     "lottery-init",
     iterative.events,

@@ -4,9 +4,9 @@ All distances are taken between the pruned generator in training mode and a dens
 used, and are means, so they do not depend on sizes.
 
 - ``output``: ``mean |G(z) - G_dense(z)|`` over all pixels (Aguinaldo et al. 2019 with L1).
-- ``feature``: the squared distance of what each layer but the first reads, relative to the teacher's mean square,
-  averaged over the layers (Romero et al. 2015). A student with fewer channels is compared with the same channels
-  of the teacher: which ones were kept is known, so no linear map between the widths is needed.
+- ``feature``: the squared distance of what each layer but the first reads, and of the images, relative to the
+  teacher's mean square, averaged over the layers (Romero et al. 2015). A student with fewer channels is compared
+  with the same channels of the teacher: which ones were kept is known, so no linear map between widths is needed.
 - ``dfeature``: the same relative distance between the features of the *original* discriminator, frozen, on the
   pruned and on the dense images (a perceptual loss; Yu & Pool 2020 let the trained D supervise alike).
 """
@@ -64,10 +64,10 @@ def reading(model: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
 
 
 def relative_distance(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], kept: Kept) -> Tensor:
-    """Mean over the layers that both have of ``mean((s - t)^2) / mean(t^2)``, with the channels that were kept.
+    """Mean of ``mean((s - t)^2) / mean(t^2)`` over the layers that both have, on the channels that were kept.
 
     Args:
-        student, teacher: what each layer reads, ``(N, C, ...)``.
+        student, teacher: what each layer reads, ``(N, C, ...)``; under ``""`` the output.
         kept: of layers that became smaller, the indices of the channels that are still read (``in``).
 
     Raises:
@@ -131,7 +131,7 @@ class Distillation(NoHooks):
         if self.lesson == "output":
             return F.l1_loss(fake.float(), aim.float())
         if self.lesson == "feature":
-            return relative_distance(self._seen, aims, self.kept())
+            return relative_distance(self._seen | {"": fake}, aims | {"": aim}, self.kept())
         assert self.judge is not None
         wanted: dict[str, Tensor] = {}
         found: dict[str, Tensor] = {}

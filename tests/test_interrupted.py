@@ -1,0 +1,147 @@
+"""A training that is killed and goes on with the same bits, seen from the outside: through its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import bench.recovery
+from bench.cell import run_cell
+from bench.records import Cell, Record
+from bench.recovery import watched_steps
+from bench.store import RunStore
+from bench.training.loop import GanTraining, StepStats
+from bench.workshop import Settings, Workshop
+from tests.helpers.cells import NUM_IMAGES, cell
+
+STEPS = 8
+TRAINED = [
+    cell("l1-weight-global", 0.7, recovery=f"finetune-{STEPS}"),
+    cell("l1-channel-global", recovery=f"finetune-{STEPS}-d.adapt-distil.feature"),
+    cell("l1-weight-global", 0.7, recovery=f"finetune-{STEPS}-d.pruned-distil.dfeature"),
+    cell("dense", recovery=f"finetune-{STEPS}-d.reset"),
+    cell("l1-channel-global", recovery=f"distil-{STEPS}-output"),
+]
+
+
+def steps_left(done: int, thing: Cell) -> int:
+    """Of a training of which ``done`` steps are kept; with it, the dense one that it is compared with is trained."""
+    return STEPS - done + (0 if thing.strategy == "dense" else STEPS)
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a signal."""
+
+
+Kill = Callable[[int | None], None]
+
+
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch) -> Kill:
+    """``kill(5)``: the process ends in its sixth step, whatever step of the training that is; None: it does not."""
+    monkeypatch.setattr(bench.recovery, "SAVE_SECONDS", 0.0)
+    original, left = GanTraining.step, [STEPS]
+
+    def step(self: GanTraining) -> StepStats:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return original(self)
+
+    monkeypatch.setattr(GanTraining, "step", step)
+
+    def after(steps: int | None) -> None:
+        left[0] = 10**9 if steps is None else steps
+
+    return after
+
+
+def run(thing: Cell, folder: Path) -> Record:
+    """In a process of its own, as far as memory goes."""
+    shop = Workshop(Settings(num_images=NUM_IMAGES, run=folder))
+    return run_cell(thing, shop.keys(thing), shop)
+
+
+def the_same(one: Record, other: Record) -> bool:
+    times = {"cost", "provenance"}
+    return one.model_dump(exclude=times) == other.model_dump(exclude=times)
+
+
+@pytest.mark.usefixtures("no_threshold")
+@pytest.mark.parametrize("thing", TRAINED, ids=lambda thing: f"{thing.strategy}-{thing.recovery}")
+def test_a_killed_training_goes_on_to_the_same_record(thing: Cell, kill: Kill, tmp_path: Path) -> None:
+    kill(None)
+    undisturbed = run(thing, tmp_path / "whole")
+    for steps in (3, 1):
+        kill(steps)
+        with pytest.raises(Killed):
+            run(thing, tmp_path / "cut")
+    kill(steps_left(4, thing))  # not a single step is done twice
+    resumed = run(thing, tmp_path / "cut")
+    assert the_same(undisturbed, resumed)
+    assert [point["step"] for point in resumed.curve] == watched_steps(STEPS)
+    assert resumed.cost.train_steps == STEPS
+
+
+def test_the_state_goes_when_the_record_is_written(kill: Kill, tmp_path: Path) -> None:
+    kill(3)
+    with pytest.raises(Killed):
+        run(TRAINED[0], tmp_path)
+    store = RunStore(tmp_path)
+    (state,) = (store.paths.root / "training").iterdir()
+    assert {file.name for file in state.iterdir()} == {"training.pt", "diary.json"}
+    kill(None)
+    store.write_record(run(TRAINED[0], tmp_path))
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("damage", ["half", "garbage", "no diary", "short diary"])
+def test_a_damaged_state_means_from_the_beginning(damage: str, kill: Kill, tmp_path: Path) -> None:
+    kill(None)
+    thing = TRAINED[1]
+    undisturbed = run(thing, tmp_path / "whole")
+    kill(3)
+    with pytest.raises(Killed):
+        run(thing, tmp_path / "cut")
+    (folder,) = (tmp_path / "cut" / "training").iterdir()
+    state, diary = folder / "training.pt", folder / "diary.json"
+    if damage == "half":
+        state.write_bytes(state.read_bytes()[:2000])
+    elif damage == "garbage":
+        state.write_bytes(b"not a state")
+    elif damage == "no diary":
+        diary.unlink()
+    else:
+        diary.write_text('{"stats": [], "points": [], "seconds": 0, "watch_seconds": 0}')
+    kill(steps_left(0, thing))
+    assert the_same(undisturbed, run(thing, tmp_path / "cut"))
+
+
+def test_a_diary_that_is_ahead_of_its_state_is_read_as_far_as_the_state_goes(kill: Kill, tmp_path: Path) -> None:
+    thing = TRAINED[0]
+    kill(2)
+    with pytest.raises(Killed):
+        run(thing, tmp_path / "cut")
+    (folder,) = (tmp_path / "cut" / "training").iterdir()
+    earlier = (folder / "training.pt").read_bytes()
+    kill(3)
+    with pytest.raises(Killed):
+        run(thing, tmp_path / "cut")
+    (folder / "training.pt").write_bytes(earlier)  # killed between the two files
+    kill(steps_left(2, thing))
+    resumed = run(thing, tmp_path / "cut")
+    kill(None)
+    assert the_same(resumed, run(thing, tmp_path / "whole"))
+
+
+def test_the_time_of_the_killed_processes_counts(kill: Kill, tmp_path: Path) -> None:
+    kill(3)
+    with pytest.raises(Killed):
+        run(TRAINED[0], tmp_path)
+    (folder,) = (tmp_path / "training").iterdir()
+    diary = folder / "diary.json"
+    diary.write_text(diary.read_text().replace('"seconds": ', '"seconds": 1000', 1))
+    kill(None)
+    assert run(TRAINED[0], tmp_path).cost.recover_seconds > 1000

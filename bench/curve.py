@@ -79,7 +79,7 @@ def steps_to_dense(
         dense = copy.deepcopy(loaded.checkpoint.generator)
         return watcher.fid(finished(dense, recovery, loaded.workload, cell.seed, loaded.device))
 
-    pruned_from = strategy.schedule.events(recovery.steps)[-1] + 1 if strategy.schedule else 0
+    pruned_from = strategy.schedule.last_event(recovery.steps) + 1 if strategy.schedule else 0
     step = first_at([p for p in points if p["step"] >= pruned_from], shop.once(key, dense_fid))
     terms = shop.terms(cell.workload, cell.checkpoint)
     return {

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import nn
 
+from bench.errors import UserError
 from bench.measure.generate import batches
 from bench.seeds import Role, derive, stream
 from bench.store import writable
@@ -44,9 +44,6 @@ CALIBRATION_BATCH = 64
 
 SAVE_SECONDS = 60.0
 """An unfinished training is saved about so often, where it is given a place."""
-
-DAMAGED = (OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, UnpicklingError)
-"""What torch and we raise for a state that is damaged, half there, or of another network."""
 
 Fate = Literal["original", "frozen", "reset", "pruned", "sparse", "adapt"]
 
@@ -272,8 +269,7 @@ def recover(
             diary.stats.append(course.step())
             if scratch and time.perf_counter() - saved >= SAVE_SECONDS:
                 with writable(scratch):
-                    diary.save(scratch, earlier + time.perf_counter() - begun)
-                    save_training(scratch, training)
+                    save_training(scratch, training, diary.notes(earlier + time.perf_counter() - begun))
                 saved = time.perf_counter()
         if watch:
             looked = time.perf_counter()
@@ -306,13 +302,14 @@ def _course(
     device: torch.device | str,
 ) -> _Course:
     """The training at its first step."""
-    pruning = None
+    pruning: PruningHooks | None = None
     if scheduled:
         strategy, context, level, target = scheduled
+        assert strategy.schedule is not None
         # A copy of its stream: a training that begins twice draws the same both times.
         rng = torch.Generator(context.rng.device)
         rng.set_state(context.rng.get_state())
-        pruning = PruningHooks(strategy, replace(context, rng=rng), level, target, recovery.steps)
+        pruning = strategy.schedule.hooks(strategy, replace(context, rng=rng), level, target, recovery.steps)
     holding: Hooks | None = pruning
     if pruning is None and pruned and pruned.masks:
         holding = MaskHooks(pruned.masks)
@@ -383,15 +380,15 @@ def _continued(
         return None
     course = begin()
     try:
-        if not load_training(scratch, course.training):
-            return None
-        step = course.training.step_count
-        diary = Diary.load(scratch, step)
-    except DAMAGED:  # the training starts anew
+        found, notes = load_training(scratch, course.training)
+    except UserError:  # damaged: the training starts anew
         return None
+    if not found:
+        return None
+    diary = Diary.of(notes)
     # A training that nobody watched has no learning curve, and none can be made afterwards.
-    complete = len(diary.stats) == step and [p["step"] for p in diary.points] == [w for w in watched if w < step]
-    return (course, diary) if complete else None
+    missed = [p["step"] for p in diary.points] != [step for step in watched if step < course.training.step_count]
+    return None if missed else (course, diary)
 
 
 def finished(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strategies.allocation import Allocation
-    from strategies.schedules import Schedule
+    from strategies.schedules.schedule import Schedule
 
 Need = Literal["inputs", "data", "discriminator", "training", "rewind", "initialisation"]
 Target = Literal["params", "macs"]
@@ -273,7 +273,8 @@ class Strategy:
     @property
     def random(self) -> bool:
         """Whether the pruned network depends on the `prune` stream."""
-        return self.criterion.random or bool(self.needs & {"inputs", "data", "discriminator"})
+        drawn = self.criterion.random or (self.schedule is not None and self.schedule.random)
+        return drawn or bool(self.needs & {"inputs", "data", "discriminator"})
 
     def rank(self, context: Context, after: Removal | None = None) -> Ranking:
         """Score the context's generator once; the ranking answers every level."""

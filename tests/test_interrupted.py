@@ -12,7 +12,9 @@ from bench.cell import run_cell
 from bench.records import Cell, Record
 from bench.recovery import watched_steps
 from bench.store import RunStore
+from bench.training.diary import Diary
 from bench.training.loop import GanTraining, StepStats
+from bench.training.resume import STATE_FILE
 from bench.workshop import Settings, Workshop
 from tests.helpers.cells import NUM_IMAGES, cell
 
@@ -22,6 +24,7 @@ TRAINED = [
     cell("l1-channel-global", recovery=f"finetune-{STEPS}-d.adapt-distil.feature"),
     cell("l1-weight-global", 0.7, recovery=f"finetune-{STEPS}-d.pruned-distil.dfeature"),
     cell("dense", recovery=f"finetune-{STEPS}-d.reset"),
+    cell("rownorm-channel+everystep", recovery=f"finetune-{STEPS}-d.pruned-distil.feature", level={"threshold": 0.5}),
 ]
 
 
@@ -57,9 +60,9 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Kill:
     return after
 
 
-def run(thing: Cell, folder: Path) -> Record:
+def run(thing: Cell, folder: Path, *, curve: bool = True) -> Record:
     """In a process of its own, as far as memory goes."""
-    shop = Workshop(Settings(num_images=NUM_IMAGES, run=folder))
+    shop = Workshop(Settings(num_images=NUM_IMAGES, run=folder, curve=curve))
     return run_cell(thing, shop.keys(thing), shop)
 
 
@@ -90,55 +93,32 @@ def test_the_state_goes_when_the_record_is_written(kill: Kill, tmp_path: Path) -
         run(TRAINED[0], tmp_path)
     store = RunStore(tmp_path)
     (state,) = (store.paths.root / "training").iterdir()
-    assert {file.name for file in state.iterdir()} == {"training.pt", "diary.json"}
+    assert {file.name for file in state.iterdir()} == {STATE_FILE}
     kill(None)
     store.write_record(run(TRAINED[0], tmp_path))
     assert not state.exists()
 
 
-@pytest.mark.parametrize("damage", ["half", "no diary", "short diary"])
-def test_a_damaged_state_means_from_the_beginning(damage: str, kill: Kill, tmp_path: Path) -> None:
-    kill(None)
+@pytest.mark.parametrize("damage", ["half", "unwatched"])
+def test_a_state_that_cannot_be_continued_means_from_the_beginning(damage: str, kill: Kill, tmp_path: Path) -> None:
     thing = TRAINED[3]
-    undisturbed = run(thing, tmp_path / "whole")
     kill(3)
     with pytest.raises(Killed):
-        run(thing, tmp_path / "cut")
+        run(thing, tmp_path / "cut", curve=damage != "unwatched")
     (folder,) = (tmp_path / "cut" / "training").iterdir()
-    state, diary = folder / "training.pt", folder / "diary.json"
     if damage == "half":
-        state.write_bytes(state.read_bytes()[:2000])
-    elif damage == "no diary":
-        diary.unlink()
-    else:
-        diary.write_text('{"stats": [], "points": [], "seconds": 0, "watch_seconds": 0}')
+        (folder / STATE_FILE).write_bytes((folder / STATE_FILE).read_bytes()[:2000])
     kill(steps_left(0, thing))
-    assert the_same(undisturbed, run(thing, tmp_path / "cut"))
+    again = run(thing, tmp_path / "cut")
+    kill(None)
+    assert the_same(again, run(thing, tmp_path / "whole"))
 
 
-def test_a_diary_that_is_ahead_of_its_state_is_read_as_far_as_the_state_goes(kill: Kill, tmp_path: Path) -> None:
-    thing = TRAINED[0]
-    kill(2)
-    with pytest.raises(Killed):
-        run(thing, tmp_path / "cut")
-    (folder,) = (tmp_path / "cut" / "training").iterdir()
-    earlier = (folder / "training.pt").read_bytes()
+def test_the_time_of_the_killed_processes_counts(kill: Kill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = Diary.notes
+    monkeypatch.setattr(Diary, "notes", lambda self, seconds: notes(self, seconds + 1000))
     kill(3)
     with pytest.raises(Killed):
-        run(thing, tmp_path / "cut")
-    (folder / "training.pt").write_bytes(earlier)  # killed between the two files
-    kill(steps_left(2, thing))
-    resumed = run(thing, tmp_path / "cut")
+        run(TRAINED[3], tmp_path)
     kill(None)
-    assert the_same(resumed, run(thing, tmp_path / "whole"))
-
-
-def test_the_time_of_the_killed_processes_counts(kill: Kill, tmp_path: Path) -> None:
-    kill(3)
-    with pytest.raises(Killed):
-        run(TRAINED[0], tmp_path)
-    (folder,) = (tmp_path / "training").iterdir()
-    diary = folder / "diary.json"
-    diary.write_text(diary.read_text().replace('"seconds": ', '"seconds": 1000', 1))
-    kill(None)
-    assert run(TRAINED[0], tmp_path).cost.recover_seconds > 1000
+    assert run(TRAINED[3], tmp_path).cost.recover_seconds > 1000

@@ -45,13 +45,13 @@ class BalanceRule:
     floor: float = 0.05
     """D never has less than this share."""
     adjustments: int = 10
-    """So many in a training, the last one before its end."""
+    """At most so many in a training, the last one before its end."""
     measured: int = 8
     """Steps that are measured for one adjustment, where there are as many."""
 
     def rhythm(self, steps: int) -> tuple[int, int]:
         """Of a training of ``steps``: how many steps there are to an adjustment, and to a measurement."""
-        every = max(1, steps // (self.adjustments + 1))
+        every = -(-steps // (self.adjustments + 1))
         return every, max(1, every // self.measured)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench.seeds import derive, stream
 from bench.training.ema import Ema
 from bench.training.losses import LossName, discriminator_loss, generator_loss
-from strategies.base import Pruned
+from strategies.base import Kept, Pruned
 from strategies.hooks import Hooks, NoHooks
 from strategies.slicing import cuts, shrink
 
@@ -117,6 +117,8 @@ class GanTraining:
         self.discriminator = self._placed(nn.Identity() if discriminator is None else discriminator)
         self.step_count = 0
         self.last: StepStats | None = None
+        self.kept: Kept | None = None
+        """What is left of a network that was cut; None: it has its full size."""
         self.ema = Ema(self.generator, spec.ema_decay)
         self.lr = {"g": spec.lr, "d": spec.lr if spec.lr_discriminator is None else spec.lr_discriminator}
         self.opt_g: torch.optim.Optimizer = self._adam(self.generator, self.lr["g"])
@@ -252,11 +254,15 @@ class GanTraining:
                 key: select[name](value) if name in select and value.ndim else value
                 for key, value in moments[name].items()
             }
+        lay_out(self.opt_g)
+        self.kept = pruned.kept
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a bit-identical continuation needs; plain tensors, numbers and dicts."""
+        """Everything that a bit-identical continuation needs; plain tensors, numbers, texts, lists and dicts."""
         return {
             "step": self.step_count,
+            "last": None if self.last is None else asdict(self.last),
+            "kept": None if self.kept is None else {name: dict(sides) for name, sides in self.kept.items()},
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "ema": self.ema.model.state_dict(),
@@ -267,12 +273,28 @@ class GanTraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
+        """Continue from `state_dict`, in a training made with the same arguments that has not done a step."""
+        kept = state.get("kept")
+        if kept is not None:  # it was cut on the way: make the networks of that size, their values come below
+            self._continue_with(Pruned(shrink(self.generator, kept), (), kept=kept))
         self.step_count = state["step"]
+        self.last = None if state.get("last") is None else StepStats(**state["last"])
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.ema.model.load_state_dict(state["ema"])
         self.ema.updates = state["ema_updates"]
-        self.opt_g.load_state_dict(state["opt_g"])
-        self.opt_d.load_state_dict(state["opt_d"])
+        for optimizer, saved in ((self.opt_g, state["opt_g"]), (self.opt_d, state["opt_d"])):
+            optimizer.load_state_dict(saved)
+            lay_out(optimizer)
         self.hooks.load_state_dict(state.get("hooks", {}))
+
+
+def lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give moments the memory layout of their parameters: the fused Adam pairs them by place in memory, not by index.
+
+    Cutting a channels-last moment, or reading one from a file, leaves it in the default layout.
+    """
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

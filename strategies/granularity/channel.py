@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,6 +84,10 @@ class ChannelRemoval:
     def sparsity(self, target: Target) -> float:
         return self.shares[target]
 
+    def state(self) -> dict[str, Any]:
+        """What `ChannelRanking.restored` makes it from."""
+        return {"removed": dict(self.removed), "shares": dict(self.shares)}
+
 
 @dataclass(frozen=True)
 class ChannelRanking:
@@ -107,6 +112,10 @@ class ChannelRanking:
 
     def at(self, value: float) -> ChannelRemoval:
         return self._first(int((self.priorities < value).sum()))
+
+    def restored(self, state: dict[str, Any]) -> ChannelRemoval:
+        """The removal whose `state` this is."""
+        return ChannelRemoval(self.coupling, state["removed"], self.example_inputs, state["shares"])
 
     def _first(self, count: int) -> ChannelRemoval:
         removed: dict[str, list[int]] = {group.name: [] for group in self.coupling.groups}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,10 @@ class WeightRemoval:
         kept = sum(int(mask.sum()) * worth[name] for name, mask in self.masks.items())
         return 1 - kept / sum(mask.numel() * worth[name] for name, mask in self.masks.items())
 
+    def state(self) -> dict[str, Any]:
+        """What `WeightRanking.restored` makes it from."""
+        return {"masks": dict(self.masks)}
+
 
 @dataclass(frozen=True)
 class WeightRanking:
@@ -80,6 +85,10 @@ class WeightRanking:
 
     def at(self, value: float) -> WeightRemoval:
         return self._first(int(torch.searchsorted(self.sorted_priorities, value)))
+
+    def restored(self, state: dict[str, Any]) -> WeightRemoval:
+        """The removal whose `state` this is."""
+        return WeightRemoval(state["masks"], self.positions)
 
     def _first(self, count: int) -> WeightRemoval:
         flat = torch.ones(len(self.order), dtype=torch.bool)

@@ -103,15 +103,15 @@ def test_d_too_weak_gets_back_the_weights_with_the_largest_gradient() -> None:
     assert hooks.density == 1
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(1, (1, 1)), (10, (1, 1)), (200, (18, 2)), (2_000, (181, 22))])
+@pytest.mark.parametrize(("steps", "expected"), [(1, (1, 1)), (10, (1, 1)), (200, (19, 2)), (2_000, (182, 22))])
 def test_the_rhythm_of_a_training(steps: int, expected: tuple[int, int]) -> None:
     assert BalanceRule().rhythm(steps) == expected
 
 
-def test_the_last_adjustment_comes_before_the_last_step() -> None:
-    hooks, _ = game(-1.0, -0.9)
-    rows = [(step + 1) % hooks.every == 0 and step + 1 < 2 for step in range(2)]
-    assert rows == [True, False]
+@pytest.mark.parametrize(("steps", "expected"), [(1, 0), (2, 1), (11, 10), (200, 10), (2_000, 10)])
+def test_there_are_ten_adjustments_all_before_the_last_step(steps: int, expected: int) -> None:
+    every, _ = BalanceRule().rhythm(steps)
+    assert len([step for step in range(1, steps) if step % every == 0]) == expected
 
 
 def whole(discriminator: nn.Module, hooks: BalancedDiscriminator | None, images: torch.Tensor) -> GanTraining:

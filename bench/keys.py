@@ -75,6 +75,8 @@ def cell_keys(
     }
     if recovery.name != "none":
         definition["recovery-code"] = code_hash("bench.recovery", "bench.seeds")
+    if recovery.needs_discriminator and workload.discriminator is not None:
+        definition["discriminator"] = code_hash(_module_of(workload.discriminator))
     if recovery.steps:
         definition["training"] = [_given(workload.recipe.spec), data]
     if strategy is not None:

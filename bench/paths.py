@@ -76,6 +76,10 @@ class RunPaths:
         """Images and features of a dense cell, with which the others are compared."""
         return self.samples / f"dense-{eval_key[:KEY_LENGTH]}.safetensors"
 
+    def training(self, eval_key: str) -> Path:
+        """The unfinished training of a cell; removed when its record is written."""
+        return self.root / "training" / eval_key[:KEY_LENGTH]
+
     def artifact(self, prune_key: str) -> Path:
         return self.root / "artifacts" / prune_key[:KEY_LENGTH]
 

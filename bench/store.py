@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,10 +132,11 @@ class RunStore:
             self.read_manifest()
 
     def write_record(self, record: Record) -> None:
-        """Keep a finished cell; a failure of the same cell is forgotten."""
+        """Keep a finished cell; a failure of the same cell is forgotten, and so is its training's state."""
         with writable(self.paths.root):
             write_atomically(self.paths.cell(record.cell, record.keys.eval), _dump(record))
             self.paths.failure(record.cell, record.keys.eval).unlink(missing_ok=True)
+        shutil.rmtree(self.paths.training(record.keys.eval), ignore_errors=True)
 
     def read_record(self, planned: PlannedCell) -> Record | None:
         """The record of a planned cell; None where there is none. Raises UserError for a damaged one."""

@@ -18,7 +18,6 @@ from bench.executors.local import LocalExecutor
 from bench.experiment import Experiment, Known, dump, expand
 from bench.paths import run_folder, safe
 from bench.records import Cell, Failure, LatencyFailure, LatencyRecord, Manifest, PlannedCell, Record
-from bench.recovery import parse_recovery
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.workshop import Settings, Workshop, git_revision, libraries, machine
@@ -179,11 +178,8 @@ def cell_cost(shop: Workshop) -> Callable[[Cell], float]:
     """A rough cost of a cell in MACs, for dealing out groups."""
 
     def cost(cell: Cell) -> float:
-        loaded = shop.load(cell.workload, cell.checkpoint)
-        recovery = parse_recovery(cell.recovery)
         generator, _ = shop.forward_macs(cell.workload, cell.checkpoint)
-        training = shop.training_macs(cell, recovery.steps, loaded.workload.recipe.spec.batch_size)
-        return float(generator * 2 * shop.settings.num_images + training)
+        return float(generator * 2 * shop.settings.num_images + shop.training_macs(cell))
 
     return cost
 

@@ -210,16 +210,17 @@ class Workshop:
             self._rankings[key] = rank()
         return self._rankings[key]
 
-    def training_macs(self, cell: Cell, steps: int, batch: int) -> int:
-        """MACs of ``steps`` training steps of the dense networks; a backward pass counts as two forward ones.
+    def training_macs(self, cell: Cell) -> int:
+        """MACs of the cell's recovery on the dense networks, see `Recovery.training_macs`; 0 without training.
 
-        A step runs G once and D three times (real, generated for D, generated for G), forward and backward.
         Schedules that shrink G on the way do less; the cost stated is that of the dense networks, for all alike.
         """
-        if steps == 0:
+        recovery = parse_recovery(cell.recovery)
+        if recovery.steps == 0:
             return 0
-        generator, discriminator = self.forward_macs(cell.workload, cell.checkpoint)
-        return steps * batch * 3 * (generator + 3 * discriminator)
+        loaded = self.load(cell.workload, cell.checkpoint)
+        batch = min(loaded.workload.recipe.spec.batch_size, len(loaded.data.train))
+        return recovery.training_macs(*self.forward_macs(cell.workload, cell.checkpoint), batch)
 
     def macs(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> Macs:
         """`count_macs`, once for each architecture: only ``effective`` depends on the weights, see `skipping_zeros`."""

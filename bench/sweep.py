@@ -24,6 +24,7 @@ from bench.recovery import parse_recovery
 from bench.seeds import stream
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
+from bench.workloads.own import own_specs
 from bench.workshop import Settings, Workshop, git_revision, libraries, machine, one_thread
 from strategies.catalog import DENSE
 
@@ -96,6 +97,7 @@ def settings_of(
         run=run,
         sample_seed=experiment.sweep.seeds[0],
         save=save,
+        workloads=own_specs(experiment.sweep.workloads),
     )
 
 
@@ -304,7 +306,7 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     progress.phase("latency", len(missing))
     failed = 0
     alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
-    for outcome in alone.run(LatencySetup(), [[missing]]):
+    for outcome in alone.run(LatencySetup(plan.settings.workloads), [[missing]]):
         task: LatencyTask = outcome.item
         if isinstance(outcome, Done):
             timing: LatencyRecord = outcome.result

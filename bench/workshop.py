@@ -8,6 +8,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,9 @@ from bench.workloads.base import Workload
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
+from bench.workloads.own import define
+from bench.workloads.references import folder_data
+from bench.workloads.spec import FOLDER, WorkloadSpec
 from strategies.base import Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName
@@ -61,6 +65,8 @@ class Settings:
     """Whether the training of a cell is watched, for its learning curve."""
     save: bool = False
     """Whether to keep the weights of every cell (those of trained cells are always kept)."""
+    workloads: tuple[WorkloadSpec, ...] = ()
+    """The tables of the user's own workloads: another process makes them again from these."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ class Workshop:
     """Loads once, scores once, makes each network once. One for each process; the settings never change."""
 
     def __init__(self, settings: Settings) -> None:
+        define(settings.workloads)
         self.settings = settings
         self.paths = RunPaths(settings.run) if settings.run else None
         self._memory: tuple[str, Any] | None = None
@@ -108,7 +115,9 @@ class Workshop:
         channels, height, width = data.train.shape[1:]
         shape = (channels, height, width)
         weights = Weights(self.settings.extractor_weights, self.settings.download)
-        extractor = find_extractor(thing.extractor if chosen == "workload" else chosen, shape, weights)
+        own = thing.own
+        labelled = partial(own.classifier_images, shape, data) if own else lambda: data
+        extractor = find_extractor(thing.extractor if chosen == "workload" else chosen, shape, weights, labelled)
         if extractor.image_shape not in (None, shape):
             raise UserError(
                 f"quality.extractor: {extractor.name!r} judges images of {extractor.image_shape}, "
@@ -120,6 +129,12 @@ class Workshop:
             raise UserError(
                 f"quality.metrics: {names} needs class scores, and extractor {extractor.name!r} gives features only. "
                 'Leave it out, as in metrics = ["fid"], or use another extractor.'
+            )
+        if data.statistics is not None and any(metric.needs_real for metric in metrics):
+            names = ", ".join(repr(metric.name) for metric in metrics if metric.needs_real)
+            raise UserError(
+                f"quality.metrics: {names} compares image with image, and the reference of workload {workload!r} is "
+                "statistics without images. Leave it out, or give images as the reference."
             )
         return Loaded(
             thing,
@@ -218,7 +233,7 @@ class Workshop:
         macs = count_macs(loaded.checkpoint.generator, inputs).dense
         if loaded.checkpoint.discriminator is None:
             return macs, 0
-        image = loaded.data.train[:1].float()
+        image = torch.zeros(1, *loaded.data.train.shape[1:])
         return macs, count_macs(loaded.checkpoint.discriminator, (image,)).dense
 
     @functools.cached_property
@@ -233,8 +248,16 @@ class Workshop:
 
 
 def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:
-    """The images that a checkpoint was trained on: those of its card, by default those of the workload."""
+    """The images that a checkpoint was trained on: those of its card, by default those of the workload.
+
+    Raises:
+        UserError: there is no such source, or nothing fit to be compared with.
+    """
+    if workload.own is not None:
+        return workload.own.images(checkpoint.generator, checkpoint.fingerprint)
     name = str(checkpoint.card.get("data", workload.data))
+    if name.startswith(FOLDER):
+        return folder_data(name, workload)
     if name not in DATA_SOURCES:
         raise UserError(f"checkpoint {checkpoint.name!r}: {UnknownName('data source', name, [*DATA_SOURCES])}")
     return DATA_SOURCES[name]()

@@ -207,7 +207,11 @@ def _told_apart(
         return {}
     count = min(AGREEMENT_IMAGES, len(images))
     real = loaded.data.train_subset(count)
-    sets = ({"real": real} if len(real) else {}) | {"generated": images[:count]} | ({} if dense_images is None else {"dense": dense_images})
+    sets = (
+        ({"real": real} if len(real) else {})
+        | {"generated": images[:count]}
+        | ({} if dense_images is None else {"dense": dense_images})
+    )
     shares: dict[str, float] = {}
     for name, shown in sets.items():
         judged = partial(says_real, discriminator, shown, loaded.device)

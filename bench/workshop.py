@@ -33,7 +33,7 @@ from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
 from bench.workloads.own import define
-from bench.workloads.references import folder_data
+from bench.workloads.references import images_named
 from bench.workloads.spec import FOLDER, WorkloadSpec
 from strategies.base import Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
@@ -256,11 +256,9 @@ def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:
     if workload.own is not None:
         return workload.own.images(checkpoint.generator, checkpoint.fingerprint)
     name = str(checkpoint.card.get("data", workload.data))
-    if name.startswith(FOLDER):
-        return folder_data(name, workload)
-    if name not in DATA_SOURCES:
+    if name not in DATA_SOURCES and not name.startswith(FOLDER):
         raise UserError(f"checkpoint {checkpoint.name!r}: {UnknownName('data source', name, [*DATA_SOURCES])}")
-    return DATA_SOURCES[name]()
+    return images_named(name, workload)
 
 
 @contextlib.contextmanager

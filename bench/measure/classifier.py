@@ -107,7 +107,7 @@ def train_classifier(data: ImageData, classes: int, recipe: Recipe) -> dict[str,
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr * (1 - step / steps)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
     return {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
 

@@ -19,7 +19,6 @@ from bench.measure.frechet import frechet_distance
 from bench.measure.gaussian import CHUNK_ROWS, LARGE, Gaussian, GaussianAccumulator, fit
 from bench.workloads.data import ImageData
 
-
 UNKNOWN_COUNT = 2**31
 """How many images statistics in a file were made of, for whoever asks whether there were enough."""
 
@@ -88,7 +87,7 @@ def reference(extractor: Extractor, data: ImageData, device: torch.device | str 
         if len(data.statistics.mean) != extractor.width:
             raise UserError(
                 f"reference {data.name!r}: statistics of {len(data.statistics.mean)} features, extractor "
-                f"{extractor.name!r} gives {extractor.width}. Statistics belong to the network that they were made with."
+                f"{extractor.name!r} gives {extractor.width}. They belong to the network that made them."
             )
         # How many images they were made of is not in the file; enough for a full rank is what everybody assumes.
         gaussian = Gaussian(data.statistics.mean, data.statistics.covariance, UNKNOWN_COUNT)

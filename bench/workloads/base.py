@@ -82,4 +82,16 @@ class Workload:
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
 
 
-WORKLOADS: Registry[Workload] = Registry("workload")
+class Workloads(Registry[Workload]):
+    """The registry of workloads: those of the user's own are defined by whatever experiment is loaded last."""
+
+    def replace(self, name: str, thing: Workload) -> None:
+        """Register ``thing``, in the place of what had its name."""
+        if name in self:
+            self._things[name] = thing
+        else:
+            self.add(name, thing)
+
+
+WORKLOADS = Workloads("workload")
+"""The built-in workloads, and the user's own as far as they were named in this process."""

@@ -52,7 +52,7 @@ def find_module(name: str, folder: Path, here: str) -> ModuleType:
             f"{here}: {error}. The module must be importable: installed, or on PYTHONPATH. A file is written "
             f"'file.py:{name.rpartition(':')[2]}'."
         ) from error
-    except Exception as error:  # noqa: BLE001 - whatever the user's source raises
+    except Exception as error:
         raise UserError(f"{here}: {place!r} cannot be imported: {type(error).__name__}: {error}") from error
 
 
@@ -64,7 +64,11 @@ def _from_file(path: Path, here: str) -> ModuleType:
         if isinstance(file, str) and file.endswith(path.name) and Path(file).resolve() == path:
             return loaded  # a script that names itself is not run again
     _no_doubles(path, here)
-    name = path.stem if path.stem not in sys.modules else f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = (
+        path.stem
+        if path.stem not in sys.modules
+        else f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    )
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -74,7 +78,7 @@ def _from_file(path: Path, here: str) -> ModuleType:
         sys.path.insert(0, str(path.parent))  # as for a script: it may import what lies beside it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever the user's source raises
+    except Exception as error:
         del sys.modules[name]
         raise UserError(f"{here}: {path} fails when it is run: {type(error).__name__}: {error}") from error
     return module

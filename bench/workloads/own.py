@@ -10,7 +10,7 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,6 @@ from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec, flat
-from bench.workloads.store import state_hash
 
 ImageShape = tuple[int, int, int]
 
@@ -68,7 +67,7 @@ class Own:
         make = find_function(factory, Path(self.spec.folder), here)
         try:
             module = make(**arguments)
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+        except Exception as error:
             raise UserError(f"{here}: fails: {type(error).__name__}: {error}{cuda_hint(error)}") from error
         if not isinstance(module, nn.Module):
             raise UserError(f"{here}: returned {type(module).__name__}, expected a torch.nn.Module.")
@@ -141,7 +140,7 @@ class Own:
         try:
             with torch.inference_mode():
                 images = picked(generator.eval()(*inputs), None, "the generator", "output.pick")
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+        except Exception as error:
             raise UserError(
                 f"{self.here()}: the generator fails on inputs {given}: {type(error).__name__}: {error}"
                 f"{cuda_hint(error)}"
@@ -232,12 +231,11 @@ def define(specs: Iterable[WorkloadSpec]) -> None:
         UserError: the name of a built-in workload.
     """
     for spec in specs:
-        taken = WORKLOADS[spec.name] if spec.name in WORKLOADS else None
-        if taken is not None and taken.own is None:
+        before = WORKLOADS[spec.name].own if spec.name in WORKLOADS else Own(spec)
+        if before is None:
             raise UserError(f"workload {spec.name!r}: a built-in workload has that name. Take another.")
-        if taken is not None and taken.own == Own(spec.absolute()):
-            continue
-        WORKLOADS.replace(spec.name, workload_of(spec))
+        if spec.name not in WORKLOADS or before.spec != spec.absolute():
+            WORKLOADS.replace(spec.name, workload_of(spec))
 
 
 def own_specs(names: Iterable[str]) -> tuple[WorkloadSpec, ...]:
@@ -252,11 +250,3 @@ def tree_hash(path: Path) -> str:
     from bench.keys import stripped
 
     return hashlib.sha256(ast.dump(stripped(path.read_text(encoding="utf-8"))).encode()).hexdigest()
-
-
-def fingerprint_of(generator: nn.Module) -> str:
-    """Hash of a generator's weights."""
-    return state_hash(generator.state_dict())
-
-
-Factory = Callable[..., nn.Module]

@@ -1,4 +1,4 @@
-"""Reading a user's checkpoint: which state dict in the file, under which names, and what to do where it does not fit."""
+"""Reading a user's checkpoint: which state dict of the file, under which names, and what would make it fit."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def chosen_entry(
         return next(iter(wanted.items()))
     if not found:
         raise UserError(f"{here}: {path} holds no state dict, but {type(content).__name__}.")
-    raise UserError(f"{here}: {path}: say which state dict is meant, with checkpoint.entry. {_entries(found, own, spec)}")
+    raise UserError(
+        f"{here}: {path}: say which state dict is meant, with checkpoint.entry. {_entries(found, own, spec)}"
+    )
 
 
 def entries(content: Any, at: str = "", depth: int = 0) -> dict[str, State]:

@@ -59,9 +59,15 @@ def read_reference(
     return _checked(split_by_hash(path.name or "folder", folder.images, folder.labels), here)
 
 
+def images_named(name: str, workload: Workload) -> ImageData:
+    """A registered data source, or ``folder:PATH``. Raises UserError."""
+    return folder_data(name, workload) if name.startswith(FOLDER) else DATA_SOURCES[name]()
+
+
 def folder_data(name: str, workload: Workload) -> ImageData:
     """``folder:PATH``, what `ganprune train --data FOLDER` was given: cut and resized to what the workload makes."""
-    assert workload.image_shape is not None
+    if workload.image_shape is None:
+        raise UserError(f"data of workload {workload.name!r}: it does not learn from a folder of images.")
     path, here = Path(name.removeprefix(FOLDER)), f"data of workload {workload.name!r}"
     folder = read_folder(path, workload.image_shape, resize=True, here=here)
     return _checked(split_by_hash(name, folder.images, folder.labels), here)
@@ -100,14 +106,14 @@ def _of_npz(spec: ReferenceSpec, path: Path, shape: Shape, here: str) -> ImageDa
 def _of_statistics(
     path: Path, mu: NDArray[np.floating], sigma: NDArray[np.floating], shape: Shape, here: str
 ) -> ImageData:
-    mu, sigma = np.asarray(mu, np.float64), np.asarray(sigma, np.float64)
+    mean, covariance = mu.astype(np.float64), sigma.astype(np.float64)
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise UserError(f"{here}: {path}: mu {mu.shape} and sigma {sigma.shape}; expected (d,) and (d, d).")
-    if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise UserError(f"{here}: {path}: mu or sigma is not finite.")
-    digest = hashlib.sha256(b"mu-sigma|" + mu.tobytes() + sigma.tobytes()).hexdigest()
+    digest = hashlib.sha256(b"mu-sigma|" + mean.tobytes() + covariance.tobytes()).hexdigest()
     none, labels = torch.empty(0, *shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
-    return ImageData(path.stem, none, labels, none, labels, digest, Statistics(mu, sigma))
+    return ImageData(path.stem, none, labels, none, labels, digest, Statistics(mean, covariance))
 
 
 def _of_torchvision(spec: ReferenceSpec, path: Path, shape: Shape, here: str) -> ImageData:
@@ -125,7 +131,7 @@ def _of_torchvision(spec: ReferenceSpec, path: Path, shape: Shape, here: str) ->
         data = kind(**arguments)
         count = len(data) if spec.limit is None else min(spec.limit, len(data))
         rows = [data[i] for i in range(count)]
-    except Exception as error:  # noqa: BLE001 - each data set raises its own
+    except Exception as error:
         advice = "" if spec.download else " To allow a download write reference.download = true."
         raise UserError(f"{here}: torchvision's {name} in {path}: {error}.{advice}") from error
     images = [np.asarray(row[0]) for row in rows]

@@ -62,24 +62,38 @@ def read_file(path: Path, here: str) -> Any:
             return load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise UserError(f"{here}: {path} is not safetensors, or damaged ({error}).") from error
+    if _is_torchscript(path):
+        raise UserError(
+            f"{here}: {path} is a TorchScript archive, which can hold code and is not opened. Save the state dict of "
+            "the module instead."
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(_refused(path, str(error), here)) from error
+        if "Unsupported operand" not in str(error):
+            raise UserError(_refused(path, str(error), here)) from error
+        raise _damaged(path, "not a pickle of tensors", here) from error
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        if zipfile.is_zipfile(path) and "constants.pkl" in str(error) + str(zipfile.ZipFile(path).namelist()):
-            reason = "it is a TorchScript archive, which can hold code; save the state dict of the module instead"
-        else:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{here}: {path} is not a file of torch.save, or damaged ({reason}).") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _damaged(path, reason, here) from error
+
+
+def _damaged(path: Path, reason: str, here: str) -> UserError:
+    return UserError(f"{here}: {path} is not a file of torch.save, or damaged ({reason}).")
+
+
+def _is_torchscript(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _refused(path: Path, reason: str, here: str) -> str:
     """Why a pickle was not opened, and the way around it."""
     found = re.search(r"GLOBAL ([\w.]+)", reason)
     what = f"an object of {found[1]}" if found else "something that is no tensor, number, text or container of these"
-    if not found and ("magic number" in reason or "Invalid" in reason or "invalid" in reason):
-        return f"{here}: {path} is not a file of torch.save, or damaged ({reason.splitlines()[0]})."
     return (
         f"{here}: {path} holds {what}. Loading it would run code, so it is not opened. Where you trust it: load it "
         "yourself, in the repository that it came from, and save the tensors: "

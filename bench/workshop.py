@@ -18,7 +18,7 @@ import torch
 from bench.errors import UserError
 from bench.keys import cell_keys, streams
 from bench.measure.complexity import count_macs
-from bench.measure.extractors import Extractor
+from bench.measure.extractors import Extractor, nobody
 from bench.measure.judges import find_extractor
 from bench.measure.latency import device_model
 from bench.measure.metrics import METRICS, Terms
@@ -56,6 +56,7 @@ class Settings:
     download: bool = False
     """Whether a public extractor's weights may be downloaded."""
     metrics: tuple[str, ...] = ("fid", "is")
+    """None: nothing is judged, and no judge is needed."""
     device: str = "cpu"
     run: Path | None = None
     """The run's folder, for samples and the dense reference; None: nothing is written."""
@@ -117,7 +118,8 @@ class Workshop:
         weights = Weights(self.settings.extractor_weights, self.settings.download)
         own = thing.own
         labelled = partial(own.classifier_images, shape, data) if own else lambda: data
-        extractor = find_extractor(thing.extractor if chosen == "workload" else chosen, shape, weights, labelled)
+        name = thing.extractor if chosen == "workload" else chosen
+        extractor = find_extractor(name, shape, weights, labelled) if self.settings.metrics else nobody()
         if extractor.image_shape not in (None, shape):
             raise UserError(
                 f"quality.extractor: {extractor.name!r} judges images of {extractor.image_shape}, "

@@ -80,7 +80,8 @@ def auto_classifier(data: ImageData, shape: tuple[int, int, int], recipe: Recipe
     said = json.dumps([asdict(recipe), data.fingerprint, _labels_hash(data), classes, shape])
     name = f"classifiers/{hashlib.sha256(said.encode()).hexdigest()[:32]}.safetensors"
     path = cached(name, lambda: save(train_classifier(data, classes, recipe)))
-    module = load_into(Classifier(shape, classes, recipe.width), read_weights(path), str(path))
+    with torch.random.fork_rng(devices=[]):
+        module = load_into(Classifier(shape, classes, recipe.width), read_weights(path), str(path))
     return extractor_of(NAME, module, shape, fingerprint=state_hash(module.state_dict()))
 
 

@@ -118,7 +118,8 @@ class InputPart(Table):
             "images": {"source", "shape", "range"},
             "fixed": {"shape", "seed", "value"},
         }[self.kind]
-        foreign = sorted(self.model_fields_set - allowed - {"kind"})
+        said = {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
+        foreign = sorted(said - allowed - {"kind"})
         if foreign:
             raise ValueError(f"kind {self.kind!r} has no {foreign[0]!r}; it has {', '.join(sorted(allowed))}.")
         if self.kind == "images" and self.shape is not None and len(self.shape) != 3:

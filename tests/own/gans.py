@@ -40,10 +40,12 @@ class Discriminator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.main = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(128, 1), nn.Sigmoid())
+        self.main = nn.Sequential(
+            nn.Conv2d(3, 8, 4, 4), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(128, 1), nn.Sigmoid()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        assert 0 <= float(x.min()) + 1e-3, "this one takes images in [0, 1]"
+        assert float(x.detach().min()) >= -1e-3, "this one takes images in [0, 1]"
         chance: Tensor = self.main(x)
         return chance
 
@@ -77,15 +79,11 @@ class UNet(nn.Module):
         return torch.sigmoid(4 * self.out(torch.cat([up, x], 1)))
 
 
-class LastChannels(nn.Module):
-    """``(B, 12) -> (B, 16, 16, 3)`` in [0, 255], in a tuple with something else."""
+class LastChannels(Dcgan):
+    """``(B, 12, 1, 1) -> (B, 16, 16, 3)`` in [0, 255], in a tuple with something else."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(12, 32), nn.LeakyReLU(0.2), nn.Linear(32, 16 * 16 * 3), nn.Sigmoid())
-
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return 255 * self.net(z).view(-1, 16, 16, 3), z
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        return (127.5 * (self.main(z) + 1)).permute(0, 2, 3, 1), z
 
 
 class Flat(nn.Module):

@@ -6,17 +6,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.experiment import Quality
 from bench.measure.classifier import accuracy
 from bench.measure.complexity import count_macs
 from bench.measure.extractors import Extractor
 from bench.measure.footprint import footprint
 from bench.measure.judges import find_extractor
+from bench.measure.public import Weights
 from bench.seeds import stream
 from bench.training.batchnorm import batchnorms
 from bench.workloads.data import ImageData
@@ -51,8 +54,12 @@ class Finding:
     text: str
 
 
-def check(spec: WorkloadSpec) -> Iterator[Finding]:
-    """Try everything that a run would need, one thing after the other. Ends where nothing further can be tried."""
+def check(spec: WorkloadSpec, quality: Quality | None = None) -> Iterator[Finding]:
+    """Try everything that a run would need, one thing after the other. Ends where nothing further can be tried.
+
+    Args:
+        quality: the experiment's ``[quality]``, where the file has one: it may name another judge.
+    """
     workload = workload_of(spec)
     own = workload.own
     assert own is not None
@@ -70,7 +77,7 @@ def check(spec: WorkloadSpec) -> Iterator[Finding]:
         yield from _normalisation(generator)
         yield from _discriminator(discriminator, shape)
         yield from _pruning(generator, inputs)
-        yield from _reference(own, generator, shape)
+        yield from _reference(own, generator, shape, quality or Quality())
         yield _latency(generator, inputs)
 
 
@@ -166,28 +173,34 @@ def _pruning(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Findi
         context = Context(generator, inputs, stream(0, "prune"))
         strategy = STRATEGIES[name]
         try:
-            removal = strategy.decide(strategy.rank(context), Level.sparsity(A_LITTLE), "params")
+            ranking = strategy.rank(context)
+            try:
+                removal, most = strategy.decide(ranking, Level.sparsity(A_LITTLE), "params"), None
+            except Infeasible as error:
+                most = error.maximum
+                removal = strategy.decide(ranking, Level.sparsity(most / 2), "params")
             pruned = removal.apply(generator)
             with torch.inference_mode():
                 fine = bool(torch.isfinite(pruned.generator.eval()(*inputs)).all())
-        except (NotApplicable, Infeasible) as error:
-            yield Finding("note", f"{what}: {name} at {A_LITTLE:g}: {error}")
+        except NotApplicable as error:
+            yield Finding("note", f"{what}: {name}: {error}")
             continue
         except Exception as error:  # noqa: BLE001 - a user's network can surprise any strategy: that is the finding
             yield Finding("note", f"{what}: {name} fails: {type(error).__name__}: {str(error).splitlines()[0]}")
             continue
-        yield _pruned(what, pruned, fine)
+        yield _pruned(what, pruned, fine, most)
 
 
-def _pruned(what: str, pruned: Pruned, fine: bool) -> Finding:
+def _pruned(what: str, pruned: Pruned, fine: bool, most: float | None) -> Finding:
+    """``most``: the largest share that can be removed, where it is less than was asked for."""
     weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
     text = f"{what}: {1 - kept / weights:.1%} of the weights removed"
     if not fine:
         return Finding("note", f"{text}, and the output is not finite any more.")
-    dense = [cut for cut in pruned.layers if cut.kept == cut.weights and cut.note]
-    if what == "channels" and dense:
-        return Finding("ok", f"{text}, verified against the masked twin. {_dense(dense, len(pruned.layers))}")
-    return Finding("ok", text + (", verified against the masked twin" if what == "channels" else ""))
+    text += ", verified against the masked twin" if what == "channels" else ""
+    dense = [cut for cut in pruned.layers if cut.kept == cut.weights and cut.note] if what == "channels" else []
+    text += f". {_dense(dense, len(pruned.layers))}" if dense else ""
+    return Finding("ok", text) if most is None else Finding("note", f"{text}. At most {most:.1%} can be removed.")
 
 
 def _dense(cuts: list[LayerCut], layers: int) -> str:
@@ -195,13 +208,14 @@ def _dense(cuts: list[LayerCut], layers: int) -> str:
     return f"{len(cuts)} of {layers} layers stay dense: {shown}" + ("; ..." if len(cuts) > 5 else "")
 
 
-def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int]) -> Iterator[Finding]:
+def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], quality: Quality) -> Iterator[Finding]:
     try:
         data = own.images(generator, fingerprint="check")
         yield Finding("ok", _described(data))
-        name = own.extractor_name()
+        name = own.extractor_name() if quality.extractor == "workload" else quality.extractor
         labelled = partial(own.classifier_images, shape, data)
-        extractor = find_extractor(name, shape, None, labelled)
+        path = Path(quality.extractor_weights).absolute() if quality.extractor_weights else None
+        extractor = find_extractor(name, shape, Weights(path, quality.download), labelled)
         if data.statistics is None:
             extractor(data.train[:2])
         elif len(data.statistics.mean) != extractor.width:

@@ -101,9 +101,10 @@ def check_workload(
     from bench.terminal import print_finding
 
     works = True
-    for spec in load_workloads(file):
-        typer.echo(f"{spec.name}")
-        for finding in check(spec):
+    specs, quality = load_workloads(file)
+    for spec in specs:
+        typer.echo(spec.name)
+        for finding in check(spec, quality):
             print_finding(finding)
             works = works and finding.kind != "problem"
     if not works:
@@ -195,7 +196,7 @@ def prune(
         from bench.experiment import load_workloads
         from bench.workloads.own import define
 
-        define(load_workloads(workload_file))
+        define(load_workloads(workload_file)[0])
     made = prune_to_folder(
         out,
         workload=workload,

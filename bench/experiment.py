@@ -298,18 +298,22 @@ def load_experiment(
     return experiment
 
 
-def load_workloads(path: str | Path) -> tuple[WorkloadSpec, ...]:
-    """The ``[[workload]]`` tables of a TOML file, whatever else is in it.
+def load_workloads(path: str | Path) -> tuple[tuple[WorkloadSpec, ...], Quality]:
+    """The ``[[workload]]`` tables of a TOML file and its ``[quality]``, whatever else is in it.
 
     Raises:
-        Mistakes: all that is wrong with them, each with its place.
+        Mistakes: all that is wrong with the tables, each with its place.
     """
     text, label = _read(Path(path))
     raw = _parse(text, label)
     if not raw.get("workload"):
         raise Mistakes([f"{label}: has no [[workload]] table."], "nothing was checked")
     _place_workloads(raw, _folder_of(Path(path)))
-    return check_workloads(raw["workload"], label)
+    try:
+        quality = Quality.model_validate(raw.get("quality", {}))
+    except ValidationError:
+        quality = Quality()  # what is wrong with it, `validate` says
+    return check_workloads(raw["workload"], label), quality
 
 
 def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:

@@ -25,6 +25,7 @@ from bench.training.batchnorm import batchnorms
 from bench.workloads.data import ImageData
 from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint, workload_of
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
+from bench.workloads.store import state_hash
 from bench.workshop import one_thread
 from strategies.base import Context, Infeasible, LayerCut, Level, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
@@ -210,7 +211,7 @@ def _dense(cuts: list[LayerCut], layers: int) -> str:
 
 def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], quality: Quality) -> Iterator[Finding]:
     try:
-        data = own.images(generator, fingerprint="check")
+        data = own.images(generator, state_hash(generator.state_dict()))
         yield Finding("ok", _described(data))
         name = own.extractor_name() if quality.extractor == "workload" else quality.extractor
         labelled = partial(own.classifier_images, shape, data)

@@ -70,7 +70,7 @@ def folder_data(name: str, workload: Workload) -> ImageData:
         raise UserError(f"data of workload {workload.name!r}: it does not learn from a folder of images.")
     path, here = Path(name.removeprefix(FOLDER)), f"data of workload {workload.name!r}"
     folder = read_folder(path, workload.image_shape, resize=True, here=here)
-    return _checked(split_by_hash(name, folder.images, folder.labels), here)
+    return _checked(split_by_hash(path.name, folder.images, folder.labels), here)
 
 
 def _checked(data: ImageData, here: str) -> ImageData:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+import bench
 from bench.check import Finding, check
 from bench.cli import app
+from bench.experiment import Quality
 from tests.own.conftest import Describe
+from tests.own.gans import Dcgan
 from tests.own.test_own import ARCHITECTURES, D, G
 
 
@@ -109,3 +113,21 @@ def test_the_command_exits_2_where_something_stops_a_run(describe: Describe, fac
     answer = CliRunner().invoke(app, ["check-workload", str(file)])
     assert answer.exit_code == code
     assert ("problem" in answer.output) == (code == 2)
+
+
+def test_the_judge_of_the_experiment_is_tried_where_the_file_names_one(describe: Describe) -> None:
+    spec = describe(extractor="inception-v3-compat")
+    found = list(check(spec, Quality(extractor=f"{spec.folder}/gans.py:judge")))
+    assert "ok: extractor: gans.judge, 27 features, no classes" in text(found, "extractor")
+
+
+def test_a_table_of_a_file_is_pruned_into_a_folder(describe: Describe, artefact: Path) -> None:
+    file = describe().at("prune.toml")
+    noise = "{kind = 'normal', shape = [12, 1, 1]}"
+    file.write_text(
+        f"[[workload]]\nname = 'from-file'\nfactory = 'gans.py:Dcgan'\ninputs = [{noise}]\nreference = 'photos'\n"
+    )  # its judge is Inception, whose weights are not here: pruning needs no judge
+    said = ["prune", "from-file", "--workload-file", str(file), "--strategy", "l1-weight-global", "--sparsity", "0.5"]
+    answer = CliRunner().invoke(app, [*said, "--out", str(artefact)])
+    assert answer.exit_code == 0, answer.output
+    assert (bench.load(artefact, Dcgan).main[0].weight == 0).any()

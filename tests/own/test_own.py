@@ -376,3 +376,23 @@ def test_the_pictures_of_the_tests_have_three_classes_of_different_look() -> Non
     images = pictures(30).mean((2, 3))
     brightest = images.reshape(30, 16).argmax(1) // 5
     assert all(int(row) == i % 3 for i, row in enumerate(brightest))
+
+
+def test_neither_reading_nor_checking_an_experiment_runs_the_users_code(file: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap.py"
+    trap.write_text("import pathlib\npathlib.Path(__file__ + '.ran').touch()\n")
+    file.write_text(FILE.replace("gans.py:Dcgan", f"{trap}:Dcgan"))
+    loaded = load_experiment(file)
+    dump(loaded)
+    settings_of(loaded)
+    assert not (tmp_path / "trap.py.ran").exists()
+    with pytest.raises(UserError, match="has no function 'Dcgan'"):
+        Workshop(settings_of(loaded)).load("mine", "shipped")
+    assert (tmp_path / "trap.py.ran").exists()
+
+
+def test_two_tables_of_one_name_are_a_mistake(file: Path) -> None:
+    table = FILE[FILE.index("[[workload]]") :]
+    file.write_text(FILE + table)
+    with pytest.raises(Mistakes, match=r"workload\[1\]\.name: 'mine' is the name of two tables"):
+        load_experiment(file)

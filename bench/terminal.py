@@ -43,7 +43,7 @@ def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None
     # A strategy's name already says what it is made of; --json has all of it.
     columns = [c for c in (rows[0] if rows else []) if c not in {"criterion", "granularity", "allocation", "schedule"}]
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in {"name", "levels"})
     for row in rows:
         table.add_row(*(_levels(row[c]) if c == "levels" else _plain(row[c]) for c in columns))
     console.print(table if rows else f"no {kind}")

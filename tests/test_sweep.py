@@ -238,6 +238,8 @@ def test_a_failed_timing_is_kept_tried_again_and_forgotten_when_it_goes_well(
     sweep: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NoClock:
+        def __init__(self, workloads: object) -> None: ...
+
         def __call__(self) -> Any:
             def fail(_: object) -> object:
                 raise ValueError("no clock")

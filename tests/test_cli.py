@@ -153,7 +153,10 @@ def test_the_version_is_that_of_the_distribution(ganprune: Command) -> None:
         (["lsit"], "no command 'lsit'. Did you mean 'list'?"),
         (["list", "strategy"], "no list command 'strategy'. Did you mean 'strategies'?"),
         (["show", "strategies", "dense"], "no show command 'strategies'. Did you mean 'strategy'?"),
-        (["list", "zebras"], "no list command 'zebras'. Known: strategies, criteria, workloads, experiments, metrics, plugins."),
+        (
+            ["list", "zebras"],
+            "no list command 'zebras'. Known: strategies, criteria, workloads, experiments, metrics, plugins.",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,0 +1,128 @@
+"""Proof that channels can go: the network without them computes what its masked twin does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from strategies.granularity.groups import Group, Member, kept_without
+from strategies.layers import is_own
+from strategies.slicing import shrink, twin_error
+
+PROBE_TOLERANCE = 1e-9
+
+NO_CHANNELS = re.compile(r"kernel|stride|pad|dilat|class|layer|depth|resol|im(g|age)|height|width|latent", re.IGNORECASE)
+"""Attributes of such a name hold something else, whatever their value."""
+
+
+@dataclass(frozen=True)
+class Prover:
+    """Tries removals on a network whose weights are all plain."""
+
+    model: nn.Module
+    inputs: tuple[Tensor, ...]
+
+    def prove(self, groups: tuple[Group, ...]) -> tuple[tuple[Group, ...], dict[str, str]]:
+        """The groups that can be pruned, each by itself and all together, and why the others cannot."""
+        proven, refused = [], {}
+        for group in groups:
+            found = self._alone(group)
+            if isinstance(found, str):
+                refused[group.name] = found
+            else:
+                proven.append(found)
+        if self._together(proven) is not None:
+            accepted: list[Group] = []
+            for group in proven:
+                problem = self._together([*accepted, group])
+                if problem is None:
+                    accepted.append(group)
+                else:
+                    refused[group.name] = f"not together with other groups: {problem}"
+            proven = accepted
+        return tuple(proven), refused
+
+    def _alone(self, group: Group) -> Group | str:
+        """The group, with the attributes that must follow it; or why its first channel cannot go.
+
+        A reshape that fixes a width, or weights made in the forward pass, show only when the smaller network runs.
+        """
+        if group.size < 2:
+            return "has a single channel"
+        removed = {group.name: torch.tensor([0])}
+        problem = self._try((group,), removed)
+        if problem is None:
+            return group
+        for attributes in self._attributes(group):
+            wider = replace(group, members=(*group.members, *attributes))
+            if self._try((wider,), removed) is None:
+                return wider
+        return problem
+
+    def _together(self, groups: list[Group]) -> str | None:
+        """Every second channel, and all but one: what holds for one channel need not hold for many."""
+        for step in (slice(0, None, 2), slice(0, -1)):
+            removed = {g.name: torch.arange(g.size - 1)[step] for g in groups}
+            if (problem := self._try(tuple(groups), removed)) is not None:
+                return problem
+        return None
+
+    def _try(self, groups: tuple[Group, ...], removed: dict[str, Tensor]) -> str | None:
+        """Why these channels cannot go, or None."""
+        try:
+            kept = kept_without(self.model, groups, removed)
+            error = twin_error(self.model, shrink(self.model, kept), kept, self.inputs)
+        except Exception as problem:  # somebody's forward pass may raise whatever it likes
+            return f"cannot be made smaller: {(str(problem) or type(problem).__name__).splitlines()[0]}"
+        if error > PROBE_TOLERANCE:
+            return f"without some of its channels it differs from its masked twin by {error:.1e}"
+        return None
+
+    def _attributes(self, group: Group) -> Iterator[tuple[Member, ...]]:
+        """Whole numbers that may hold the group's number of channels: of its modules, then of those around them.
+
+        A forward pass that says ``view(batch, self.out_channels, ...)`` needs them true.
+        """
+        own = _unique(m for member in group.members for m in self._of(member, member.module, by_side=True))
+        if own:
+            yield own
+        for by_side in (True, False):
+            around = _unique(
+                m
+                for member in group.members
+                for name in _ancestors(member.module)
+                for m in self._of(member, name, by_side=by_side)
+            )
+            if around:
+                yield _unique((*own, *around))
+                yield around
+
+    def _of(self, member: Member, name: str, *, by_side: bool) -> Iterator[Member]:
+        module = self.model.get_submodule(name)
+        if not is_own(module) or member.side.startswith("."):
+            return
+        width = len(member.indices)
+        for key, value in vars(module).items():
+            if type(value) is not int or value != width or NO_CHANNELS.search(key) or key.startswith("_"):
+                continue
+            other_side = "in" if member.side == "out" else "out"
+            if by_side and re.match(rf"({other_side}|c{other_side}|n{other_side})", key):
+                continue
+            order = torch.argsort(member.indices)
+            yield Member(name, f".{key}", torch.arange(width), member.channels[order])
+
+
+def _ancestors(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:k]) for k in range(len(parts) - 1, -1, -1)] if name else []
+
+
+def _unique(members: Iterator[Member] | tuple[Member, ...]) -> tuple[Member, ...]:
+    found: dict[tuple[str, str], Member] = {}
+    for member in members:
+        found.setdefault((member.module, member.side), member)
+    return tuple(found.values())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from strategies.baking import is_plain, plain_copy
 from strategies.layers import named_weights, positions
 
 if TYPE_CHECKING:
@@ -226,6 +227,8 @@ class Strategy:
         """Score the context's generator once; the ranking answers every level."""
         if self.criterion.needs & {"discriminator"} and context.discriminator is None:
             raise NotApplicable(f"{self.criterion.name} needs a discriminator, the workload has none")
+        if not is_plain(context.generator):  # what is normalised before each forward pass can be neither masked nor cut
+            context = replace(context, generator=plain_copy(context.generator))
         return self.granularity.rank(context, self.criterion, self.allocation, after)
 
     def decide(self, ranking: Ranking, level: Level, target: Target) -> Removal:

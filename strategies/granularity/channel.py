@@ -24,7 +24,7 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.coupling import Coupling, Group, couple, kept_without
-from strategies.layers import out_dim, prunable_layers, widths
+from strategies.layers import out_dim, prunable_layers, weight_widths, widths
 from strategies.slicing import shrink, silence, twin_error
 
 TWIN_TOLERANCE = 1e-9
@@ -194,14 +194,14 @@ def _shares(
     takes = {side: np.zeros((starts[-1], len(layers))) for side in ("out", "in")}
     for start, group in zip(starts, coupling.groups, strict=False):
         for member in group.members:
-            if member.module in column:
+            if member.module in column and member.side in takes:
                 counts = torch.bincount(member.channels, minlength=group.size).numpy()
                 takes[member.side][start : start + group.size, column[member.module]] += counts
     rows = np.array([starts[group] + channel for group, channel in order], dtype=np.intp)
     gone = {
         side: np.concatenate([np.zeros((1, len(layers))), values[rows].cumsum(0)]) for side, values in takes.items()
     }
-    width = np.array([widths(context.generator)[name] for name in layers], dtype=np.float64)
+    width = np.array([weight_widths(layer) for layer in layers.values()], dtype=np.float64)
     weights = np.array([layer.weight.numel() for layer in layers.values()], dtype=np.float64)
     uses = np.array([context.positions[name] for name in layers], dtype=np.float64)
     left = (1 - gone["out"] / width[:, 0]) * (1 - gone["in"] / width[:, 1]) * weights

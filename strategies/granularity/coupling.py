@@ -7,6 +7,8 @@ network without some of its channels computes what its masked twin does.
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 
 from strategies.baking import is_plain, plain_copy
@@ -27,7 +29,7 @@ def couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
     The network's output channels are never offered: they are found from the trace, not from names. Input
     dimensions are not offered either: groups start at a layer's outputs. Every layer is in a group or in ``dense``.
     """
-    plain = (model if is_plain(model) else plain_copy(model)).cpu()
+    plain = (copy.deepcopy(model) if is_plain(model) else plain_copy(model)).cpu().eval()
     inputs = tuple(x.cpu() for x in example_inputs)
     prover = Prover(plain, inputs)
     library = _by_library(prover) if graph.fits(plain) else None
@@ -104,6 +106,6 @@ def _settled(model: nn.Module, coupling: Coupling) -> bool:
 
 
 def _complete(model: nn.Module, coupling: Coupling) -> Coupling:
-    made = _made(model, coupling)
-    missing = {name: UNREAD for name in prunable_layers(model) if name not in made and name not in coupling.dense}
+    touched = {m.module for group in coupling.groups for m in group.members if m.side == "out" or m.side.endswith(":out")}
+    missing = {name: UNREAD for name in prunable_layers(model) if name not in touched | set(coupling.dense)}
     return Coupling(coupling.groups, coupling.dense | missing)

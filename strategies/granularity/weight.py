@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation
+from strategies.baking import is_plain, plain_copy
 from strategies.base import Context, Criterion, Infeasible, LayerCut, Pruned, Removal, Target
 from strategies.layers import prunable_layers, widths
 
@@ -28,7 +29,7 @@ class WeightRemoval:
             weight.mul_(mask.to(weight.device))
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(model)
+        pruned = copy.deepcopy(model) if is_plain(model) else plain_copy(model)
         self.hold(pruned)
         width = widths(pruned)
         cuts = tuple(

@@ -107,7 +107,8 @@ def _read_back(book: Book, numbers: Vector, vector: Vector) -> tuple[int | None,
     where they share an index of the first of these.
     """
     atoms = np.concatenate([[-1], vector])[numbers]
-    varying = [d for d in range(numbers.ndim) if (numbers != numbers.take([0], axis=d)).any()]
+    channels = np.concatenate([[-1], [book.atoms.root(int(atom)) if atom >= 0 else -1 for atom in vector]])[numbers]
+    varying = [d for d in range(channels.ndim) if (channels != channels.take([0], axis=d)).any()]
     if not varying:  # one channel was picked out by its number, or there is only one
         book.atoms.keep(atoms.reshape(-1)[:1], "is picked out by its number")
         return None, vector

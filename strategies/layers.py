@@ -113,7 +113,6 @@ def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str,
     layers = prunable_layers(model)
     counts = dict.fromkeys(layers, 0)
     batch = len(example_inputs[0])
-    observer = _Products()
 
     def count(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(layer, nn.Linear):
@@ -123,53 +122,67 @@ def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str,
             spatial = len(layer.kernel_size)  # type: ignore[arg-type]
             counts[name] += grid.shape[-spatial:].numel()
 
-    def leave(name: str, layer: nn.Module) -> None:
-        counts[name] += observer.leave() // (cast(Tensor, layer.weight).numel() * batch)
-
+    modes = {module: module.training for module in model.modules()}
     with contextlib.ExitStack() as stack:
         for name, layer in layers.items():
             if isinstance(layer, _ConvNd | nn.Linear):
                 hook = layer.register_forward_hook(lambda m, i, o, name=name: count(name, m, i, o))
-            else:
-                enter = layer.register_forward_pre_hook(lambda m, i: observer.enter(m))
-                stack.callback(enter.remove)
-                hook = layer.register_forward_hook(lambda m, i, o, name=name: leave(name, m))
-                stack.enter_context(observer)
-            stack.callback(hook.remove)
-        modes = {module: module.training for module in model.modules()}
+                stack.callback(hook.remove)
+        products = stack.enter_context(OwnProducts(model))
         try:
             with torch.no_grad():
                 model.eval()(*example_inputs)
         finally:
             for module, mode in modes.items():
                 module.training = mode
+    for name, macs in products.macs.items():
+        counts[name] = macs // (layers[name].weight.numel() * batch)
     return counts
 
 
-class _Products(TorchDispatchMode):
-    """Sums, for the layer that is being run, the MACs of the products with a tensor made of its weight."""
+class OwnProducts(TorchDispatchMode):
+    """While it is entered: the MACs that layers of the user's own do with their weight, by layer.
 
-    def __init__(self) -> None:
+    A product in a layer's ``forward`` counts if one factor has as many entries as the weight, or so many for each
+    image of the batch (modulated weights). A fixed blur in the same ``forward`` does not.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.running: list[tuple[int, int]] = []
-        """Weight entries and MACs so far of each layer that is being run, the innermost last."""
+        layers = prunable_layers(model)
+        own = {name for name, layer in layers.items() if not isinstance(layer, _ConvNd | nn.Linear)}
+        self.macs = dict.fromkeys((name for name in layers if name in own), 0)
+        self.layers = layers if own else {}
+        self._running: list[tuple[str, int]] = []
+        self._handles = contextlib.ExitStack()
 
-    def enter(self, layer: nn.Module) -> None:
-        self.running.append((cast(Tensor, layer.weight).numel(), 0))
+    def __enter__(self) -> OwnProducts:
+        for name, layer in self.layers.items():
+            entries = layer.weight.numel()
+            before = layer.register_forward_pre_hook(lambda m, i, what=(name, entries): self._running.append(what))
+            after = layer.register_forward_hook(lambda m, i, o: self._leave(), always_call=True)
+            self._handles.callback(before.remove)
+            self._handles.callback(after.remove)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
 
-    def leave(self) -> int:
-        return self.running.pop()[1]
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._handles.close()
+
+    def _leave(self) -> None:
+        self._running.pop()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.running and func.overloadpacket in flop_registry:
-            entries, macs = self.running[-1]
-            # A batch of modulated weights is a multiple of the weight; a blur's kernel is not.
-            if any(isinstance(x, Tensor) and x.ndim > 1 and x.numel() % entries == 0 for x in args[1:3]):
+        if self._running and self._running[-1][0] in self.macs and func.overloadpacket in flop_registry:
+            name, entries = self._running[-1]
+            batches = {1, *(x.shape[0] for x in args if isinstance(x, Tensor) and x.ndim), *args[8:9]}
+            if any(isinstance(x, Tensor) and x.ndim > 1 and x.numel() in {entries * n for n in batches} for x in args):
                 flops = flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=result)
-                self.running[-1] = (entries, macs + int(flops) // 2)
+                self.macs[name] += int(flops) // 2
         return result
 
 

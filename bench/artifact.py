@@ -35,6 +35,7 @@ def save_artifact(
             "made_by": made_by,
             "kept": {name: {side: i.tolist() for side, i in sides.items()} for name, sides in kept.items()},
             "masked": sorted(masks),
+            "bypassed": list(recovered.pruned.bypassed) if recovered.pruned else [],
             "hashes": {"generator": state_hash(state)} | ({"masks": state_hash(masks)} if masks else {}),
             "provenance": provenance,
         },
@@ -52,7 +53,7 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
         UserError: a missing, damaged or foreign file; a workload that is not registered.
     """
     from bench.workloads.builtin import WORKLOADS
-    from strategies.slicing import shrink
+    from strategies.slicing import bypass, shrink
 
     folder = Path(folder)
     place = folder / "manifest.json"
@@ -76,7 +77,7 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
             str(module): {str(side): torch.tensor(indices, dtype=torch.long) for side, indices in sides.items()}
             for module, sides in manifest.get("kept", {}).items()
         }
-        model = shrink(model, kept)
+        model = bypass(shrink(model, kept), tuple(map(str, manifest.get("bypassed", []))))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f"{place}: its kept indices do not fit {type(model).__name__} ({error}).") from error
     return load_into(model, state, str(path)).eval()

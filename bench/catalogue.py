@@ -20,6 +20,7 @@ def rows(kind: str) -> list[Row]:
         "workloads": workloads,
         "experiments": experiments,
         "metrics": metrics,
+        "plugins": plugins,
     }[kind]()
 
 
@@ -97,6 +98,16 @@ def workloads() -> list[Row]:
             }
         )
     return found
+
+
+def plugins() -> list[Row]:
+    """Name, the distribution that brings it, what it registered, and why it could not be loaded."""
+    from strategies.plugins import installed_plugins
+
+    return [
+        {"name": p.name, "from": p.origin, "strategies": list(p.strategies), "error": p.error}
+        for p in installed_plugins()
+    ]
 
 
 def experiments() -> list[Row]:

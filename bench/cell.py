@@ -16,8 +16,9 @@ from bench.numbers import Measured, measure
 from bench.records import Cell, Cost, CurvePoint, Keys, Number, Provenance, Record, Status
 from bench.recovery import Recovered, parse_recovery, recover
 from bench.seeds import stream, varies_name
+from bench.workloads.checkpoints import load_initialisation, load_rewind
 from bench.workshop import Workshop
-from strategies.base import Context, Infeasible, Level, NotApplicable, Strategy
+from strategies.base import Context, Infeasible, Level, NotApplicable, Snapshot, Strategy
 
 DENSE = "dense"
 
@@ -114,6 +115,10 @@ def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
         rng=stream(cell.seed, "prune"),
         draw_inputs=inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
         images=loaded.data.train if "data" in needs else None,
+        rewind=Snapshot(*load_rewind(loaded.workload, cell.checkpoint)) if "rewind" in needs else None,
+        initialisation=(
+            Snapshot(*load_initialisation(loaded.workload, cell.checkpoint)) if "initialisation" in needs else None
+        ),
         discriminator=loaded.checkpoint.discriminator if "discriminator" in needs else None,
     )
 

@@ -37,6 +37,10 @@ ReportsOption = Annotated[Path, typer.Option("--reports", help="Where reports ar
 RunOption = Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: main).")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Worker processes, one thread each.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="A module or file.py that brings strategies of your own."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
 
 RESULTS, REPORTS = Path("results"), Path("reports")
@@ -53,6 +57,7 @@ def run(
     name: RunOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new, time-stamped run.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Keep the weights of every pruned network.")] = False,
+    plugins: PluginOption = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
@@ -65,7 +70,7 @@ def run(
     with TerminalProgress(console) as progress:
         outcome: Outcome = api.run(
             experiment,
-            overrides or [],
+            _with_plugins(overrides, plugins),
             results=results,
             reports=None,
             run=name,
@@ -82,11 +87,11 @@ def run(
 
 
 @app.command()
-def validate(experiment: ExperimentArgument, overrides: SetOption = None) -> None:
+def validate(experiment: ExperimentArgument, overrides: SetOption = None, plugins: PluginOption = None) -> None:
     """Check an experiment file; runs nothing."""
     from bench.experiment import Known, expand, load_experiment
 
-    loaded = load_experiment(experiment, overrides or [])
+    loaded = load_experiment(experiment, _with_plugins(overrides, plugins))
     cells = expand(loaded, Known.installed())
     typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cell{'' if len(cells) == 1 else 's'}.")
 
@@ -99,6 +104,7 @@ def plan(
     device: DeviceOption = "cpu",
     results: ResultsOption = RESULTS,
     name: RunOption = None,
+    plugins: PluginOption = None,
 ) -> None:
     """Cells: done, missing, estimated time."""
     from bench.experiment import load_experiment
@@ -107,7 +113,7 @@ def plan(
     from bench.sweep import MAIN, estimate_seconds, make_plan, missing_cells, settings_of
     from bench.terminal import print_note, print_plan
 
-    loaded = load_experiment(experiment, overrides or [])
+    loaded = load_experiment(experiment, _with_plugins(overrides, plugins))
     folder = run_folder(results, loaded.name, name or MAIN)
     store = RunStore(folder)
     store.check_version()
@@ -163,8 +169,10 @@ def prune(
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     device: DeviceOption = "cpu",
+    plugins: PluginOption = None,
 ) -> None:
     """Prune one generator and save it (see `bench.load`)."""
+    _load_plugins(plugins)
     from bench.pruning import prune_to_folder
     from bench.terminal import print_pruned
 
@@ -198,26 +206,76 @@ def env() -> None:
 
 
 def _list(kind: str) -> Callable[..., None]:
-    def command(as_json: JsonOption = False) -> None:
+    def command(as_json: JsonOption = False, plugins: PluginOption = None) -> None:
         from bench.catalogue import rows
         from bench.terminal import print_rows
 
+        if kind in {"strategies", "criteria", "plugins"}:
+            _load_plugins(plugins)
         print_rows(kind, rows(kind), as_json)
 
     command.__doc__ = f"The {kind}."
     return command
 
 
-for _kind in ("strategies", "criteria", "workloads", "experiments", "metrics"):
+for _kind in ("strategies", "criteria", "workloads", "experiments", "metrics", "plugins"):
     listing.command(_kind)(_list(_kind))
 
 
 @showing.command("strategy")
-def show_strategy(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+def show_strategy(name: Annotated[str, typer.Argument(metavar="NAME")], plugins: PluginOption = None) -> None:
     """All about one strategy: formula, source, needs, levels."""
     from bench.catalogue import describe_strategy
 
+    _load_plugins(plugins)
     typer.echo(describe_strategy(name))
+
+
+@app.command(name="check-strategy")
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    plugins: PluginOption = None,
+    workloads: Annotated[
+        list[str] | None, typer.Option("--workload", metavar="W", help="Where to try it; default: dummy, mnist-mlp.")
+    ] = None,
+) -> None:
+    """Try a strategy against everything that the benchmark expects of one."""
+    from bench.conformance import check_strategy, failures
+    from bench.terminal import print_checks
+    from bench.workloads.builtin import WORKLOADS
+    from strategies.registry import UnknownName
+
+    _load_plugins(plugins)
+    try:
+        for workload in workloads or ():
+            WORKLOADS[workload]
+        checks = check_strategy(name, tuple(workloads)) if workloads else check_strategy(name)
+    except UnknownName as error:
+        raise UserError(str(error)) from error
+    print_checks(name, checks)
+    if failures(checks):
+        raise typer.Exit(1)
+
+
+def _with_plugins(overrides: list[str] | None, plugins: list[str] | None) -> list[str]:
+    """The overrides, and one more for the plug-ins."""
+    import json
+
+    return [*(overrides or []), *([f"plugins={json.dumps(plugins)}"] if plugins else [])]
+
+
+def _load_plugins(plugins: list[str] | None) -> None:
+    """Those of installed distributions, a note for each broken one, and those that were named."""
+    from strategies.plugins import PluginError, installed_plugins, load_plugin
+
+    for plugin in installed_plugins():
+        if plugin.error:
+            _complain(f"note: plug-in {plugin.name!r} of {plugin.origin} is left out: {plugin.error}")
+    for name in plugins or ():
+        try:
+            load_plugin(name)
+        except PluginError as error:
+            raise UserError(f"{error}.") from error
 
 
 def main() -> None:

@@ -153,6 +153,8 @@ class Sweep(_Table):
     """``[experiment]``: the axes that span the cells."""
 
     name: SafeName
+    plugins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Modules (``package.module`` or ``file.py``) that bring strategies of the user's own."""
     workloads: Many[str]
     checkpoints: Many[str] = ("shipped",)
     strategies: Annotated[Many[Choice], AfterValidator(_without_dense)]
@@ -236,7 +238,9 @@ class Known:
         from bench.recovery import parse_recovery
         from bench.workloads.base import WORKLOADS
         from strategies.catalog import STRATEGIES
+        from strategies.plugins import installed_plugins
 
+        installed_plugins()
         return cls(
             workloads=tuple(WORKLOADS),
             strategies={name: STRATEGIES[name].levels for name in STRATEGIES},
@@ -277,6 +281,7 @@ def load_experiment(
             overridden.update(_override(raw, override))
         except ValueError as error:
             wrong.append(str(error))
+    wrong += [f"{_place(loc, label, overridden)}: {sentence}" for loc, sentence in _broken_plugins(raw)]
     try:
         experiment, found = _check(raw, known or Known.installed())
     except RecursionError:
@@ -481,6 +486,18 @@ def _key_hint(loc: Loc) -> str:
     here = list(TABLES[str(loc[0])].model_fields) if len(loc) == 2 else [*TABLES, "gate"]
     elsewhere = [table for table, model in TABLES.items() if key in model.model_fields]
     return f"It belongs in [{elsewhere[0]}]." if elsewhere else _hint(key, here)
+
+
+def _broken_plugins(raw: dict[str, Any]) -> Iterator[Found]:
+    """Load the plug-ins, so that the names they bring are known; what is wrong with those that cannot be."""
+    for loc, name in _values(raw, ("experiment", "plugins")):
+        if isinstance(name, str):
+            from strategies.plugins import PluginError, load_plugin
+
+            try:
+                load_plugin(name)
+            except PluginError as error:
+                yield loc, f"{error}. Mend it, or take it out."
 
 
 def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[Found]:

@@ -82,6 +82,8 @@ def cell_keys(
             "level": cell.level,
             "code": code_hash(*_modules_of(strategy)),
         }
+        if parameters := _given(strategy.granularity):
+            definition["granularity"] = parameters
         if strategy.schedule is not None:
             definition["schedule"] = strategy.schedule.name
         if cell.target != "params":

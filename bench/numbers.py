@@ -277,14 +277,17 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     before, after, left = widths(dense), widths(generator), prunable_layers(generator)
     found = []
     for name, layer in prunable_layers(dense).items():
-        kept = int(masks[name].sum()) if name in masks else left[name].weight.numel()
+        if name in masks:
+            kept = int(masks[name].sum())
+        else:
+            kept = left[name].weight.numel() if name in left else 0
         cut = LayerCut(
             name,
             type(layer).__name__,
             layer.weight.numel(),
             kept,
             before[name],
-            after[name],
+            after.get(name, (0, 0)),
             notes.get(name, ""),
         )
         found.append(Layer(**vars(cut)))

@@ -19,11 +19,12 @@ from torch import nn
 from bench.measure.generate import batches
 from bench.seeds import Role, stream
 from bench.training.batchnorm import batchnorms, recalibrate
-from bench.training.loop import GanTraining, Hooks, NoHooks, StepStats
+from bench.training.loop import GanTraining, StepStats
 from bench.workloads.base import Workload
 from bench.workloads.checkpoints import Checkpoint
 from bench.workloads.data import ImageData
 from strategies.base import Context, Level, NotApplicable, Pruned, Strategy, Target
+from strategies.hooks import Hooks, NoHooks
 from strategies.schedules import MaskHooks, PruningHooks
 
 CALIBRATION_IMAGES = 512

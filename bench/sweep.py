@@ -96,7 +96,13 @@ def settings_of(
         run=run,
         sample_seed=experiment.sweep.seeds[0],
         save=save,
+        plugins=tuple(_absolute(name) for name in experiment.sweep.plugins),
     )
+
+
+def _absolute(plugin: str) -> str:
+    """A file's full path; a module's name as it is."""
+    return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
 
 
 def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None = None) -> Plan:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.cell import Made
+    from bench.conformance import Check
     from bench.sweep import Outcome, Plan
 
 console = Console(highlight=False)
@@ -180,3 +181,15 @@ def print_pruned(made: Made, out: Path) -> None:
     weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
     console.print(f"{1 - kept / weights:.2%} of {weights:,} weights removed.")
     console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_checks(name: str, checks: Sequence[Check]) -> None:
+    """What `check-strategy` found: each requirement on each workload, what failed with its reason, the sum."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("workload", "requirement", "verdict", "found"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        table.add_row(check.workload or "-", check.what, check.verdict, check.detail)
+    console.print(table)
+    failed = sum(check.verdict == "failed" for check in checks)
+    console.print(f"{name}: {len(checks) - failed} of {len(checks)} checks passed or do not apply.", markup=False)

@@ -33,6 +33,7 @@ from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
 from strategies.base import Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
+from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ class Settings:
     """Whether the training of a cell is watched, for its learning curve."""
     save: bool = False
     """Whether to keep the weights of every cell (those of trained cells are always kept)."""
+    plugins: tuple[str, ...] = ()
+    """Modules that bring strategies; loaded in every process."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,12 @@ class Workshop:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        installed_plugins()
+        for name in settings.plugins:
+            try:
+                load_plugin(name)
+            except PluginError as error:
+                raise UserError(f"{error}.") from error
         self.paths = RunPaths(settings.run) if settings.run else None
         self._memory: tuple[str, Any] | None = None
         self._rankings: dict[str, Ranking] = {}

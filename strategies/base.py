@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import Field, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from strategies.allocation import Allocation
     from strategies.schedules import Schedule
 
-Need = Literal["inputs", "data", "discriminator", "training"]
+Need = Literal["inputs", "data", "discriminator", "training", "rewind", "initialisation"]
 Target = Literal["params", "macs"]
 Scores = dict[str, Tensor]
 """Layer name -> importance, either of the weight's shape or one value a channel. Low is pruned first."""
@@ -42,6 +42,14 @@ class MissingData(Exception):
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """G and D at an earlier time of their training; read them, do not change them."""
+
+    generator: nn.Module
+    discriminator: nn.Module | None = None
+
+
+@dataclass(frozen=True)
 class Context:
     """What a strategy may look at. Never the judge, its latents, or held-out images."""
 
@@ -55,6 +63,10 @@ class Context:
     images: Tensor | None = None
     """uint8 training images ``(N, C, H, W)``."""
     discriminator: nn.Module | None = None
+    rewind: Snapshot | None = None
+    """Both networks early in their training, for strategies that say needs={'rewind'}."""
+    initialisation: Snapshot | None = None
+    """Both networks before their first step, for strategies that say needs={'initialisation'}."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
@@ -74,6 +86,7 @@ class Context:
 
 
 Reduction = Callable[[Tensor], Tensor]
+"""Raw values to scores; of channels ``(channels, weights) -> (channels,)``, of weights element by element."""
 
 
 def sum_of(values: Tensor) -> Tensor:
@@ -84,6 +97,21 @@ def sum_of(values: Tensor) -> Tensor:
 def root_of_sum(values: Tensor) -> Tensor:
     """Channel score = square root of the sum: with squared weights the L2 norm of the filter."""
     return values.sum(1).sqrt()
+
+
+def square_of_sum(values: Tensor) -> Tensor:
+    """Channel score = square of the sum: what a loss changes by, to first order, when the whole filter goes."""
+    return values.sum(1) ** 2
+
+
+def same(values: Tensor) -> Tensor:
+    """The values as they are."""
+    return values
+
+
+def squared(values: Tensor) -> Tensor:
+    """Weight score = square of the raw value."""
+    return values**2
 
 
 @dataclass(frozen=True)
@@ -98,10 +126,24 @@ class Criterion:
     random: bool = False
     """Whether the scores depend on the `prune` stream."""
     reduce: Reduction = sum_of
-    """How a channel's score comes from the scores of the weights that make it."""
+    """How a channel's score comes from the raw values of the weights that make it."""
+    unit: Reduction = same
+    """How a single weight's score comes from its raw value, element by element."""
+    draws: bool = False
+    """Whether the raw values have a leading dimension of draws (batches, projections): scores are the mean over it."""
 
     def __call__(self, context: Context) -> Scores:
         return self.score(context)
+
+    def of_weights(self, raw: Tensor) -> Tensor:
+        """One score a weight from a layer's raw values."""
+        return self.unit(raw).mean(0) if self.draws else self.unit(raw)
+
+    def of_channels(self, raw: Tensor, out_dim: int) -> Tensor:
+        """One score an output channel, float64 ``(out,)``, from raw values shaped like the weight."""
+        draws = raw.double() if self.draws else raw.double()[None]
+        filters = draws.movedim(1 + out_dim, 1).flatten(2)
+        return torch.stack([self.reduce(values) for values in filters]).mean(0)
 
 
 @dataclass(frozen=True)
@@ -147,7 +189,7 @@ Kept = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """A pruned generator and what was removed. Exactly one of ``masks`` and ``kept`` is filled, or neither."""
+    """A pruned generator and what was removed. At most one of ``masks``, ``kept`` and ``bypassed`` is filled."""
 
     generator: nn.Module
     layers: tuple[LayerCut, ...]
@@ -155,11 +197,13 @@ class Pruned:
     """Layer -> bool tensor of the weight's shape, True where the weight stays."""
     kept: Kept = field(default_factory=dict)
     """Kept indices of every module that became smaller."""
+    bypassed: tuple[str, ...] = ()
+    """Modules that became the identity."""
 
     @property
     def physical(self) -> bool:
-        """Whether tensors became smaller; masks are zeros in tensors of the old size."""
-        return bool(self.kept)
+        """Whether tensors became smaller or went; masks are zeros in tensors of the old size."""
+        return bool(self.kept or self.bypassed)
 
 
 class Removal(Protocol):
@@ -181,15 +225,21 @@ class Ranking(Protocol):
     def cut(self, sparsity: float, target: Target) -> Removal:
         """The removal nearest to ``sparsity``. Raises `Infeasible`."""
 
-    def below(self, threshold: float) -> Removal:
-        """The removal of every unit whose priority is below ``threshold``."""
+    def at(self, value: float) -> Removal:
+        """What the strategy's own knob asks for at ``value``: a threshold removes every unit with a lower priority."""
 
 
 class Granularity(Protocol):
-    """What is removed: single weights, whole channels, ..."""
+    """What is removed: single weights, whole channels, ... A frozen dataclass; its fields are part of a key."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What ordering these units takes besides the criterion's needs."""
 
     def rank(
         self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None
@@ -216,17 +266,22 @@ class Strategy:
     @property
     def needs(self) -> frozenset[Need]:
         """What the strategy cannot do without."""
-        return self.criterion.needs | (self.schedule.needs if self.schedule else frozenset())
+        return (
+            self.criterion.needs
+            | self.allocation.needs
+            | self.granularity.needs
+            | (self.schedule.needs if self.schedule else frozenset())
+        )
 
     @property
     def random(self) -> bool:
         """Whether the pruned network depends on the `prune` stream."""
-        return self.criterion.random
+        return self.criterion.random or bool(self.needs & {"inputs", "data", "discriminator"})
 
     def rank(self, context: Context, after: Removal | None = None) -> Ranking:
         """Score the context's generator once; the ranking answers every level."""
-        if self.criterion.needs & {"discriminator"} and context.discriminator is None:
-            raise NotApplicable(f"{self.criterion.name} needs a discriminator, the workload has none")
+        if "discriminator" in self.needs and context.discriminator is None:
+            raise NotApplicable(f"{self.name} needs a discriminator, the workload has none")
         if not is_plain(context.generator):  # what is normalised before each forward pass can be neither masked nor cut
             context = replace(context, generator=plain_copy(context.generator))
         return self.granularity.rank(context, self.criterion, self.allocation, after)
@@ -236,5 +291,5 @@ class Strategy:
         if level.name == "sparsity" and self.levels.continuous:
             return ranking.cut(level.value, target)
         if level.name == self.levels.knob:
-            return ranking.below(level.value)
+            return ranking.at(level.value)
         raise ValueError(f"{self.name} has no level {level.name!r}")

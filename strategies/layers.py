@@ -7,7 +7,7 @@ layer themselves and use it by a function: equalised, modulated and demodulated 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
@@ -190,3 +190,26 @@ def named_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Name of the layer and its weight, detached, for every prunable layer."""
     for name, layer in prunable_layers(model).items():
         yield name, layer.weight.detach()
+
+
+def tensors_of(output: object) -> Iterator[Tensor]:
+    """The tensors of what a network returned, in order: alone, or in tuples, lists and dicts."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for value in output.values():
+            yield from tensors_of(value)
+    elif isinstance(output, Sequence) and not isinstance(output, str | bytes):
+        for value in output:
+            yield from tensors_of(value)
+
+
+def outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """What ``model`` makes of ``inputs`` in eval mode, float64 and flat; several outputs one after the other."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        made = model.eval()(*inputs)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return torch.cat([tensor.double().flatten() for tensor in tensors_of(made)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -58,6 +58,11 @@ class Registry(Generic[T]):
         frame = inspect.stack()[1]
         origin = f"{frame.filename}:{frame.lineno}"
         return lambda thing: self.add(name, thing, origin=origin)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take ``names`` out again, as if they had never been added."""
+        for name in list(names):
+            del self._things[name], self._origins[name]
 
     def __getitem__(self, name: str) -> T:
         if name not in self._things:

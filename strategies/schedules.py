@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from strategies.base import Context, Infeasible, Level, Need, NotApplicable, Pruned, Removal, Strategy, Target
+from strategies.hooks import NoHooks, Training
 
 LAST_EVENT_SHARE = 0.75
 """The last pruning event falls within this share of the steps, so that something is left to recover in."""
@@ -48,7 +49,7 @@ def _every_step(steps: int) -> range:
 everystep = Schedule("everystep", _every_step, cubic_share, "pruning after every training step")
 
 
-class PruningHooks:
+class PruningHooks(NoHooks):
     """The hooks of a schedule in a training loop; also of a one-shot mask that has to be kept while training.
 
     ``pruned`` is None until the last event.
@@ -73,13 +74,7 @@ class PruningHooks:
         if level.name == "sparsity":  # an impossible target fails before any work starts
             strategy.decide(strategy.rank(context), level, target)
 
-    def before_step(self, step: int) -> None:
-        """Nothing to do."""
-
-    def extra_loss(self, step: int) -> Tensor | None:
-        return None
-
-    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
+    def after_step(self, step: int, training: Training) -> Pruned | None:
         """Prune where it is due, hold what is gone at zero in the generator and its moving average.
 
         Returns:
@@ -87,6 +82,7 @@ class PruningHooks:
         """
         if self.pruned is not None and self.pruned.physical:
             return None
+        generator, average = training.generator, training.average
         if self.pruned is None:
             share = self.schedule.share_at(step, self.steps)
             if share is not None:
@@ -111,21 +107,15 @@ class PruningHooks:
             return ranking.cut(error.maximum, self.target)
 
 
-class MaskHooks:
+class MaskHooks(NoHooks):
     """Keeps a one-shot mask at zero while the network trains; physical removals need nothing kept."""
 
     def __init__(self, masks: dict[str, Tensor]) -> None:
         self.masks = masks
 
-    def before_step(self, step: int) -> None:
-        """Nothing to do."""
-
-    def extra_loss(self, step: int) -> Tensor | None:
-        return None
-
     @torch.no_grad()
-    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
-        for model in (generator, average):
+    def after_step(self, step: int, training: Training) -> Pruned | None:
+        for model in (training.generator, training.average):
             for name, mask in self.masks.items():
                 weight = model.get_submodule(name).weight
                 assert isinstance(weight, Tensor)

@@ -22,11 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
-from torch.utils._pytree import tree_flatten
 
 from strategies.baking import is_plain, plain_copy
 from strategies.base import Kept
-from strategies.layers import in_dim, layer_dims, out_dim, weight_widths
+from strategies.layers import in_dim, layer_dims, out_dim, tensors_of, weight_widths
 
 CHANNEL_MODULES: dict[type[nn.Module], tuple[str, int]] = {
     _NormBase: ("num_features", 0),
@@ -211,7 +210,7 @@ def twin_error(dense: nn.Module, compact: nn.Module, kept: Kept, inputs: tuple[T
     twin = _copied(dense).double().eval()
     silence(twin, kept)
     small = _copied(compact).double().eval()
-    expected, found = outputs(twin, inputs), outputs(small, inputs)
+    expected, found = _doubles(twin, inputs), _doubles(small, inputs)
     if [x.shape for x in expected] != [x.shape for x in found] or not all(bool(torch.isfinite(x).all()) for x in found):
         return float("inf")
     tiny = torch.finfo(torch.float64).tiny
@@ -221,14 +220,14 @@ def twin_error(dense: nn.Module, compact: nn.Module, kept: Kept, inputs: tuple[T
     )
 
 
-def outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+def _doubles(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     """Every non-empty tensor of real numbers that ``model`` (in float64) returns, also from tuples and dicts."""
     inputs = tuple(x.double() if x.is_floating_point() else x for x in inputs)
     devices = sorted({x.device.index or 0 for x in inputs if x.device.type == "cuda"})
     with torch.no_grad(), torch.random.fork_rng(devices=devices), _double_by_default():
         torch.manual_seed(0)
-        found = tree_flatten(model(*inputs))[0]
-    return [x for x in found if isinstance(x, Tensor) and x.is_floating_point() and x.numel()]
+        found = tensors_of(model(*inputs))
+    return [x for x in found if x.is_floating_point() and x.numel()]
 
 
 @contextlib.contextmanager
@@ -242,3 +241,15 @@ def _double_by_default() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+def bypass(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    """A copy of ``model`` in which the modules ``names`` are the identity.
+
+    Raises:
+        AttributeError: a name that is not one of its modules.
+    """
+    small = _copied(model)
+    for name in names:
+        small.get_submodule(name)
+        parent, _, child = name.rpartition(".")
+        setattr(small.get_submodule(parent), child, nn.Identity().train(small.training))
+    return small

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from strategies.layers import prunable_layers
+from strategies.layers import OwnProducts, prunable_layers
 
 MACS_VERSION = "flop-counter-1"
 
@@ -131,8 +131,10 @@ def count_macs(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Macs:
         # Entered first, so asked last: it sees the operators as the counter passes them on, decomposed.
         stack.enter_context(observer)
         stack.enter_context(counter)
+        products = stack.enter_context(OwnProducts(model))
         model(*inputs)
-    by_module = {name: flops // 2 for name, flops in counts.items()}
+    # Own layers may hold others and filter with fixed kernels: theirs is what they multiply by their weight.
+    by_module = {name: flops // 2 for name, flops in counts.items()} | products.macs
     dense = counter.get_total_flops() // 2
     effective = dense
     for name, macs in by_module.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from bench.seeds import derive, stream
 from bench.training.ema import Ema
 from bench.training.losses import LossName, discriminator_loss, generator_loss
 from strategies.base import Pruned
+from strategies.hooks import Hooks, NoHooks
 from strategies.slicing import cuts, shrink
 
 
@@ -42,37 +43,15 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class StepStats:
-    """What one step measured: losses, and the share of real and generated images that D told apart."""
+    """What one step measured: losses, the share of real and generated images that D told apart, its mean logits."""
 
     step: int
     loss_g: float
     loss_d: float
     accuracy_real: float
     accuracy_fake: float
-
-
-class Hooks(Protocol):
-    """What a pruning schedule may do inside the loop. Steps count from 0."""
-
-    def before_step(self, step: int) -> None: ...
-
-    def extra_loss(self, step: int) -> Tensor | None: ...
-
-    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
-        """May change both networks in place; returns a physically smaller one for the loop to continue with."""
-
-
-class NoHooks:
-    """The hooks of a training without pruning."""
-
-    def before_step(self, step: int) -> None:
-        """Nothing to do."""
-
-    def extra_loss(self, step: int) -> Tensor | None:
-        return None
-
-    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
-        return None
+    logit_real: float
+    logit_fake: float
 
 
 def translate(images: Tensor, moves: Tensor, reach: int) -> Tensor:
@@ -116,10 +95,11 @@ class GanTraining:
         self.generator = self._placed(generator)
         self.discriminator = self._placed(discriminator)
         self.step_count = 0
+        self.last: StepStats | None = None
         self.ema = Ema(self.generator, spec.ema_decay)
         self.lr = {"g": spec.lr, "d": spec.lr if spec.lr_discriminator is None else spec.lr_discriminator}
-        self.opt_g = self._adam(self.generator, self.lr["g"])
-        self.opt_d = self._adam(self.discriminator, self.lr["d"])
+        self.opt_g: torch.optim.Optimizer = self._adam(self.generator, self.lr["g"])
+        self.opt_d: torch.optim.Optimizer = self._adam(self.discriminator, self.lr["d"])
         self._epoch: tuple[int, Tensor] | None = None
 
     def _placed(self, model: nn.Module) -> nn.Module:
@@ -128,6 +108,17 @@ class GanTraining:
 
     def _adam(self, model: nn.Module, lr: float) -> torch.optim.Adam:
         return torch.optim.Adam(model.parameters(), lr=lr, betas=self.spec.betas, fused=True)
+
+    @property
+    def average(self) -> nn.Module:
+        """The moving average of the generator."""
+        return self.ema.model
+
+    def restart(self) -> None:
+        """Fresh optimizers and a fresh moving average, from the networks as they are now."""
+        self.ema = Ema(self.generator, self.spec.ema_decay)
+        self.opt_g = self._adam(self.generator, self.lr["g"])
+        self.opt_d = self._adam(self.discriminator, self.lr["d"])
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.spec.precision == "bf16":
@@ -166,7 +157,7 @@ class GanTraining:
         step = self.step_count
         # Dropout draws from torch's global state: tie it to the step as everything else is.
         torch.manual_seed(derive(self.seed, "train", "dropout", step))
-        self.hooks.before_step(step)
+        self.hooks.before_step(step, self)
         for optimizer, lr in ((self.opt_g, self.lr["g"]), (self.opt_d, self.lr["d"])):
             for group in optimizer.param_groups:
                 group["lr"] = lr * self._decay(step)
@@ -189,7 +180,7 @@ class GanTraining:
         self.discriminator.requires_grad_(False)
         with self._autocast():
             loss_g = generator_loss(self.spec.loss, self.discriminator(self._moved(fake, "generator")).float())
-            extra = self.hooks.extra_loss(step)
+            extra = self.hooks.extra_loss(step, self, inputs, fake)
             total = loss_g if extra is None else loss_g + extra
         self.opt_g.zero_grad(set_to_none=True)
         total.backward()
@@ -197,17 +188,20 @@ class GanTraining:
         self.discriminator.requires_grad_(True)
 
         self.ema.update(self.generator)
-        pruned = self.hooks.after_step(step, self.generator, self.ema.model)
-        if pruned is not None and pruned.physical:
-            self._continue_with(pruned)
-        self.step_count = step + 1
-        return StepStats(
+        self.last = StepStats(
             step=step,
             loss_g=loss_g.item(),
             loss_d=loss_d.item(),
             accuracy_real=(real_logits > 0).float().mean().item(),
             accuracy_fake=(fake_logits < 0).float().mean().item(),
+            logit_real=real_logits.mean().item(),
+            logit_fake=fake_logits.mean().item(),
         )
+        pruned = self.hooks.after_step(step, self)
+        if pruned is not None and pruned.physical:
+            self._continue_with(pruned)
+        self.step_count = step + 1
+        return self.last
 
     def _continue_with(self, pruned: Pruned) -> None:
         """Go on training the smaller network: its average and Adam's moments are cut as its weights were."""
@@ -232,6 +226,7 @@ class GanTraining:
             "ema_updates": self.ema.updates,
             "opt_g": self.opt_g.state_dict(),
             "opt_d": self.opt_d.state_dict(),
+            "hooks": self.hooks.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -243,3 +238,4 @@ class GanTraining:
         self.ema.updates = state["ema_updates"]
         self.opt_g.load_state_dict(state["opt_g"])
         self.opt_d.load_state_dict(state["opt_d"])
+        self.hooks.load_state_dict(state.get("hooks", {}))

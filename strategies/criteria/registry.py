@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 
-from strategies.base import Context, Criterion, Need, Reduction, Scores, sum_of
+from strategies.base import Context, Criterion, Need, Reduction, Scores, same, sum_of
 from strategies.registry import Registry
 
 CRITERIA: Registry[Criterion] = Registry("criterion")
@@ -19,12 +19,14 @@ def criterion(
     needs: Iterable[Need] = (),
     random: bool = False,
     reduce: Reduction = sum_of,
+    unit: Reduction = same,
+    draws: bool = False,
 ) -> Callable[[Callable[[Context], Scores]], Criterion]:
     """Register a function ``context -> scores`` as the criterion ``name``."""
 
     def register(score: Callable[[Context], Scores]) -> Criterion:
         code = score.__code__
-        thing = Criterion(name, score, source, formula, frozenset(needs), random, reduce)
+        thing = Criterion(name, score, source, formula, frozenset(needs), random, reduce, unit, draws)
         return CRITERIA.add(name, thing, origin=f"{inspect.getfile(score)}:{code.co_firstlineno}")
 
     return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from strategies.allocation import Allocation
+from strategies.allocation import Allocation, Layout
 from strategies.base import (
     Context,
     Criterion,
     Infeasible,
     Kept,
     LayerCut,
+    Need,
     NotApplicable,
     Pruned,
     Removal,
@@ -103,8 +105,8 @@ class ChannelRanking:
             raise Infeasible(sparsity, float(shares[-1]), target)
         return self._first(int(np.abs(shares - sparsity).argmin()))
 
-    def below(self, threshold: float) -> ChannelRemoval:
-        return self._first(int((self.priorities < threshold).sum()))
+    def at(self, value: float) -> ChannelRemoval:
+        return self._first(int((self.priorities < value).sum()))
 
     def _first(self, count: int) -> ChannelRemoval:
         removed: dict[str, list[int]] = {group.name: [] for group in self.coupling.groups}
@@ -123,15 +125,16 @@ class ChannelGranularity:
     """Groups of coupled channels, removed together wherever they are made, normalised and read."""
 
     name: str = "channel"
+    needs: frozenset[Need] = frozenset()
 
     def rank(
         self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None
     ) -> ChannelRanking:
+        scores = criterion(context)
         if isinstance(after, ChannelRemoval):  # what is only held at zero is still wired as before
             coupling = after.coupling
         else:
             coupling = couple(context.generator, context.example_inputs)
-        scores = criterion(context)
         found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
         scored = {name: values for name, values in found.items() if values is not None}
         if not scored:
@@ -141,7 +144,7 @@ class ChannelGranularity:
                 raise ValueError(f"criterion {criterion.name!r} gave scores for {name} that are not numbers")
         unscored = {name: f"has no score by {criterion.name}" for name in found if name not in scored}
         coupling = Coupling(tuple(g for g in coupling.groups if g.name in scored), coupling.dense | unscored)
-        priorities = allocation(scored)
+        priorities = allocation(scored, _layout(coupling, context))
         if isinstance(after, ChannelRemoval):
             for name, gone in after.removed.items():
                 priorities[name] = priorities[name].index_fill(0, gone, -torch.inf)
@@ -160,10 +163,27 @@ def channel_scores(group: Group, model: nn.Module, scores: Scores, criterion: Cr
             continue
         values = scores[member.module].detach().cpu().double()
         if values.ndim > 1:
-            values = criterion.reduce(values.movedim(out_dim(modules[member.module]), 0).flatten(1))
+            values = criterion.of_channels(values, out_dim(modules[member.module]))
         total.index_add_(0, member.channels, values[member.indices])
         count.index_add_(0, member.channels, torch.ones(len(member.channels), dtype=torch.float64))
     return total / count if (count > 0).all() else None
+
+
+def _layout(coupling: Coupling, context: Context) -> Layout:
+    """What allocations may know: each group has the shape of the first layer that makes it."""
+    groups = {group.name: group for group in coupling.groups}
+    layers = prunable_layers(context.generator)
+
+    def shape(group: Group) -> torch.Size:
+        made = [m.module for m in group.members if m.side == "out" and m.module in layers]
+        return layers[made[0]].weight.shape if made else torch.Size([group.size])
+
+    def without(name: str, gone: Tensor) -> nn.Module:
+        model = copy.deepcopy(context.generator)
+        silence(model, kept_without(model, (groups[name],), {name: gone}))
+        return model
+
+    return Layout(context, {name: shape(group) for name, group in groups.items()}, without)
 
 
 def _ranking(coupling: Coupling, priorities: dict[str, Tensor], context: Context) -> ChannelRanking:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from strategies.allocation import Allocation
+from strategies.allocation import Allocation, Layout
 from strategies.baking import is_plain, plain_copy
-from strategies.base import Context, Criterion, Infeasible, LayerCut, Pruned, Removal, Target
+from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Scores, Target
 from strategies.layers import prunable_layers, widths
 
 
@@ -20,6 +20,8 @@ class WeightRemoval:
 
     masks: dict[str, Tensor]
     positions: dict[str, int]
+    notes: dict[str, str] = field(default_factory=dict)
+    """Layer -> why it stays dense, where the granularity keeps it so."""
 
     @torch.no_grad()
     def hold(self, model: nn.Module) -> None:
@@ -40,6 +42,7 @@ class WeightRemoval:
                 int(self.masks[name].sum()),
                 width[name],
                 width[name],
+                self.notes.get(name, ""),
             )
             for name, layer in prunable_layers(pruned).items()
         )
@@ -79,8 +82,8 @@ class WeightRanking:
             raise Infeasible(sparsity, maximum, target)
         return self._first(count)
 
-    def below(self, threshold: float) -> WeightRemoval:
-        return self._first(int(torch.searchsorted(self.sorted_priorities, threshold)))
+    def at(self, value: float) -> WeightRemoval:
+        return self._first(int(torch.searchsorted(self.sorted_priorities, value)))
 
     def _first(self, count: int) -> WeightRemoval:
         flat = torch.ones(len(self.order), dtype=torch.bool)
@@ -91,31 +94,57 @@ class WeightRanking:
         return WeightRemoval(masks, self.positions)
 
 
+def weight_scores(context: Context, criterion: Criterion) -> Scores:
+    """One score a weight for every layer of the context's generator.
+
+    Raises:
+        ValueError: the criterion left a layer out, or gave it scores of another shape or that are not numbers.
+    """
+    raw = criterion(context)
+    scores = {}
+    for name, weight in context.weights():
+        found = criterion.of_weights(raw[name]) if name in raw else None
+        if found is None or found.shape != weight.shape:
+            what = "nothing" if found is None else str(tuple(found.shape))
+            raise ValueError(
+                f"criterion {criterion.name!r} gave {what} for {name}, "
+                f"expected one score a weight {tuple(weight.shape)}"
+            )
+        if torch.isnan(found).any():
+            raise ValueError(f"criterion {criterion.name!r} gave scores for {name} that are not numbers")
+        scores[name] = found
+    return scores
+
+
+def _without(context: Context, name: str, gone: Tensor) -> nn.Module:
+    """A copy of the generator in which the weights ``gone`` (flat positions) of layer ``name`` are zero."""
+    model = copy.deepcopy(context.generator)
+    weight = prunable_layers(model)[name].weight
+    mask = torch.ones(weight.numel(), dtype=weight.dtype, device=weight.device)
+    mask[gone.to(weight.device)] = 0.0
+    with torch.no_grad():
+        weight.mul_(mask.view(weight.shape))
+    return model
+
+
 @dataclass(frozen=True)
 class WeightGranularity:
     """Every weight by itself ("unstructured")."""
 
     name: str = "weight"
+    needs: frozenset[Need] = frozenset()
 
     def rank(
         self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None
     ) -> WeightRanking:
-        scores = criterion(context)
         shapes = {name: weight.shape for name, weight in context.weights()}
-        for name, shape in shapes.items():
-            if name not in scores or scores[name].shape != shape:
-                found = tuple(scores[name].shape) if name in scores else "nothing"
-                raise ValueError(
-                    f"criterion {criterion.name!r} gave {found} for {name}, expected one score a weight {tuple(shape)}"
-                )
+        scores = weight_scores(context, criterion)
         flat = {name: scores[name].reshape(-1).cpu() for name in shapes}
-        priorities = allocation(flat)
+        priorities = allocation(flat, Layout(context, dict(shapes), lambda name, gone: _without(context, name, gone)))
         if isinstance(after, WeightRemoval):
             for name, mask in after.masks.items():
                 priorities[name] = priorities[name].masked_fill(~mask.reshape(-1), -torch.inf)
         joined = torch.cat([priorities[name] for name in shapes])
-        if torch.isnan(joined).any():
-            raise ValueError(f"criterion {criterion.name!r} gave scores that are not numbers")
         values, order = torch.sort(joined, stable=True)
         return WeightRanking(order, values, shapes, context.positions)
 

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
 
-from strategies.layers import layer_dims
+from strategies import layers
 from strategies.tracing.labels import Atoms, Book, Traced, Vector
 from strategies.tracing.rules import RULES, elementwise, opaque, tensors_of
 
@@ -50,14 +49,13 @@ def trace(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Trace:
             found = model(*(x.cpu() for x in example_inputs))
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-    for tensor in tree_flatten(found)[0]:
-        if isinstance(tensor, Tensor):
-            book.atoms.keep_all(book[tensor], OUTPUT)
+    for tensor in layers.tensors_of(found):
+        book.atoms.keep_all(book[tensor], OUTPUT)
     return Trace(book.atoms, norms)
 
 
 def _enter_tensors(book: Book, prefix: str, module: nn.Module) -> None:
-    layer = layer_dims(module)
+    layer = layers.layer_dims(module)
     own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     for key, tensor in own:
         if not tensor.is_floating_point() or tensor.ndim == 0 or book[tensor].known:

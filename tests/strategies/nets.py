@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.workloads.networks import DcganGenerator, DummyGenerator, MlpGenerator
+from strategies.allocation import Layout
 from strategies.base import Context
+from strategies.layers import named_weights
 
 
 class Residual(nn.Module):
@@ -85,3 +87,13 @@ def context(model: nn.Module, example_inputs: tuple[Tensor, ...], seed: int = 0)
 
 def context_of(name: str, seed: int = 0) -> Context:
     return context(generator(name), latents(name), seed)
+
+
+def layout_of(model: nn.Module, inputs: tuple[Tensor, ...] = ()) -> Layout:
+    """What an allocation is told about ``model``; nothing of it can be left out."""
+
+    def without(name: str, gone: Tensor) -> nn.Module:
+        raise AssertionError(f"nobody asked for {name} without {len(gone)} units")
+
+    shapes = {name: weight.shape for name, weight in named_weights(model)}
+    return Layout(context(model, inputs), shapes, without)

@@ -193,7 +193,7 @@ def test_below_removes_exactly_the_channels_below_the_threshold() -> None:
     ranking = channel.rank(context(model, latents("mlp")), l1, global_)
     norms = {name: w.double().abs().sum(1) for name, w in named_weights(model)}
     threshold = float(norms["net.0"].sort().values[3])
-    removal = ranking.below(threshold)
+    removal = ranking.at(threshold)
     for name, gone in removal.removed.items():
         below = (norms[name] < threshold).nonzero().flatten()
         assert len(below) < len(norms[name])  # else one of them would stay

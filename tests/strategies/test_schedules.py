@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from strategies.catalog import STRATEGIES
 from strategies.criteria import l1, rownorm
 from strategies.granularity.channel import ChannelRanking, channel
 from strategies.granularity.weight import weight
+from strategies.hooks import Training
 from strategies.layers import named_weights, widths
 from strategies.schedules import MaskHooks, PruningHooks, Schedule, cubic_share, everystep
 from tests.strategies.nets import context, context_of, generator, latents
@@ -61,6 +64,11 @@ def test_the_cubic_share_is_that_of_its_formula(progress: float, share: float) -
     assert cubic_share(progress) == share
 
 
+def during(generator: nn.Module, average: nn.Module) -> Training:
+    """A training that stands still, with these two networks."""
+    return cast(Training, SimpleNamespace(generator=generator, average=average))
+
+
 def four_neurons() -> nn.Sequential:
     """Rows of norm .1, .5, 1 and 2, read by rows of norm 1 and more."""
     model = nn.Sequential(nn.Linear(2, 4), nn.LeakyReLU(0.2), nn.Linear(4, 3), nn.Tanh()).eval()
@@ -91,7 +99,7 @@ def test_exactly_the_rows_below_an_absolute_threshold_go_but_never_the_last_one(
     threshold: float, stay: list[int]
 ) -> None:
     pruning, model, average = hooks(Level("threshold", threshold), steps=1)
-    pruned = pruning.after_step(0, model, average)
+    pruned = pruning.after_step(0, during(model, average))
     assert pruned is not None and pruned is pruning.pruned
     assert pruned.kept.get("0", {}).get("out", torch.arange(4)).tolist() == stay
     assert widths(pruned.generator) == {"0": (len(stay), 2), "2": (3, len(stay))}
@@ -99,7 +107,7 @@ def test_exactly_the_rows_below_an_absolute_threshold_go_but_never_the_last_one(
 
 def test_until_the_last_event_rows_are_held_at_zero_where_they_are_read() -> None:
     pruning, model, average = hooks(Level("threshold", 0.75), steps=8)
-    assert pruning.after_step(0, model, average) is None
+    assert pruning.after_step(0, during(model, average)) is None
     for held in (model, average):
         assert held[2].weight.tolist() == [[0.0, 0.0, 1.0, 1.0]] * 3
         assert torch.equal(held[0].weight, four_neurons()[0].weight)
@@ -110,7 +118,7 @@ def test_what_is_removed_stays_removed_though_its_row_has_grown() -> None:
     pruned = None
     for step in range(6):
         assert pruned is None
-        pruned = pruning.after_step(step, model, average)
+        pruned = pruning.after_step(step, during(model, average))
         with torch.no_grad():
             model[0].weight[:2] = 50.0
             model[2].weight.fill_(1.0)
@@ -120,21 +128,21 @@ def test_what_is_removed_stays_removed_though_its_row_has_grown() -> None:
 
 def test_rows_that_shrink_later_go_later() -> None:
     pruning, model, average = hooks(Level("threshold", 0.75), steps=8)
-    pruning.after_step(0, model, average)
+    pruning.after_step(0, during(model, average))
     with torch.no_grad():
         model[0].weight[2] = 0.0
     for step in range(1, 6):
-        pruned = pruning.after_step(step, model, average)
+        pruned = pruning.after_step(step, during(model, average))
     assert pruned is not None and pruned.kept["0"]["out"].tolist() == [3]
 
 
 def test_after_the_physical_cut_nothing_more_happens() -> None:
     pruning, model, average = hooks(Level("threshold", 0.75), steps=4)
     for step in range(3):
-        pruned = pruning.after_step(step, model, average)
+        pruned = pruning.after_step(step, during(model, average))
     assert pruned is not None
     before = copy.deepcopy(pruned.generator.state_dict())
-    assert pruning.after_step(3, pruned.generator, pruned.generator) is None
+    assert pruning.after_step(3, during(pruned.generator, pruned.generator)) is None
     assert all(torch.equal(value, before[key]) for key, value in pruned.generator.state_dict().items())
 
 
@@ -147,7 +155,7 @@ def test_a_sparsity_is_reached_at_the_last_event_and_never_overshot_before(name:
     largest_step = float(np.diff(ranking.shares["params"]).max())
     reached = []
     for step in range(7):
-        pruning.after_step(step, model, model)
+        pruning.after_step(step, during(model, model))
         assert pruning.removal is not None
         reached.append(pruning.removal.sparsity("params"))
     assert reached == sorted(reached)
@@ -176,7 +184,7 @@ def test_a_strategy_without_a_schedule_has_no_hooks() -> None:
 def test_a_level_of_another_strategy_is_refused() -> None:
     pruning, model, average = hooks(Level("rank", 3.0), steps=4)
     with pytest.raises(ValueError, match="has no level 'rank'"):
-        pruning.after_step(0, model, average)
+        pruning.after_step(0, during(model, average))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 8])
@@ -187,7 +195,7 @@ def test_masks_of_a_schedule_are_zero_in_the_network_and_its_average_at_the_end(
         with torch.no_grad():  # what a training step does to weights that were zero
             for parameter in [*model.parameters(), *average.parameters()]:
                 parameter.add_(0.01)
-        pruned = pruning.after_step(step, model, average) or pruned
+        pruned = pruning.after_step(step, during(model, average)) or pruned
     assert pruned is not None and not pruned.physical
     assert sum(int((~mask).sum()) for mask in pruned.masks.values()) == 10
     for trained in (model, average):
@@ -202,9 +210,7 @@ def test_mask_hooks_keep_zeros_in_the_network_and_its_average_and_touch_nothing_
     expected = {key: value.clone() for key, value in model.state_dict().items()}
     expected["0.weight"][~mask] = 0.0
     keeping = MaskHooks({"0": mask})
-    keeping.before_step(0)
-    assert keeping.extra_loss(0) is None
-    assert keeping.after_step(0, model, average) is None
+    assert keeping.after_step(0, during(model, average)) is None
     for trained in (model, average):
         assert all(torch.equal(value, expected[key]) for key, value in trained.state_dict().items())
 

@@ -128,8 +128,8 @@ def test_ties_go_in_the_order_of_the_layers() -> None:
 def test_below_removes_what_is_below_the_threshold_and_not_what_equals_it() -> None:
     _, found = by_hand([3.0, -0.5, 5.0], [-4.0, 0.25, 0.5])
     ranking = weight.rank(found, l1, global_)
-    assert removed(ranking.below(0.5)) == {"layers.0": [], "layers.1": [1]}
-    assert removed(ranking.below(0.5000001)) == {"layers.0": [1], "layers.1": [1, 2]}
+    assert removed(ranking.at(0.5)) == {"layers.0": [], "layers.1": [1]}
+    assert removed(ranking.at(0.5000001)) == {"layers.0": [1], "layers.1": [1, 2]}
 
 
 def test_a_target_that_leaves_nothing_is_infeasible_and_says_the_maximum() -> None:

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.training.loop import GanTraining, Hooks, TrainingSpec, translate
+from bench.training.loop import GanTraining, TrainingSpec, translate
 from bench.workloads.networks import DummyDiscriminator, DummyGenerator, MlpDiscriminator, MlpGenerator
 from strategies.base import Context, Kept, Level, Pruned
 from strategies.catalog import STRATEGIES
+from strategies.hooks import Hooks, NoHooks, Training
 from strategies.schedules import PruningHooks
 from strategies.slicing import cuts, shrink
 
@@ -234,25 +235,20 @@ KEPT: Kept = {
 }
 
 
-class CutAfter:
+class CutAfter(NoHooks):
     """Cuts after one step, and keeps what the optimizer and the average were just before."""
 
     def __init__(self, step: int) -> None:
-        self.at, self.run = step, None
+        self.at = step
         self.moments: dict[str, dict[str, Tensor]] = {}
         self.average: dict[str, Tensor] = {}
 
-    def before_step(self, step: int) -> None: ...
-
-    def extra_loss(self, step: int) -> Tensor | None:
-        return None
-
-    def after_step(self, step: int, generator: nn.Module, average: nn.Module) -> Pruned | None:
+    def after_step(self, step: int, training: Training) -> Pruned | None:
         if step != self.at:
             return None
-        assert isinstance(self.run, GanTraining)
-        self.moments = {n: copy.deepcopy(self.run.opt_g.state[p]) for n, p in generator.named_parameters()}
-        self.average = copy.deepcopy(average.state_dict())
+        generator = training.generator
+        self.moments = {n: copy.deepcopy(training.opt_g.state[p]) for n, p in generator.named_parameters()}
+        self.average = copy.deepcopy(training.average.state_dict())
         self.select = cuts(generator, KEPT)
         return Pruned(shrink(generator, KEPT), (), kept=KEPT)
 
@@ -260,7 +256,6 @@ class CutAfter:
 def test_a_smaller_network_keeps_its_part_of_adams_moments_and_of_the_average() -> None:
     hooks = CutAfter(2)
     run = training(hooks=hooks)
-    hooks.run = run  # type: ignore[assignment]
     for _ in range(3):
         run.step()
     for name, parameter in run.generator.named_parameters():
@@ -279,7 +274,6 @@ def test_a_smaller_network_keeps_its_part_of_adams_moments_and_of_the_average() 
 def test_a_smaller_network_goes_on_learning_with_its_average() -> None:
     hooks = CutAfter(0)
     run = training(hooks=hooks)
-    hooks.run = run  # type: ignore[assignment]
     run.step()
     before, average = copy.deepcopy(run.generator.state_dict()), copy.deepcopy(run.ema.model.state_dict())
     run.step()
@@ -289,14 +283,13 @@ def test_a_smaller_network_goes_on_learning_with_its_average() -> None:
 
 
 def test_an_extra_loss_is_added_to_the_generators() -> None:
-    class Shrinking(CutAfter):
-        def extra_loss(self, step: int) -> Tensor | None:
-            assert isinstance(self.run, GanTraining)
-            return 1e6 * sum(p.square().sum() for p in self.run.generator.parameters())
+    class Shrinking(NoHooks):
+        def extra_loss(self, step: int, training: Training, inputs: tuple[Tensor, ...], fake: Tensor) -> Tensor | None:
+            assert torch.equal(training.generator(*inputs), fake)
+            return 1e6 * sum(p.square().sum() for p in training.generator.parameters())
 
-    hooks = Shrinking(99)
+    hooks = Shrinking()
     run = training(TrainingSpec(loss="hinge", batch_size=8, lr=1e-3), hooks=hooks)
-    hooks.run = run  # type: ignore[assignment]
     before = run.generator.get_parameter("net.0.weight").abs().clone()
     run.step()
     assert (run.generator.get_parameter("net.0.weight").abs() < before).float().mean() > 0.95

@@ -84,5 +84,6 @@ def _forget_state_hooks(module: nn.Module, hook: SpectralNorm | WeightNorm) -> N
 def _belongs(found: object, hook: SpectralNorm | WeightNorm) -> bool:
     inner = getattr(found, "hook", found)  # PyTorch wraps the hooks of loading
     return getattr(inner, "fn", None) is hook or (
-        getattr(getattr(inner, "fn", None), "name", None) == hook.name and type(inner).__module__ == type(hook).__module__
+        getattr(getattr(inner, "fn", None), "name", None) == hook.name
+        and type(inner).__module__ == type(hook).__module__
     )

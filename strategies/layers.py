@@ -30,6 +30,10 @@ class Dims(NamedTuple):
 _REGISTERED: dict[type[nn.Module], Dims] = {}
 
 
+MARK = "_weight_dims"
+"""The attribute of an own layer that has become smaller: a weight of one channel no longer shows what it is."""
+
+
 def register_layer(kind: type[nn.Module], *, out_dim: int, in_dim: int) -> None:
     """Say along which dimensions modules of class ``kind`` hold the outputs and inputs of their ``weight``.
 
@@ -41,6 +45,8 @@ def register_layer(kind: type[nn.Module], *, out_dim: int, in_dim: int) -> None:
 
 def layer_dims(module: nn.Module) -> Dims | None:
     """Where the outputs and inputs of the module's ``weight`` are; None for what is no convolution or linear layer."""
+    if (marked := module.__dict__.get(MARK)) is not None:
+        return cast(Dims, marked)
     for kind in type(module).__mro__:
         if kind in _REGISTERED:
             return _REGISTERED[kind]
@@ -52,6 +58,13 @@ def layer_dims(module: nn.Module) -> Dims | None:
     if weight.ndim > 5 or sum(size > 1 for size in weight.shape) < 2:
         return None  # one value for each channel, whatever the shape it is kept in
     return Dims(1, 2) if weight.ndim == 5 and weight.shape[0] == 1 else Dims(0, 1)
+
+
+def mark_own_layers(model: nn.Module) -> None:
+    """Let the layers of somebody's own be known as layers however small they get."""
+    for module in model.modules():
+        if is_own(module) and (dims := layer_dims(module)) is not None:
+            module.__dict__[MARK] = dims
 
 
 def is_own(module: nn.Module) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterator
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from strategies.baking import is_plain, plain_copy
 from strategies.base import Kept
-from strategies.layers import in_dim, layer_dims, out_dim, tensors_of, weight_widths
+from strategies.layers import in_dim, layer_dims, mark_own_layers, out_dim, tensors_of, weight_widths
 
 CHANNEL_MODULES: dict[type[nn.Module], tuple[str, int]] = {
     _NormBase: ("num_features", 0),
@@ -48,7 +47,7 @@ def _channels(module: nn.Module) -> tuple[str, int] | None:
 
 
 def side_width(module: nn.Module, side: str) -> int:
-    """How many indices a whole side has. Raises TypeError, AttributeError or ValueError for a side that is not there."""
+    """How many indices a whole side has. Raises TypeError, AttributeError or ValueError where it is not there."""
     if side.startswith("."):
         value = module.__dict__.get(side[1:])
         if type(value) is not int:
@@ -92,8 +91,7 @@ def _place(side: str) -> tuple[str, int]:
 
 
 def _tensor(module: nn.Module, key: str) -> Tensor:
-    found = module._parameters.get(key)
-    found = module._buffers.get(key) if found is None else found
+    found: Tensor | None = module._parameters.get(key, module._buffers.get(key))
     if found is None:
         raise AttributeError(f"{type(module).__name__} has no tensor {key!r}")
     return found
@@ -133,6 +131,7 @@ def shrink(model: nn.Module, kept: Kept) -> nn.Module:
         TypeError: a module of a kind that cannot be made smaller.
     """
     small = _copied(model)
+    mark_own_layers(small)
     modules = dict(small.named_modules())
     before = {name: copy.copy(modules[name].__dict__) for name in kept}
     for full_name, select in cuts(small, kept).items():

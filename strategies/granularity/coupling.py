@@ -38,7 +38,9 @@ def couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
     followed = _by_following(prover)
     if library is None or _offered(plain, followed) > _offered(plain, library):
         return followed
-    return _complete(plain, library)
+    made = _made(plain, library)
+    reasons = {name: reason for name, reason in followed.dense.items() if name not in made}
+    return _complete(plain, Coupling(library.groups, library.dense | reasons))
 
 
 def _by_library(prover: Prover) -> Coupling | None:
@@ -106,6 +108,8 @@ def _settled(model: nn.Module, coupling: Coupling) -> bool:
 
 
 def _complete(model: nn.Module, coupling: Coupling) -> Coupling:
-    touched = {m.module for group in coupling.groups for m in group.members if m.side == "out" or m.side.endswith(":out")}
+    touched = {
+        m.module for group in coupling.groups for m in group.members if m.side == "out" or m.side.endswith(":out")
+    }
     missing = {name: UNREAD for name in prunable_layers(model) if name not in touched | set(coupling.dense)}
     return Coupling(coupling.groups, coupling.dense | missing)

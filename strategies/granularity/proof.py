@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,9 @@ from strategies.slicing import shrink, twin_error
 
 PROBE_TOLERANCE = 1e-9
 
-NO_CHANNELS = re.compile(r"kernel|stride|pad|dilat|class|layer|depth|resol|im(g|age)|height|width|latent", re.IGNORECASE)
+NO_CHANNELS = re.compile(
+    r"kernel|stride|pad|dilat|class|layer|depth|resol|im(g|age)|height|width|latent", re.IGNORECASE
+)
 """Attributes of such a name hold something else, whatever their value."""
 
 
@@ -74,8 +77,10 @@ class Prover:
     def _try(self, groups: tuple[Group, ...], removed: dict[str, Tensor]) -> str | None:
         """Why these channels cannot go, or None."""
         try:
-            kept = kept_without(self.model, groups, removed)
-            error = twin_error(self.model, shrink(self.model, kept), kept, self.inputs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is tried and not kept need not worry anybody
+                kept = kept_without(self.model, groups, removed)
+                error = twin_error(self.model, shrink(self.model, kept), kept, self.inputs)
         except Exception as problem:  # somebody's forward pass may raise whatever it likes
             return f"cannot be made smaller: {(str(problem) or type(problem).__name__).splitlines()[0]}"
         if error > PROBE_TOLERANCE:

@@ -58,17 +58,15 @@ def _reasons(atoms: Atoms) -> dict[int, str]:
     return reasons
 
 
-def _group(
-    model: nn.Module, traced: Trace, channels: list[list[tuple[int, int]]], roots: list[int]
-) -> Group | None:
+def _group(model: nn.Module, traced: Trace, channels: list[list[tuple[int, int]]], roots: list[int]) -> Group | None:
     """The group of these channels; None where no layer makes them or nothing reads them."""
     atoms = traced.atoms
     places: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for channel, held in enumerate(channels):
-        for family, index in held:
-            places[family].append((index, channel))
+        for number, index in held:
+            places[number].append((index, channel))
     sides: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    product = any(atoms.families[f].start + i in atoms.products for held in channels for f, i in held)
+    product = any(atoms.families[number].start + i in atoms.products for held in channels for number, i in held)
     for number, held in places.items():
         family = atoms.families[number]
         name, _, key = family.name.rpartition(".")
@@ -77,7 +75,9 @@ def _group(
         sides.setdefault((name, side), sorted(held))
     position = {root: channel for channel, root in enumerate(roots)}
     for name, vector in traced.bare_norms.items():
-        held = [(i, position[atoms.root(int(a))]) for i, a in enumerate(vector) if a >= 0 and atoms.root(int(a)) in position]
+        held = [
+            (i, position[atoms.root(int(a))]) for i, a in enumerate(vector) if a >= 0 and atoms.root(int(a)) in position
+        ]
         if held:
             sides.setdefault((name, "out"), held)
     modules = dict(model.named_modules())
@@ -113,7 +113,7 @@ def _dense(
     """Layer -> why some of its output channels stay, by the trace alone."""
     found: dict[str, str] = {}
     modules = dict(model.named_modules())
-    for number, family in enumerate(atoms.families):
+    for family in atoms.families:
         name, _, key = family.name.rpartition(".")
         layer = layer_dims(modules[name])
         if layer is None or key != "weight" or family.dim != layer.out:

@@ -207,8 +207,9 @@ def convolution(
         else:
             by_channel = made
         atoms.unite(outputs, by_channel)
-        for start in range(0, width, each) if by_channel is not None else ():
-            atoms.unite_all([int(atom) for atom in by_channel[start : start + each]])
+        if by_channel is not None:
+            for row in by_channel.reshape(-1, each):
+                atoms.unite_all([int(atom) for atom in row])
         outputs = by_channel if outputs is None else outputs
     elif groups > 1:
         outputs = _grouped(book, made, groups, width)
@@ -278,7 +279,7 @@ def layer_norm(
     book[result] = dims
 
 
-def _over(book: Book, x: Tensor, dims: object, reason: str | None) -> list[int]:
+def _over(book: Book, x: Tensor, dims: Any, reason: str | None) -> list[int]:
     """The dimensions named by ``dims`` (None: all); channels along them stay where there is a reason."""
     if dims is None or dims == []:
         found = list(range(x.ndim))
@@ -320,9 +321,7 @@ def everything(reason: str) -> Rule:
     return rule
 
 
-def spatial(
-    book: Book, name: str, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any], out: Any
-) -> None:
+def spatial(book: Book, name: str, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any], out: Any) -> None:
     """Pooling and interpolation: over the last dimensions, as many as the name says, each channel by itself."""
     x = args[0]
     found = re.search(r"(\d)d", name)
@@ -435,7 +434,9 @@ RULES: dict[str, Rule] = {
     ),
     "copy_": copied_into,
     "copy": copied_into,
-    **dict.fromkeys(["_prelu_kernel", "rrelu_with_noise", "log_sigmoid_forward", "masked_fill", "tril", "triu"], elementwise),
+    **dict.fromkeys(
+        ["_prelu_kernel", "rrelu_with_noise", "log_sigmoid_forward", "masked_fill", "tril", "triu"], elementwise
+    ),
     **dict.fromkeys(
         [
             *("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like"),

@@ -36,12 +36,8 @@ class Sagan(nn.Module):
     def __init__(self, norm: str | None = None, latent: int = 8, width: int = 16) -> None:
         super().__init__()
         wrap = spectral(norm)
-        self.stem = nn.Sequential(
-            wrap(nn.ConvTranspose2d(latent, 2 * width, 4)), nn.BatchNorm2d(2 * width), nn.ReLU()
-        )
-        self.up = nn.Sequential(
-            wrap(nn.ConvTranspose2d(2 * width, width, 4, 2, 1)), nn.BatchNorm2d(width), nn.ReLU()
-        )
+        self.stem = nn.Sequential(wrap(nn.ConvTranspose2d(latent, 2 * width, 4)), nn.BatchNorm2d(2 * width), nn.ReLU())
+        self.up = nn.Sequential(wrap(nn.ConvTranspose2d(2 * width, width, 4, 2, 1)), nn.BatchNorm2d(width), nn.ReLU())
         self.attention = SelfAttention(width, norm)
         self.image = nn.ConvTranspose2d(width, 3, 4, 2, 1)
 

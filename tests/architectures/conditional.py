@@ -82,9 +82,7 @@ class BigGan(nn.Module):
         self.shared = nn.Embedding(classes, shared)
         self.linear = nn.utils.spectral_norm(nn.Linear(self.piece, 2 * width * 4 * 4))
         condition = self.piece + shared
-        self.blocks = nn.ModuleList(
-            [BigGanBlock(2 * width, width, condition), BigGanBlock(width, width, condition)]
-        )
+        self.blocks = nn.ModuleList([BigGanBlock(2 * width, width, condition), BigGanBlock(width, width, condition)])
         self.image = nn.Sequential(
             nn.BatchNorm2d(width), nn.ReLU(), nn.utils.spectral_norm(nn.Conv2d(width, 3, 3, padding=1))
         )

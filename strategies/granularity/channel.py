@@ -28,6 +28,7 @@ from strategies.base import (
 from strategies.granularity.coupling import Coupling, Group, couple, kept_without
 from strategies.layers import out_dim, prunable_layers, weight_widths, widths
 from strategies.slicing import shrink, silence, twin_error
+from strategies.tracing.trace import OUTPUT
 
 TWIN_TOLERANCE = 1e-9
 """Largest difference between a compact network and its masked twin, relative to the largest output."""
@@ -137,6 +138,9 @@ class ChannelGranularity:
             coupling = couple(context.generator, context.example_inputs)
         found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
         scored = {name: values for name, values in found.items() if values is not None}
+        if not coupling.groups:
+            reasons = dict.fromkeys(reason for reason in coupling.dense.values() if reason != OUTPUT)
+            raise NotApplicable("; ".join(["no group of channels can be removed", *list(reasons)[:3]]))
         if not scored:
             raise NotApplicable(f"no group of channels has a score by {criterion.name!r}")
         for name, values in scored.items():

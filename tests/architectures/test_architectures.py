@@ -4,62 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import json
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from bench.measure.complexity import count_macs, count_products_fvcore
-from strategies.baking import plain_copy
-from strategies.base import Context, Infeasible, NotApplicable, Pruned
+from strategies.base import Infeasible, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
 from strategies.granularity import channel as channel_module
 from strategies.granularity import graph, wiring
-from strategies.granularity.coupling import Coupling, Group, couple
+from strategies.granularity.coupling import Group, couple
 from strategies.granularity.proof import Prover
 from strategies.layers import named_weights, outputs, positions, prunable_layers, widths
 from strategies.slicing import shrink, twin_error
 from strategies.tracing.trace import OUTPUT
 from tests.architectures.catalogue import ARCHITECTURES, build, example_inputs
+from tests.architectures.compatibility import PLACE, compatibility, context_of, coupled_once, coupling, dense, plain
 
 SPARSITIES = (0.3, 0.5, 0.8)
 names = pytest.mark.parametrize("name", list(ARCHITECTURES))
 
 
-@functools.cache
-def dense(name: str) -> nn.Module:
-    return build(name)
-
-
-@functools.cache
-def plain(name: str) -> nn.Module:
-    return plain_copy(dense(name))
-
-
-@functools.cache
-def coupling(name: str) -> Coupling:
-    return couple(dense(name), example_inputs(name))
-
-
 @pytest.fixture
-def coupled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tracing takes longer than all the rest, and does not depend on the strategy."""
-
-    def known(model: nn.Module, inputs: tuple[Tensor, ...]) -> Coupling:
-        weights = dict(named_weights(model))
-        for name in ARCHITECTURES:
-            theirs = dict(named_weights(plain(name)))
-            if (
-                type(model) is type(plain(name))
-                and weights.keys() == theirs.keys()
-                and all(torch.equal(weights[k], theirs[k]) for k in weights)
-            ):
-                return coupling(name)
-        raise AssertionError("a network that is none of these")
-
-    monkeypatch.setattr(channel_module, "couple", known)
+def coupled() -> Iterator[None]:
+    with coupled_once():
+        yield
 
 
 def first_rows(name: str) -> tuple[Tensor, ...]:
@@ -72,13 +44,6 @@ def entries(model: nn.Module) -> int:
 
 def nonzero(model: nn.Module) -> int:
     return sum(int(weight.count_nonzero()) for _, weight in named_weights(model))
-
-
-def context_of(name: str) -> Context:
-    def draw(count: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        return tuple(torch.cat([x] * count)[:count] if len(x) > 1 else x for x in example_inputs(name))
-
-    return Context(dense(name), example_inputs(name), torch.Generator().manual_seed(0), draw_inputs=draw)
 
 
 @names
@@ -132,10 +97,10 @@ def test_kept_indices_alone_make_the_network_again(name: str) -> None:
 
 
 @names
-def test_every_strategy_prunes_masks_or_says_why_not(name: str, coupled_once: None) -> None:
-    for strategy in (STRATEGIES[s] for s in STRATEGIES if STRATEGIES[s].schedule is None):
-        if strategy.needs - {"inputs"} or strategy.levels.knob or not strategy.levels.continuous:
-            continue
+def test_every_strategy_prunes_masks_or_says_why_not(name: str, coupled: None) -> None:
+    for strategy in (STRATEGIES[s] for s in STRATEGIES):
+        if not strategy.levels.continuous:
+            continue  # `compatibility` tries these
         try:
             ranking = strategy.rank(context_of(name))
         except NotApplicable as reason:
@@ -156,6 +121,12 @@ def test_every_strategy_prunes_masks_or_says_why_not(name: str, coupled_once: No
 
 def left(pruned: Pruned) -> int:
     return entries(pruned.generator) if pruned.physical else nonzero(pruned.generator)
+
+
+def test_the_page_on_compatibility_is_what_happens() -> None:
+    assert PLACE.read_text(encoding="utf-8") == compatibility(), (
+        f"{PLACE.name} is not what happens now: run `python -m tests.architectures.compatibility` and look at its diff"
+    )
 
 
 # Two ways of finding the same.

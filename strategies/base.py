@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from strategies.baking import is_plain, plain_copy
+from strategies.baking import plain
 from strategies.layers import named_weights, positions
 
 if TYPE_CHECKING:
@@ -282,8 +282,9 @@ class Strategy:
         """Score the context's generator once; the ranking answers every level."""
         if "discriminator" in self.needs and context.discriminator is None:
             raise NotApplicable(f"{self.name} needs a discriminator, the workload has none")
-        if not is_plain(context.generator):  # what is normalised before each forward pass can be neither masked nor cut
-            context = replace(context, generator=plain_copy(context.generator))
+        # What is normalised before each forward pass can be neither masked nor cut.
+        if (generator := plain(context.generator)) is not context.generator:
+            context = replace(context, generator=generator)
         return self.granularity.rank(context, self.criterion, self.allocation, after)
 
     def decide(self, ranking: Ranking, level: Level, target: Target) -> Removal:

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -50,7 +53,9 @@ def layer_dims(module: nn.Module) -> Dims | None:
     for kind in type(module).__mro__:
         if kind in _REGISTERED:
             return _REGISTERED[kind]
-    if isinstance(module, _ConvNd | nn.Linear):
+    if is_torch_layer(module):
+        if not _has_weight(module):
+            return None  # somebody sets it before each forward pass, from tensors that only they know
         return Dims(1, 0) if isinstance(module, _ConvTransposeNd) else Dims(0, 1)
     weight = module._parameters.get("weight")
     if weight is None or any(_is_torch(kind) and kind is not nn.Module for kind in type(module).__mro__[:-1]):
@@ -58,6 +63,16 @@ def layer_dims(module: nn.Module) -> Dims | None:
     if weight.ndim > 5 or sum(size > 1 for size in weight.shape) < 2:
         return None  # one value for each channel, whatever the shape it is kept in
     return Dims(1, 2) if weight.ndim == 5 and weight.shape[0] == 1 else Dims(0, 1)
+
+
+def is_torch_layer(module: nn.Module) -> bool:
+    """Whether it is one of PyTorch's convolution or linear layers, with a weight that can be had or not."""
+    return isinstance(module, _ConvNd | nn.Linear)
+
+
+def _has_weight(module: nn.Module) -> bool:
+    made = any(isinstance(hook, SpectralNorm | WeightNorm) for hook in module._forward_pre_hooks.values())
+    return "weight" in module._parameters or made or parametrize.is_parametrized(module, "weight")
 
 
 def mark_own_layers(model: nn.Module) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
+from strategies.baking import plain, require_plain
 from strategies.base import (
     Context,
     Criterion,
@@ -52,10 +53,12 @@ class ChannelRemoval:
         return kept_without(model, self.coupling.groups, self.removed)
 
     def hold(self, model: nn.Module) -> None:
+        require_plain(model)
         silence(model, self.kept(model))
 
     def apply(self, model: nn.Module) -> Pruned:
         """Cut, then compare with the masked twin. Raises `TwinMismatch`."""
+        model = plain(model)
         kept = self.kept(model)
         compact = shrink(model, kept)
         error = twin_error(model, compact, kept, self.example_inputs)

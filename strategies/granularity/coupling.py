@@ -15,11 +15,12 @@ from strategies.baking import is_plain, plain_copy
 from strategies.granularity import graph, wiring
 from strategies.granularity.groups import Coupling, Group, Member, kept_without
 from strategies.granularity.proof import Prover
-from strategies.layers import prunable_layers
+from strategies.layers import is_torch_layer, layer_dims, prunable_layers
 from strategies.tracing.trace import OUTPUT
 
 __all__ = ["Coupling", "Group", "Member", "couple", "kept_without"]
 
+NO_WEIGHT = "its weight is made of other tensors before each forward pass, and is not counted"
 UNREAD = "nothing that was followed reads its channels"
 
 
@@ -36,6 +37,9 @@ def couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
     if library is not None and _settled(plain, library):
         return library
     followed = _by_following(prover)
+    if not _settled(plain, followed):
+        other = _by_following(prover, last=True)
+        followed = other if _offered(plain, other) > _offered(plain, followed) else followed
     if library is None or _offered(plain, followed) > _offered(plain, library):
         return followed
     made = _made(plain, library)
@@ -63,9 +67,9 @@ def _by_library(prover: Prover) -> Coupling | None:
     return _coupling(prover.model, groups, dense | refused)
 
 
-def _by_following(prover: Prover) -> Coupling:
+def _by_following(prover: Prover, *, last: bool = False) -> Coupling:
     try:
-        found, dense = wiring.find(prover.model, prover.inputs)
+        found, dense = wiring.find(prover.model, prover.inputs, last=last)
     except Exception as problem:  # somebody's forward pass may raise whatever it likes
         reason = f"the forward pass cannot be followed: {(str(problem) or type(problem).__name__).splitlines()[0]}"
         return Coupling((), dict.fromkeys(prunable_layers(prover.model), reason))
@@ -112,4 +116,9 @@ def _complete(model: nn.Module, coupling: Coupling) -> Coupling:
         m.module for group in coupling.groups for m in group.members if m.side == "out" or m.side.endswith(":out")
     }
     missing = {name: UNREAD for name in prunable_layers(model) if name not in touched | set(coupling.dense)}
-    return Coupling(coupling.groups, coupling.dense | missing)
+    unknown = {
+        name: NO_WEIGHT
+        for name, module in model.named_modules()
+        if is_torch_layer(module) and layer_dims(module) is None
+    }
+    return Coupling(coupling.groups, coupling.dense | missing | unknown)

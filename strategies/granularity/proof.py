@@ -21,6 +21,10 @@ NO_CHANNELS = re.compile(
 )
 """Attributes of such a name hold something else, whatever their value."""
 
+OUTPUTS = re.compile(r"out|filter", re.IGNORECASE)
+INPUTS = re.compile(r"(^|_)(c|n|num|dim)?_?in(_|put|c|f|$)", re.IGNORECASE)
+"""Attributes whose name says on which side of their module they are."""
+
 
 @dataclass(frozen=True)
 class Prover:
@@ -93,8 +97,8 @@ class Prover:
         A forward pass that says ``view(batch, self.out_channels, ...)`` needs them true.
         """
         own = _unique(m for member in group.members for m in self._of(member, member.module, by_side=True))
-        if own:
-            yield own
+        made = tuple(m for m in own if (m.module, "out") in {(n.module, n.side) for n in group.members})
+        yield from (found for found in (own, made) if found)
         for by_side in (True, False):
             around = _unique(
                 m
@@ -114,8 +118,7 @@ class Prover:
         for key, value in vars(module).items():
             if type(value) is not int or value != width or NO_CHANNELS.search(key) or key.startswith("_"):
                 continue
-            other_side = "in" if member.side == "out" else "out"
-            if by_side and re.match(rf"({other_side}|c{other_side}|n{other_side})", key):
+            if by_side and (INPUTS if member.side == "out" else OUTPUTS).search(key):
                 continue
             order = torch.argsort(member.indices)
             yield Member(name, f".{key}", torch.arange(width), member.channels[order])

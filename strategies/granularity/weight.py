@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
-from strategies.baking import is_plain, plain_copy
+from strategies.baking import plain, require_plain
 from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Scores, Target
 from strategies.layers import prunable_layers, widths
 
@@ -25,13 +25,14 @@ class WeightRemoval:
 
     @torch.no_grad()
     def hold(self, model: nn.Module) -> None:
+        require_plain(model)
         layers = prunable_layers(model)
         for name, mask in self.masks.items():
             weight = layers[name].weight
             weight.mul_(mask.to(weight.device))
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(model) if is_plain(model) else plain_copy(model)
+        pruned = copy.deepcopy(plain(model))
         self.hold(pruned)
         width = widths(pruned)
         cuts = tuple(

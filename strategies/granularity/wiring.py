@@ -15,13 +15,15 @@ from strategies.tracing.labels import Atoms
 from strategies.tracing.trace import Trace, trace
 
 
-def find(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> tuple[tuple[Group, ...], dict[str, str]]:
+def find(
+    model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = False
+) -> tuple[tuple[Group, ...], dict[str, str]]:
     """The groups of channels that something reads, and why the channels of the other layers stay.
 
     A channel is a set of atoms that are one. Channels that touch the same tensors alike form a group, which is
     named after the first layer that makes them. Raises what the forward pass raises.
     """
-    traced = trace(model, example_inputs)
+    traced = trace(model, example_inputs, last=last)
     channels = _channels(traced.atoms)
     reasons = _reasons(traced.atoms)
     groups: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)

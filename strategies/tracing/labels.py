@@ -87,8 +87,10 @@ class Atoms:
 class Book:
     """What is known about the tensors of one forward pass. Holds them, for their identity must stay theirs."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: bool = False) -> None:
         self.atoms = Atoms()
+        self.last = last
+        """Whether channels that a view spreads over several dimensions lie along the last of these, not the first."""
         self._found: dict[int, tuple[Tensor, Traced]] = {}
 
     def __getitem__(self, tensor: Tensor) -> Traced:

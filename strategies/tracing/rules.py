@@ -21,6 +21,10 @@ Arguments: TypeAlias = Sequence[Any]
 Rule: TypeAlias = Callable[[Book, str, Callable[..., Any], Arguments, dict[str, Any], Any], None]
 
 
+UNITED = "shares dimensions in such a way that no channel can go without all others"
+AVERAGED = "is averaged together with the other channels"
+
+
 def tensors_of(values: object) -> list[Tensor]:
     """All tensors in nested lists and tuples."""
     if isinstance(values, Tensor):
@@ -104,15 +108,16 @@ def _read_back(book: Book, numbers: Vector, vector: Vector) -> tuple[int | None,
     """Along which dimension of the moved ``numbers`` the channels now lie, and which lies where.
 
     Channels that were spread over several dimensions (a linear layer viewed as an image) are one from now on
-    where they share an index of the first of these.
+    where they share an index of the first of these, or of the last where the book says so.
     """
     atoms = np.concatenate([[-1], vector])[numbers]
     channels = np.concatenate([[-1], [book.atoms.root(int(atom)) if atom >= 0 else -1 for atom in vector]])[numbers]
     varying = [d for d in range(channels.ndim) if (channels != channels.take([0], axis=d)).any()]
-    if not varying:  # one channel was picked out by its number, or there is only one
-        book.atoms.keep(atoms.reshape(-1)[:1], "is picked out by its number")
+    if not varying:
+        united = len(vector) > 1 and len({book.atoms.root(int(atom)) for atom in vector}) == 1
+        book.atoms.keep(atoms.reshape(-1)[:1], UNITED if united else "is picked out by its number")
         return None, vector
-    where = varying[0]
+    where = varying[-1 if book.last else 0]
     rows = np.moveaxis(atoms, where, 0).reshape(numbers.shape[where], -1)
     for row in rows:
         book.atoms.unite_all([int(atom) for atom in np.unique(row)])
@@ -374,7 +379,6 @@ def copied_into(
     book[out] = _joined(book, book[args[0]], book[args[1]], args[1], out)
 
 
-AVERAGED = "is averaged together with the other channels"
 RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ["clone", "detach", "detach_", "alias", "contiguous", "_to_copy", "lift_fresh", "lift_fresh_copy"], same

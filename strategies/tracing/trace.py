@@ -27,10 +27,14 @@ class Trace:
     """Norms without any tensor -> the channels that they normalise: only their number of features changes."""
 
 
-def trace(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Trace:
-    """Follow every channel of ``model`` through one forward pass. Raises what the forward pass raises."""
+def trace(model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = False) -> Trace:
+    """Follow every channel of ``model`` through one forward pass.
+
+    A view that spreads channels over several dimensions does not say which is theirs: the first, as in
+    ``view(batch, channels, height, width)``, or the ``last``. Raises what the forward pass raises.
+    """
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
-    book = Book()
+    book = Book(last)
     for name, module in model.named_modules():
         _enter_tensors(book, f"{name}." if name else "", module)
     norms: dict[str, Vector] = {}

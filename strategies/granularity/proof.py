@@ -15,6 +15,7 @@ from strategies.layers import is_own
 from strategies.slicing import shrink, twin_error
 
 PROBE_TOLERANCE = 1e-9
+RANDOM_TRIES = 3
 
 NO_CHANNELS = re.compile(
     r"kernel|stride|pad|dilat|class|layer|depth|resol|im(g|age)|height|width|latent", re.IGNORECASE
@@ -35,13 +36,8 @@ class Prover:
 
     def prove(self, groups: tuple[Group, ...]) -> tuple[tuple[Group, ...], dict[str, str]]:
         """The groups that can be pruned, each by itself and all together, and why the others cannot."""
-        proven, refused = [], {}
-        for group in groups:
-            found = self._alone(group)
-            if isinstance(found, str):
-                refused[group.name] = found
-            else:
-                proven.append(found)
+        refused = {group.name: "has a single channel" for group in groups if group.size < 2}
+        proven = self._sound([group for group in groups if group.size > 1], refused)
         if self._together(proven) is not None:
             accepted: list[Group] = []
             for group in proven:
@@ -53,30 +49,46 @@ class Prover:
             proven = accepted
         return tuple(proven), refused
 
+    def _sound(self, groups: list[Group], refused: dict[str, str]) -> list[Group]:
+        """Those of ``groups`` that hold in halves and quarters of the list where the whole does not."""
+        if not groups or self._together(groups) is None:
+            return groups
+        if len(groups) > 1:
+            half = len(groups) // 2
+            return self._sound(groups[:half], refused) + self._sound(groups[half:], refused)
+        found = self._alone(groups[0])
+        if isinstance(found, str):
+            refused[groups[0].name] = found
+            return []
+        return [found]
+
     def _alone(self, group: Group) -> Group | str:
         """The group, with the attributes that must follow it; or why its first channel cannot go.
 
         A reshape that fixes a width, or weights made in the forward pass, show only when the smaller network runs.
         """
-        if group.size < 2:
-            return "has a single channel"
-        removed = {group.name: torch.tensor([0])}
-        problem = self._try((group,), removed)
-        if problem is None:
-            return group
         for attributes in self._attributes(group):
             wider = replace(group, members=(*group.members, *attributes))
-            if self._try((wider,), removed) is None:
+            if self._together([wider]) is None:
                 return wider
-        return problem
+        return self._try((group,), {group.name: torch.tensor([0])}) or str(self._together([group]))
 
     def _together(self, groups: list[Group]) -> str | None:
-        """Every second channel, and all but one: what holds for one channel need not hold for many."""
-        for step in (slice(0, None, 2), slice(0, -1)):
-            removed = {g.name: torch.arange(g.size - 1)[step] for g in groups}
-            if (problem := self._try(tuple(groups), removed)) is not None:
-                return problem
-        return None
+        """Some channels of each, as chance has it, and all but one: what holds for few need not hold for many.
+
+        Other numbers for each group, so that widths that only have to be equal do not happen to be.
+        """
+        if not groups:
+            return None
+        rng = torch.Generator().manual_seed(0)
+
+        def some(group: Group) -> Tensor:
+            count = int(torch.randint(0, group.size, (1,), generator=rng))
+            return torch.randperm(group.size, generator=rng)[:count]
+
+        tries = [{g.name: some(g) for g in groups} for _ in range(RANDOM_TRIES)]
+        tries.append({g.name: torch.arange(g.size - 1) for g in groups})
+        return next((found for removed in tries if (found := self._try(tuple(groups), removed)) is not None), None)
 
     def _try(self, groups: tuple[Group, ...], removed: dict[str, Tensor]) -> str | None:
         """Why these channels cannot go, or None."""

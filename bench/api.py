@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.experiment import load_experiment
+from bench.files import check_writable
 from bench.loading import read_run
 from bench.paths import RunPaths, report_folder
 from bench.report.build import build_report
@@ -22,6 +23,7 @@ def run(
     *,
     results: Path | str = "results",
     reports: Path | str | None = "reports",
+    draw: bool = True,
     run: str | None = None,
     fresh: bool = False,
     jobs: int = 2,
@@ -34,11 +36,14 @@ def run(
     Args:
         overrides: ``key=value`` as for ``--set``.
         reports: None draws no report.
+        draw: False only makes sure that the report can be written; who calls draws it.
 
     Raises:
         UserError: anything that the user must mend, with its place.
     """
     loaded = load_experiment(experiment, overrides)
+    if reports is not None:
+        _check_reports(report_folder(Path(reports), loaded.name))
     outcome = run_experiment(
         loaded,
         results=Path(results),
@@ -49,9 +54,19 @@ def run(
         save=save,
         progress=progress,
     )
-    if reports is not None:
+    if reports is not None and draw:
         draw_report(outcome.folder, results=results, reports=reports)
     return outcome
+
+
+def _check_reports(folder: Path) -> None:
+    try:
+        check_writable(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}). Nothing was run; "
+            "mend that, or name another folder with --reports."
+        ) from error
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:

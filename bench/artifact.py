@@ -36,6 +36,7 @@ def save_artifact(
             "kept": {name: {side: i.tolist() for side, i in sides.items()} for name, sides in kept.items()},
             "masked": sorted(masks),
             "bypassed": list(recovered.pruned.bypassed) if recovered.pruned else [],
+            "tied": dict(recovered.pruned.tied) if recovered.pruned else {},
             "hashes": {"generator": state_hash(state)} | ({"masks": state_hash(masks)} if masks else {}),
             "provenance": provenance,
         },
@@ -53,6 +54,7 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
         UserError: a missing, damaged or foreign file; a workload that is not registered.
     """
     from bench.workloads.builtin import WORKLOADS
+    from strategies.keeping import share
     from strategies.slicing import bypass, shrink
 
     folder = Path(folder)
@@ -80,4 +82,9 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
         model = bypass(shrink(model, kept), tuple(map(str, manifest.get("bypassed", []))))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f"{place}: its kept indices do not fit {type(model).__name__} ({error}).") from error
-    return load_into(model, state, str(path)).eval()
+    load_into(model, state, str(path))
+    try:
+        share(model, {str(name): str(owner) for name, owner in manifest.get("tied", {}).items()})
+    except (KeyError, AttributeError, ValueError) as error:
+        raise UserError(f"{place}: its shared layers do not fit {type(model).__name__} ({error}).") from error
+    return model.eval()

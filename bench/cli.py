@@ -5,16 +5,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.sweep import Outcome
 
+
+class Group(TyperGroup):
+    """Commands of which an unknown one is answered with the one that was probably meant, else with all."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name. Raises UserError where there is none."""
+        if cmd_name not in self.commands:
+            from strategies.registry import UnknownName
+
+            kind = f"{ctx.command_path.partition(' ')[2]} command".strip()
+            raise UserError(str(UnknownName(kind, cmd_name, [*self.commands])))
+        return super().get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
+    cls=Group,
     name="ganprune",
     help="The benchmark that decides how a GAN gets pruned.",
     no_args_is_help=True,
@@ -22,8 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-listing = typer.Typer(help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
-showing = typer.Typer(help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
+listing = typer.Typer(cls=Group, help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
+showing = typer.Typer(cls=Group, help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(listing, name="list")
 app.add_typer(showing, name="show")
 
@@ -44,6 +60,21 @@ PluginOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
 
 RESULTS, REPORTS = Path("results"), Path("reports")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ganprune {version('ganprune')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[bool, typer.Option("--version", help="The version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """The benchmark that decides how a GAN gets pruned."""
 
 
 @app.command()
@@ -72,7 +103,8 @@ def run(
             experiment,
             _with_plugins(overrides, plugins),
             results=results,
-            reports=None,
+            reports=reports,
+            draw=False,
             run=name,
             fresh=fresh,
             jobs=jobs,
@@ -94,6 +126,11 @@ def validate(experiment: ExperimentArgument, overrides: SetOption = None, plugin
     loaded = load_experiment(experiment, _with_plugins(overrides, plugins))
     cells = expand(loaded, Known.installed())
     typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cell{'' if len(cells) == 1 else 's'}.")
+    if loaded.latency.enabled and "cuda" in loaded.latency.devices:
+        from bench.sweep import device_note
+
+        if skipped := device_note(loaded):
+            typer.echo(skipped)
 
 
 @app.command()
@@ -107,10 +144,11 @@ def plan(
     plugins: PluginOption = None,
 ) -> None:
     """Cells: done, missing, estimated time."""
+    from bench.estimate import estimate_latency_seconds, estimate_seconds
     from bench.experiment import load_experiment
     from bench.paths import run_folder
     from bench.store import RunStore
-    from bench.sweep import MAIN, estimate_seconds, make_plan, missing_cells, settings_of
+    from bench.sweep import MAIN, device_note, make_plan, missing_cells, settings_of
     from bench.terminal import print_note, print_plan
 
     loaded = load_experiment(experiment, _with_plugins(overrides, plugins))
@@ -119,7 +157,10 @@ def plan(
     store.check_version()
     planned = make_plan(loaded, settings_of(loaded, device=device))
     missing = missing_cells(planned, store, print_note)
-    print_plan(planned, missing, estimate_seconds(planned, missing, jobs), folder)
+    seconds = estimate_seconds(planned, missing, jobs)
+    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, missing, store), folder)
+    if skipped := device_note(loaded):
+        print_note(skipped)
 
 
 @app.command()
@@ -189,6 +230,51 @@ def prune(
         device=device,
     )
     print_pruned(made, out)
+
+
+@app.command()
+def tune(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD")],
+    strategies: Annotated[
+        list[str] | None, typer.Option("--strategy", metavar="S", help="One or more; default: all that fit.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="X", help="Largest loss, a share of the dense quality.")
+    ] = 0.1,
+    metric: Annotated[str, typer.Option("--metric", help="fid or is.")] = "fid",
+    folds: Annotated[int, typer.Option("--folds", help="Disjoint parts of real images and inputs.")] = 5,
+    num_images: Annotated[int, typer.Option("--num-images", help="Generated images in each fold.")] = 1000,
+    recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    device: DeviceOption = "cpu",
+    plugins: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The highest sparsity that keeps quality within a tolerance, by cross-validation."""
+    from bench.sweep import check_device
+    from bench.terminal import console, print_tuned
+    from bench.tune import tune as search
+    from strategies.catalog import STRATEGIES
+
+    _load_plugins(plugins)
+    check_device(device)
+    with console.status("") as status:
+        found = search(
+            workload,
+            strategies or [name for name in STRATEGIES if STRATEGIES[name].schedule is None],
+            tolerance=tolerance,
+            metric=metric,
+            folds=folds,
+            num_images=num_images,
+            recovery=recovery,
+            checkpoint=checkpoint,
+            seed=seed,
+            device=device,
+            plugins=tuple(plugins or ()),
+            progress=status.update,
+        )
+    print_tuned(found, tolerance, metric, as_json)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from bench.recovery import Recovery
 from bench.seeds import Role
 from bench.workloads.base import Workload
 from strategies.base import Strategy
+from strategies.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -74,6 +75,8 @@ def cell_keys(
     }
     if recovery.name != "none":
         definition["recovery-code"] = code_hash("bench.recovery", "bench.seeds")
+    if recovery.needs_discriminator and workload.discriminator is not None:
+        definition["discriminator"] = code_hash(_module_of(workload.discriminator))
     if recovery.steps:
         definition["training"] = [_given(workload.recipe.spec), data]
     if strategy is not None:
@@ -85,7 +88,7 @@ def cell_keys(
         if parameters := _given(strategy.granularity):
             definition["granularity"] = parameters
         if strategy.schedule is not None:
-            definition["schedule"] = strategy.schedule.name
+            definition["schedule"] = _plan(strategy.schedule, recovery.steps)
         if cell.target != "params":
             definition["target"] = cell.target
     prune = digest(definition)
@@ -105,6 +108,11 @@ def _given(settings: DataclassInstance) -> dict[str, Any]:
     return {name: value for name, (value, default) in values.items() if value != default}
 
 
+def _plan(schedule: Schedule, steps: int) -> list[Any]:
+    """What a schedule does within ``steps``: its name, and the share that is due after which step."""
+    return [schedule.name, schedule.amount.__name__, [[s, schedule.share_at(s, steps)] for s in schedule.events(steps)]]
+
+
 def _module_of(thing: Any) -> str:
     if isinstance(thing, functools.partial):
         return _module_of(thing.func)
@@ -115,7 +123,7 @@ def _modules_of(strategy: Strategy) -> list[str]:
     modules = [strategy.criterion.score.__module__, _module_of(type(strategy.granularity))]
     modules.append(_module_of(strategy.allocation.prioritise))
     if strategy.schedule is not None:
-        modules.append(_module_of(strategy.schedule.events))
+        modules += [_module_of(strategy.schedule.events), _module_of(strategy.schedule.hooks)]
     return modules
 
 

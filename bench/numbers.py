@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,10 +15,11 @@ from bench.artifact import save_artifact
 from bench.errors import UserError
 from bench.files import write_atomically
 from bench.keys import digest
-from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr
-from bench.measure.complexity import MACS_VERSION, Macs, count_macs, count_macs_fvcore
+from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr, unlike_distance
+from bench.measure.coded import CODED_VERSION, pack
+from bench.measure.complexity import MACS_VERSION, skipping_zeros
 from bench.measure.discriminator import D_ACCURACY_VERSION, says_real
-from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, footprint, peak_resident_bytes
+from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, Footprint, footprint, nonzero, peak_resident_bytes
 from bench.measure.frechet import frechet_distance, low_rank
 from bench.measure.generate import generate
 from bench.measure.metrics import METRICS
@@ -83,15 +84,16 @@ def measure(
     else:
         dense_images, dense_features = dense_reference(cell, shop, make_dense) if finite else (None, None)
         if dense_images is not None and dense_features is not None:
-            numbers |= _agreement(images, judged, loaded, dense_images, dense_features)
+            unit = shop.once(f"unlike/{shop.dense_key(cell)}", lambda: unlike_distance(dense_features.numpy()))
+            numbers |= _agreement(images, judged, loaded, dense_images, dense_features, unit)
     if finite:
         numbers |= _told_apart(cell, recovered, images, dense_images, shop)
     # One input on the CPU: counting does not depend on the device.
     one = tuple(x[:1] for x in inputs)
     generator = generator.cpu()
-    macs = count_macs(generator, one)
-    second, unsupported = count_macs_fvcore(generator, one)
     size = footprint(generator)
+    macs = skipping_zeros(shop.macs(cell.workload, generator, one), size.layers)
+    second, unsupported = shop.macs_fvcore(cell.workload, generator, one)
     numbers |= {
         "params": _exact(size.params, "parameters", PARAMS_VERSION),
         "params_nonzero": _exact(size.params_nonzero, "parameters", PARAMS_VERSION),
@@ -101,10 +103,10 @@ def measure(
         "macs_effective": _exact(macs.effective, "MACs", MACS_VERSION),
         "macs_fvcore": _exact(second, "MACs", f"fvcore-{shop.provenance['libraries']['fvcore']}"),
     }
+    if recovered.pruned and recovered.pruned.codes:
+        numbers["bytes_coded"] = _exact(len(pack(generator, recovered.pruned.codes)), "bytes", CODED_VERSION)
     architecture = architecture_of(loaded, generator, recovered)
-    achieved_params, achieved_macs = _achieved(
-        loaded, generator, macs, shop.forward_macs(cell.workload, cell.checkpoint)[0]
-    )
+    dense_macs, _ = shop.forward_macs(cell.workload, cell.checkpoint)
     _keep(cell, keys, recovered, images, shop)
     flags = [f"uncounted:{name}" for name in macs.uncounted]
     flags += [f"fvcore-unsupported:{name}" for name in unsupported]
@@ -116,11 +118,11 @@ def measure(
         numbers,
         judged.inception_score if finite else None,
         finite,
-        bool((images == images[:1]).all()) or bool((images.flatten(1).amax(1) == images.flatten(1).amin(1)).all()),
+        bool((images == images[:1]).all()) or bool((images.flatten(1) == images.flatten(1)[:, :1]).all()),
         architecture,
         layers_of(loaded, generator, recovered),
-        achieved_params,
-        achieved_macs,
+        _achieved_params(loaded, size, recovered.pruned.tied if recovered.pruned else {}),
+        1 - macs.effective / dense_macs,
         peak_resident_bytes(),
         flags,
     )
@@ -167,11 +169,11 @@ def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
 
 
 def _agreement(
-    images: Tensor, judged: Judged, loaded: Loaded, dense_images: Tensor, dense_features: Tensor
+    images: Tensor, judged: Judged, loaded: Loaded, dense_images: Tensor, dense_features: Tensor, unlike: float
 ) -> dict[str, Number]:
     extractor = loaded.extractor
     count = len(dense_images)
-    distance = feature_distance(dense_features.numpy(), judged.features[:count])
+    distance = feature_distance(dense_features.numpy(), judged.features[:count], unlike)
     values = {
         "psnr-to-dense": (psnr(images[:count], dense_images), "dB", "higher", PSNR_VERSION),
         f"feature-distance-to-dense[{extractor.name}]": (
@@ -273,12 +275,15 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     """Layer by layer: what was there and what is left, counted on the network that was measured."""
     notes = {cut.name: cut.note for cut in recovered.pruned.layers} if recovered.pruned else {}
     masks = recovered.pruned.masks if recovered.pruned else {}
+    tied = recovered.pruned.tied if recovered.pruned else {}
     dense = loaded.checkpoint.generator
     before, after, left = widths(dense), widths(generator), prunable_layers(generator)
     found = []
     for name, layer in prunable_layers(dense).items():
-        if name in masks:
-            kept = int(masks[name].sum())
+        if name in tied:
+            kept = 0
+        elif name in masks:
+            kept = nonzero(masks[name])
         else:
             kept = left[name].weight.numel() if name in left else 0
         cut = LayerCut(
@@ -294,11 +299,10 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     return found
 
 
-def _achieved(loaded: Loaded, generator: nn.Module, macs: Macs, dense_macs: int) -> tuple[float, float]:
-    """Achieved sparsity in weights and in MACs, counted on the network itself, zeros included as removed."""
+def _achieved_params(loaded: Loaded, size: Footprint, tied: Mapping[str, str]) -> float:
+    """Achieved sparsity in weights, counted on the network itself: zeros and weights taken from elsewhere are gone."""
     dense = sum(layer.weight.numel() for layer in prunable_layers(loaded.checkpoint.generator).values())
-    left = sum(int(layer.weight.count_nonzero()) for layer in prunable_layers(generator).values())
-    return 1 - left / dense, 1 - macs.effective / dense_macs
+    return 1 - sum(layer.nonzero for name, layer in size.layers.items() if name not in tied) / dense
 
 
 def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop) -> None:

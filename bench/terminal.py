@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.cell import Made
     from bench.conformance import Check
     from bench.sweep import Outcome, Plan
+    from bench.tune import Tuned
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -89,7 +90,8 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
         )
     if outcome.failed_timings:
         console.print(
-            f"{outcome.failed_timings} latency measurements failed and are tried again by the next run.",
+            f"{outcome.failed_timings} latency measurements failed; they are in {outcome.folder / 'failures'} "
+            "and are tried again by the next run.",
             style="bold red",
         )
     console.print(str(page), soft_wrap=True, markup=False)
@@ -97,16 +99,23 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
 
 def _summary_table(summary: pd.DataFrame) -> Table:
     """A block for each workload and recovery, under its name; columns without any value are left out."""
+    from bench.tables.lead import lead_of, power_for, times_ten, title_of
+    from bench.tables.tidy import rows_of
+
+    rows = rows_of(summary)
+    lead = lead_of(rows)
+    power = power_for(lead, summary[f"{lead}_mean"]) if lead else 0
+    headings = (*SUMMARY[:4], " ".join(filter(None, (title_of(lead), times_ten(power)))) or "status", *SUMMARY[4:])
     blocks: dict[str, list[list[str]]] = {}
-    for row in summary.to_dict("records"):
-        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(_summary_cells(row))
+    for row in rows:
+        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(_summary_cells(row, lead, 10.0**power))
     every = [line for lines in blocks.values() for line in lines]
-    columns = [i for i in range(len(SUMMARY)) if any(line[i] for line in every)]
+    columns = [i for i in range(len(headings)) if any(line[i] for line in every)]
     narrow = console.width < 100
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0) if narrow else (0, 1))
-    table.add_column(SUMMARY[0], overflow="fold", min_width=12)
+    table.add_column(headings[0], overflow="fold", min_width=12)
     for i in columns[1:]:
-        table.add_column(SUMMARY[i], justify="right", no_wrap=True)
+        table.add_column(headings[i], justify="right", no_wrap=True)
     for block, lines in blocks.items():
         table.add_row(Text(block, style="bold"))
         for line in lines:
@@ -115,20 +124,23 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     return table
 
 
-SUMMARY = ("strategy", "level", "params", "MACs", "FID", "to dense", "IS", "faster b1", "b16")
+SUMMARY = ("strategy", "level", "params", "MACs", "to dense", "IS", "faster b1", "b16")
+"""Headings but that of the column that judges (FID, else KID, else the status), which comes fifth."""
 
 
-def _summary_cells(row: dict[Any, Any]) -> list[str]:
-    fid, inception = f"{row['fid_mean']:.2f}", f"{row['is_mean']:.2f}"
-    if not math.isnan(row["fid_ci95"]):
-        fid += f" ±{row['fid_ci95']:.2f}"
-    if math.isnan(row["fid_mean"]):
-        fid, inception = row["collapsed"] or row["status"], ""
+def _summary_cells(row: dict[Any, Any], lead: str, scale: float) -> list[str]:
+    mean, half, delta = (row[f"{lead}_{name}"] * scale if lead else math.nan for name in ("mean", "ci95", "delta_mean"))
+    quality, inception = f"{mean:.2f}", f"{row['is_mean']:.2f}"
+    if not math.isnan(half):
+        quality += f" ±{half:.2f}"
+    if math.isnan(mean):
+        quality = row["collapsed"] or row["status"]
+        inception = "" if row["collapsed"] else inception
     cells = [
         f"{row['params_nonzero_ratio']:.1f}x",
         f"{row['speedup_theoretical']:.1f}x",
-        fid,
-        "" if row["strategy"] == "dense" else f"{row['fid_delta_mean']:+.2f}",
+        quality,
+        "" if row["strategy"] == "dense" else f"{delta:+.2f}",
         inception,
         f"{row['speedup_b1']:.2f}x",
         f"{row['speedup_b16']:.2f}x",
@@ -136,7 +148,9 @@ def _summary_cells(row: dict[Any, Any]) -> list[str]:
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
 
 
-def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folder: Path) -> None:
+def print_plan(
+    plan: Plan, missing: Sequence[PlannedCell], seconds: float, latency_seconds: float, folder: Path
+) -> None:
     """Cells, done, missing, estimated time."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("workload", "strategy", "recovery", "cells", "done", "missing"):
@@ -153,10 +167,15 @@ def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folde
     console.print(table)
     total = len(plan.cells)
     console.print(f"{total} cells: {total - len(missing)} done, {len(missing)} missing. Run: {folder}", soft_wrap=True)
-    if missing:
-        minutes = seconds / 60
-        about = f"{math.ceil(seconds)} s" if minutes < 2 else f"{minutes:.0f} min"
-        console.print(f"The missing cells will take about {about} here, latency and report not included.")
+    times = [f"the missing cells about {_about(seconds)}"] if missing else []
+    times += [f"latency about {_about(latency_seconds)}"] if latency_seconds else []
+    if times:
+        text = f"{', '.join(times)} here, about {_about(seconds + latency_seconds)} in all; report not included."
+        console.print(text[0].upper() + text[1:])
+
+
+def _about(seconds: float) -> str:
+    return f"{math.ceil(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def print_card(card: dict[str, Any], out: Path) -> None:
@@ -181,6 +200,38 @@ def print_pruned(made: Made, out: Path) -> None:
     weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
     console.print(f"{1 - kept / weights:.2%} of {weights:,} weights removed.")
     console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: bool) -> None:
+    """What `tune` found, the highest sparsity first."""
+    order = sorted(found, key=lambda one: -(one.chosen.achieved if one.chosen else -1.0))
+    rows = [
+        {
+            "strategy": one.strategy,
+            "verdict": one.verdict,
+            "sparsity": one.chosen.achieved if one.chosen else None,
+            "loss": one.chosen.mean if one.chosen else None,
+            "noise": one.chosen.noise if one.chosen else None,
+            "held-out loss": one.held_out,
+            "reason": one.reason,
+        }
+        for one in order
+    ]
+    if as_json:
+        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("strategy", "verdict", "sparsity", "loss", "noise", "held-out loss", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else v or "-" for v in row.values()))
+    console.print(table)
+    sign = "log FID - log FID of dense" if metric == "fid" else "log IS of dense - log IS"
+    console.print(
+        f"Highest sparsity with a mean loss of at most {tolerance:g}; loss = {sign}, mean over the folds; "
+        "noise = its standard error; held-out: chosen on the other folds.",
+        markup=False,
+    )
 
 
 def print_checks(name: str, checks: Sequence[Check]) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.keys import cell_keys, streams
-from bench.measure.complexity import count_macs
+from bench.keys import cell_keys, digest, streams
+from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
 from bench.measure.extractors import Extractor
 from bench.measure.judges import find_extractor
 from bench.measure.latency import device_model
@@ -209,22 +210,31 @@ class Workshop:
             self._rankings[key] = rank()
         return self._rankings[key]
 
-    def training_macs(self, cell: Cell, steps: int, batch: int) -> int:
-        """MACs of ``steps`` training steps of the dense networks; a backward pass counts as two forward ones.
+    def training_macs(self, cell: Cell) -> int:
+        """MACs of the cell's recovery on the dense networks, see `Recovery.training_macs`; 0 without training.
 
-        A step runs G once and D three times (real, generated for D, generated for G), forward and backward.
         Schedules that shrink G on the way do less; the cost stated is that of the dense networks, for all alike.
         """
-        if steps == 0:
+        recovery = parse_recovery(cell.recovery)
+        if recovery.steps == 0:
             return 0
-        generator, discriminator = self.forward_macs(cell.workload, cell.checkpoint)
-        return steps * batch * 3 * (generator + 3 * discriminator)
+        loaded = self.load(cell.workload, cell.checkpoint)
+        batch = min(loaded.workload.recipe.spec.batch_size, len(loaded.data.train))
+        return recovery.training_macs(*self.forward_macs(cell.workload, cell.checkpoint), batch)
+
+    def macs(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> Macs:
+        """`count_macs`, once for each architecture: only ``effective`` depends on the weights, see `skipping_zeros`."""
+        return self.once(f"macs/{workload}/{_structure(model)}", lambda: count_macs(model, inputs))
+
+    def macs_fvcore(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, tuple[str, ...]]:
+        """`count_macs_fvcore`, once for each architecture."""
+        return self.once(f"fvcore/{workload}/{_structure(model)}", lambda: count_macs_fvcore(model, inputs))
 
     def _forward_macs(self, workload: str, checkpoint: str) -> tuple[int, int]:
         """MACs of one image through G and through D (0 without D)."""
         loaded = self.load(workload, checkpoint)
         inputs = loaded.workload.inputs.sample(1, stream(0, "eval"))
-        macs = count_macs(loaded.checkpoint.generator, inputs).dense
+        macs = self.macs(workload, loaded.checkpoint.generator, inputs).dense
         if loaded.checkpoint.discriminator is None:
             return macs, 0
         image = loaded.data.train[:1].float()
@@ -239,6 +249,12 @@ class Workshop:
             "machine": machine(self.settings.device),
             "threads": torch.get_num_threads(),
         }
+
+
+def _structure(model: nn.Module) -> str:
+    """What a network is but for its weights: kinds and order of its modules, as torch writes them, and all shapes."""
+    shapes = [(name, tuple(x.shape)) for name, x in model.state_dict().items() if isinstance(x, Tensor)]
+    return digest([type(model).__module__, type(model).__qualname__, repr(model), shapes])
 
 
 def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strategies.allocation import Allocation
-    from strategies.schedules import Schedule
+    from strategies.schedules.schedule import Schedule
 
 Need = Literal["inputs", "data", "discriminator", "training", "rewind", "initialisation"]
 Target = Literal["params", "macs"]
@@ -68,6 +67,8 @@ class Context:
     initialisation: Snapshot | None = None
     """Both networks before their first step, for strategies that say needs={'initialisation'}."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wiring: dict[str, Any] = field(default_factory=dict)
+    """What was found out about the generator's wiring, which no training changes; contexts of one network share it."""
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Name and weight of every convolution and linear layer of the generator."""
@@ -79,10 +80,13 @@ class Context:
             raise MissingData("this context has no sampler of generator inputs; say needs={'inputs'}")
         return tuple(x.to(self.device) for x in self.draw_inputs(count, self.rng))
 
-    @functools.cached_property
+    @property
     def positions(self) -> dict[str, int]:
         """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
-        return positions(self.generator, self.example_inputs)
+        if "positions" not in self.wiring:
+            self.wiring["positions"] = positions(self.generator, self.example_inputs)
+        found: dict[str, int] = self.wiring["positions"]
+        return found
 
 
 Reduction = Callable[[Tensor], Tensor]
@@ -189,7 +193,7 @@ Kept = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """A pruned generator and what was removed. At most one of ``masks``, ``kept`` and ``bypassed`` is filled."""
+    """A pruned generator and what was removed. Which fields are filled says how."""
 
     generator: nn.Module
     layers: tuple[LayerCut, ...]
@@ -199,6 +203,10 @@ class Pruned:
     """Kept indices of every module that became smaller."""
     bypassed: tuple[str, ...] = ()
     """Modules that became the identity."""
+    codes: dict[str, Tensor] = field(default_factory=dict)
+    """Layer -> code of the level that each weight is on, uint8; 0 is removed. Masks say the same of zeros."""
+    tied: dict[str, str] = field(default_factory=dict)
+    """Layer -> the layer whose weight it takes; ``discriminator:NAME`` is D's, transposed."""
 
     @property
     def physical(self) -> bool:
@@ -276,7 +284,8 @@ class Strategy:
     @property
     def random(self) -> bool:
         """Whether the pruned network depends on the `prune` stream."""
-        return self.criterion.random or bool(self.needs & {"inputs", "data", "discriminator"})
+        drawn = self.criterion.random or (self.schedule is not None and self.schedule.random)
+        return drawn or bool(self.needs & {"inputs", "data", "discriminator"})
 
     def rank(self, context: Context, after: Removal | None = None) -> Ranking:
         """Score the context's generator once; the ranking answers every level."""

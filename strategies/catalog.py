@@ -4,13 +4,58 @@ from __future__ import annotations
 
 import inspect
 
-from strategies.allocation import Allocation, global_, global_mean, uniform
+from strategies.allocation import Allocation, erk, global_, global_mean, lamp, lowfirst, sensitivity_, uniform
 from strategies.base import Criterion, Granularity, Levels, Strategy
-from strategies.criteria import bnscale, l1, random, rownorm
+from strategies.criteria import (
+    activation,
+    actvar,
+    bnscale,
+    content,
+    dguided,
+    diversity,
+    fisher,
+    fpgm,
+    grad,
+    grasp,
+    hybrid,
+    l1,
+    l2,
+    random,
+    reconstruct,
+    removal,
+    rownorm,
+    sensitivity,
+    shuffled,
+    shuffledfilters,
+    snip,
+    synflow,
+    taylor,
+    unlike,
+)
+from strategies.granularity.block import block
 from strategies.granularity.channel import channel
+from strategies.granularity.connection import ConnectionGranularity
+from strategies.granularity.nm import NmGranularity
+from strategies.granularity.quantised import QuantisedGranularity
+from strategies.granularity.share import ShareGranularity
 from strategies.granularity.weight import weight
 from strategies.registry import Registry
-from strategies.schedules import Schedule, everystep
+from strategies.schedules import (
+    Schedule,
+    bnprox,
+    cubic,
+    everystep,
+    hard,
+    iterative,
+    lottery_init,
+    lottery_rewind,
+    performance,
+    reinit,
+    rigl,
+    scratch,
+    set_,
+    soft,
+)
 
 STRATEGIES: Registry[Strategy] = Registry("strategy")
 
@@ -32,11 +77,87 @@ def strategy(
     return STRATEGIES.add(name, thing, origin=f"{frame.filename}:{frame.lineno}")
 
 
+# Single weights. Scores of the loss compare across layers as they are.
 strategy("random-weight-global", random, weight, global_)
+strategy("random-weight-uniform", random, weight, uniform)
 strategy("l1-weight-global", l1, weight, global_)
 strategy("l1-weight-uniform", l1, weight, uniform)
+strategy("l1-weight-erk", l1, weight, erk)
+strategy("l1-weight-lamp", l1, weight, lamp)
+strategy("l1-weight-sensitivity", l1, weight, sensitivity_)
+strategy("l1-weight-lowfirst", l1, weight, lowfirst)
+strategy("shuffled-weight-global", shuffled, weight, global_)
+strategy("grad-weight-global", grad, weight, global_)
+strategy("snip-weight-global", snip, weight, global_)
+strategy("taylor-weight-global", taylor, weight, global_)
+strategy("fisher-weight-global", fisher, weight, global_)
+strategy("grasp-weight-global", grasp, weight, global_)
+strategy("synflow-weight-global", synflow, weight, global_)
+strategy("dguided-weight-global", dguided, weight, global_)
+strategy("reconstruct-weight-global", reconstruct, weight, global_)
+strategy("hybrid-weight-global", hybrid, weight, global_)
+strategy("sensitivity-weight-global", sensitivity, weight, global_)
+
+# n of every m weights.
+strategy("l1-nm-2-4", l1, NmGranularity(2, 4), uniform, levels=Levels(continuous=False, knob="n", fixed=(2.0,)))
+strategy("l1-nm-4-8", l1, NmGranularity(4, 8), uniform, levels=Levels(continuous=False, knob="n", fixed=(4.0,)))
+strategy("random-nm-2-4", random, NmGranularity(2, 4), uniform, levels=Levels(continuous=False, knob="n", fixed=(2.0,)))
+
+# Whole channels. Norms and activations have another scale in each layer: global is by the mean of their group.
 strategy("random-channel-uniform", random, channel, uniform)
+strategy("random-channel-global", random, channel, global_mean)
 strategy("l1-channel-uniform", l1, channel, uniform)
 strategy("l1-channel-global", l1, channel, global_mean)
+strategy("l1-channel-erk", l1, channel, erk)
+strategy("l1-channel-lamp", l1, channel, lamp)
+strategy("l1-channel-sensitivity", l1, channel, sensitivity_)
+strategy("l1-channel-lowfirst", l1, channel, lowfirst)
+strategy("l2-channel-uniform", l2, channel, uniform)
+strategy("l2-channel-global", l2, channel, global_mean)
+strategy("shuffled-channel-global", shuffledfilters, channel, global_mean)
 strategy("bnscale-channel-global", bnscale, channel, global_)
+strategy("fpgm-channel-uniform", fpgm, channel, uniform)
+strategy("fpgm-channel-global", fpgm, channel, global_mean)
+strategy("activation-channel-global", activation, channel, global_mean)
+strategy("actvar-channel-global", actvar, channel, global_mean)
+strategy("diversity-channel-global", diversity, channel, global_mean)
+strategy("content-channel-global", content, channel, global_mean)
+strategy("grad-channel-global", grad, channel, global_)
+strategy("snip-channel-global", snip, channel, global_)
+strategy("taylor-channel-global", taylor, channel, global_)
+strategy("fisher-channel-global", fisher, channel, global_)
+strategy("dguided-channel-global", dguided, channel, global_)
+strategy("reconstruct-channel-global", reconstruct, channel, global_)
+strategy("hybrid-channel-global", hybrid, channel, global_)
+strategy("sensitivity-channel-global", sensitivity, channel, global_)
+
+# Blocks, connections, shared and quantised weights.
+strategy("removal-block", removal, block, global_)
+strategy("random-block", random, block, global_)
+strategy("l1-connection-global", l1, ConnectionGranularity(), global_)
+strategy("unlike-share", unlike, ShareGranularity(), global_)
+strategy("unlike-share-d", unlike, ShareGranularity(with_d=True), global_)
+strategy("l1-quantised-16", l1, QuantisedGranularity(16), global_)
+strategy("l1-quantised-4", l1, QuantisedGranularity(4), global_)
+
+# Inside a training.
+strategy("l1-weight-global+iterative", l1, weight, global_, iterative)
+strategy("l1-weight-global+cubic", l1, weight, global_, cubic)
+strategy("l1-weight-global+hard", l1, weight, global_, hard)
+strategy("l1-weight-global+soft", l1, weight, global_, soft)
+strategy("l1-weight-global+reinit", l1, weight, global_, reinit)
+strategy("l1-weight-global+performance", l1, weight, global_, performance)
+strategy("l1-weight-erk+set", l1, weight, erk, set_)
+strategy("l1-weight-erk+rigl", l1, weight, erk, rigl)
+strategy("l1-weight-global+lottery-init", l1, weight, global_, lottery_init)
+strategy("l1-weight-global+lottery-rewind", l1, weight, global_, lottery_rewind)
+strategy("l1-weight-global+scratch", l1, weight, global_, scratch)
+strategy("random-weight-global+iterative", random, weight, global_, iterative)
+strategy("l1-channel-global+iterative", l1, channel, global_mean, iterative)
+strategy("l1-channel-global+cubic", l1, channel, global_mean, cubic)
+strategy("l1-channel-global+hard", l1, channel, global_mean, hard)
+strategy("l1-channel-global+soft", l1, channel, global_mean, soft)
+strategy("l1-channel-global+performance", l1, channel, global_mean, performance)
+strategy("l1-channel-uniform+scratch", l1, channel, uniform, scratch)
+strategy("bnscale-channel-global+bnprox", bnscale, channel, global_, bnprox)
 strategy("rownorm-channel+everystep", rownorm, channel, global_, everystep, Levels(knob="threshold"))

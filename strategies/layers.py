@@ -241,3 +241,23 @@ def outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         for module, mode in modes.items():
             module.training = mode
     return torch.cat([tensor.double().flatten() for tensor in tensors_of(made)])
+
+
+def stored_weight(layer: nn.Module) -> Tensor:
+    """The parameter that holds the layer's weight, which a mask has to be held on.
+
+    Usually ``layer.weight``. Under a parametrization (spectral norm) that is computed anew at every use, and the
+    parameter is ``parametrizations.weight.original``; under torch's older hooks it is ``weight_orig``.
+
+    Raises:
+        TypeError: a parametrization of several tensors (weight norm), where a zero has no place of its own.
+    """
+    if parametrize.is_parametrized(layer, "weight"):
+        held = layer.parametrizations.weight  # type: ignore[union-attr]
+        if not isinstance(getattr(held, "original", None), Tensor):
+            raise TypeError(f"{type(layer).__name__}: its weight is computed from several tensors and cannot be masked")
+        return held.original  # type: ignore[union-attr, return-value]
+    original = getattr(layer, "weight_orig", None)
+    weight = layer.weight if original is None else original
+    assert isinstance(weight, Tensor)
+    return weight

@@ -20,6 +20,7 @@ from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY, MNIST_MLP
 from strategies.base import Criterion, Strategy
 from strategies.catalog import DENSE, STRATEGIES
+from strategies.schedules.soft import SoftHooks
 
 VERSIONS = {"fid": "frechet-1/judge/n100", "is": "is-1/judge/n100"}
 
@@ -153,6 +154,30 @@ def test_the_allocations_of_one_name_are_told_apart_by_their_formula() -> None:
 def test_a_schedule_is_part_of_the_definition() -> None:
     everystep = STRATEGIES["rownorm-channel+everystep"]
     assert keys(thing=everystep, **BASE).prune != keys(thing=replace(everystep, schedule=None), **BASE).prune
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "other"}, {"events": lambda steps: range(1)}, {"share": lambda p: p}, {"hooks": SoftHooks}],
+    ids=lambda change: next(iter(change)),
+)
+def test_when_and_how_much_a_schedule_prunes_and_what_else_it_does_are_part_of_the_definition(
+    change: dict[str, Any],
+) -> None:
+    everystep = STRATEGIES["rownorm-channel+everystep"]
+    assert everystep.schedule is not None
+    other = replace(everystep, schedule=replace(everystep.schedule, **change))
+    assert keys(thing=everystep, **BASE).prune != keys(thing=other, **BASE).prune
+    cited_elsewhere = replace(everystep, schedule=replace(everystep.schedule, source="elsewhere"))
+    assert keys(thing=everystep, **BASE).prune == keys(thing=cited_elsewhere, **BASE).prune
+
+
+def test_a_schedule_that_draws_makes_another_network_for_each_seed() -> None:
+    everystep = STRATEGIES["rownorm-channel+everystep"]
+    assert everystep.schedule is not None
+    drawing = replace(everystep, schedule=replace(everystep.schedule, random=True))
+    assert not everystep.random and drawing.random
+    assert streams(drawing, parse_recovery("none"), DUMMY) == {"prune"}
 
 
 def test_a_new_version_of_a_metric_changes_the_eval_key_and_not_the_prune_key() -> None:

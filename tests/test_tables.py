@@ -154,7 +154,7 @@ def test_the_main_table_starts_each_group_with_dense(tmp_path: Path):
     assert row["params_ratio"] == pytest.approx(2.0)
     assert row["speedup_theoretical"] == pytest.approx(2**0.9, rel=1e-3)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{kind}" for name in ("summary", "cells", "metrics", "latency") for kind in ("csv", "md")
+        f"{name}.{kind}" for name in ("summary", "cells", "metrics", "latency", "hypervolume") for kind in ("csv", "md")
     }
 
 

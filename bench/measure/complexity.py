@@ -11,8 +11,8 @@ import contextlib
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from bench.measure.footprint import LayerSize, nonzero
 from strategies.layers import OwnProducts, prunable_layers
 
 MACS_VERSION = "flop-counter-1"
@@ -138,12 +139,17 @@ def count_macs(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Macs:
     # Own layers may hold others and filter with fixed kernels: theirs is what they multiply by their weight.
     by_module = {name: flops // 2 for name, flops in counts.items()} | products.macs
     dense = counter.get_total_flops() // 2
-    effective = dense
-    for name, macs in by_module.items():
-        weight = layers[name].weight.detach()
-        effective -= macs - macs * int(torch.count_nonzero(weight)) // max(weight.numel(), 1)
     uncounted = tuple(sorted(name for name in observer.seen if name not in map(str, counter.flop_registry)))
-    return Macs(dense, effective, by_module, uncounted)
+    sizes = {name: LayerSize(layer.weight.numel(), nonzero(layer.weight)) for name, layer in layers.items()}
+    return skipping_zeros(Macs(dense, dense, by_module, uncounted), sizes)
+
+
+def skipping_zeros(macs: Macs, layers: Mapping[str, LayerSize]) -> Macs:
+    """``macs`` of an architecture, with the effective ones of a network that has it and these weights."""
+    effective = macs.dense
+    for name, count in macs.by_module.items():
+        effective -= count - count * layers[name].nonzero // max(layers[name].weights, 1)
+    return replace(macs, effective=effective)
 
 
 def count_macs_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> tuple[int, tuple[str, ...]]:

@@ -11,6 +11,7 @@ and 5 rounds (up to 2 s), some 50 s for 22 architectures; up to three times that
 from __future__ import annotations
 
 import copy
+import math
 import platform
 import resource
 import subprocess
@@ -59,6 +60,14 @@ class Plan:
     max_rounds: int = 60
     max_seconds: float = 5.0
     """No further round in search of clean pairs once so much was timed."""
+
+
+def expected_seconds(call: float, plan: Plan | None = None) -> float:
+    """How long a quiet machine times two networks that take ``call`` seconds a call each."""
+    plan = plan or Plan()
+    round_seconds = 2 * plan.calls_per_block * call
+    rounds = min(max(plan.rounds, math.ceil(plan.min_seconds / round_seconds)), plan.max_rounds)
+    return rounds * round_seconds + 2 * plan.warmup * call
 
 
 @dataclass(frozen=True)

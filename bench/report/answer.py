@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from bench.report.claims import LEAST_SEEDS, MARGIN, Claim, against_dense, against_reference
-from bench.tables import escape
+from bench.tables import escape, lead_metric
+from bench.tables.lead import LEADERS, family_of, power_for, times_ten, title_of
 from bench.tables.naming import DENSE
 from bench.tables.text import number, with_interval
 
 _WORDS = {
-    "lower": "lower FID",
-    "higher": "higher FID",
+    "lower": "lower",
+    "higher": "higher",
     "not separable": "not separable",
     "identical": "identical",
     "collapsed": "not compared, a seed collapsed",
@@ -29,12 +30,24 @@ def answer(frame: pd.DataFrame, reference: str) -> list[str]:
     usable = frame[frame["status"] == "ok"]
     if usable.empty:
         return ["No cell has a usable result, so nothing can be concluded."]
+    judges = judged_by(frame)
+    if not judges:
+        return [
+            "Neither FID nor KID was measured in this run, so no test compares networks. What was measured "
+            "stands in the tables and figures as a description."
+        ]
     parts = []
     dense, other = against_dense(usable_and_collapsed(frame)), against_reference(frame, reference)
-    parts.append(_dense_sentences(dense, frame))
-    parts.append(_reference_sentences(other, reference, frame))
+    parts.append(_dense_sentences(dense, frame, judges))
+    parts.append(_reference_sentences(other, reference, frame, judges))
     parts.append(_reach(frame))
     return [part for part in parts if part]
+
+
+def judged_by(frame: pd.DataFrame) -> list[str]:
+    """``FID``, ``KID``: what judges the workloads of a run, FID first; empty where nothing does."""
+    families = {family_of(lead_metric(rows["metric"])) for _, rows in frame.groupby("workload")}
+    return [title_of(family) for family in LEADERS if family in families]
 
 
 def usable_and_collapsed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +55,12 @@ def usable_and_collapsed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["status"].isin(["ok", "collapsed"])]
 
 
-def _dense_sentences(claims: Sequence[Claim], frame: pd.DataFrame) -> str:
+def _dense_sentences(claims: Sequence[Claim], frame: pd.DataFrame, judges: Sequence[str]) -> str:
+    if not claims and "FID" not in judges:
+        return (
+            "FID was not measured. KID is about 0 for a good generator, so a share of the dense KID is no margin: "
+            "no network is said to hold the quality of dense."
+        )
     if not claims:
         return "There are no pruned cells with a dense cell of the same recovery to compare with."
     masked = set(frame.loc[~frame["physical"].astype(bool), "strategy"])
@@ -66,7 +84,7 @@ def _dense_sentences(claims: Sequence[Claim], frame: pd.DataFrame) -> str:
     return "\n".join([head, "", *lines])
 
 
-def _reference_sentences(claims: Sequence[Claim], reference: str, frame: pd.DataFrame) -> str:
+def _reference_sentences(claims: Sequence[Claim], reference: str, frame: pd.DataFrame, judges: Sequence[str]) -> str:
     name = escape(reference)
     if reference not in set(frame["strategy"]):
         return f"The reference `{name}` is not in this run: strategies are not compared with each other."
@@ -76,18 +94,19 @@ def _reference_sentences(claims: Sequence[Claim], reference: str, frame: pd.Data
             f"**Against `{name}`**: no comparison has {LEAST_SEEDS} shared seeds at an equal achieved "
             "sparsity without a collapse, so the strategies cannot be told apart here."
         )
+    judge = " or ".join(judges)
     count = {verdict: sum(claim.verdict == verdict for claim in tested) for verdict in _WORDS}
     head = (
         f"**Against `{name}`** at the same requested level: of {len(tested)} comparisons {count['lower']} "
-        f"show a lower FID, {count['higher']} a higher one, {count['not separable']} are not separable"
+        f"show a lower {judge}, {count['higher']} a higher one, {count['not separable']} are not separable"
         + (f", {count['identical']} are identical" if count["identical"] else "")
-        + " (paired t tests of log FID, Holm-corrected at 5 % over the run)."
+        + f" (paired t tests of {tested_on(judges)}, Holm-corrected at 5 % over the run)."
     )
     lines = []
     for place, group in _grouped(claims):
         for level in dict.fromkeys(claim.level for claim in sorted(group, key=lambda claim: claim.requested)):
             mine = [claim for claim in group if claim.level == level]
-            parts = [_listed(words, [c for c in mine if c.verdict == verdict]) for verdict, words in _WORDS.items()]
+            parts = [_listed(_words(verdict, mine), [c for c in mine if c.verdict == verdict]) for verdict in _WORDS]
             lines.append(f"- {place}, {escape(level)}: " + "; ".join(part for part in parts if part) + ".")
     return "\n".join([head, "", *lines])
 
@@ -119,6 +138,17 @@ def _grouped(claims: Iterable[Claim]) -> list[tuple[str, list[Claim]]]:
     return result
 
 
+def tested_on(judges: Sequence[str]) -> str:
+    """What the tests are on: ``log FID``, ``KID``."""
+    return " or ".join("log FID" if judge == "FID" else judge for judge in judges)
+
+
+def _words(verdict: str, claims: Sequence[Claim]) -> str:
+    """``lower FID``: the verdict, with what was judged where it names a direction."""
+    judge = title_of(family_of(claims[0].metric))
+    return f"{_WORDS[verdict]} {judge}" if verdict in ("lower", "higher") else _WORDS[verdict]
+
+
 def _listed(words: str, claims: Sequence[Claim]) -> str:
     if not claims:
         return ""
@@ -129,8 +159,15 @@ def _listed(words: str, claims: Sequence[Claim]) -> str:
     return f"{words}: " + ", ".join(shown)
 
 
+def difference_text(claim: Claim) -> str:
+    """``+1.20 ± 0.30``, or with a power of ten: ``(+1.20 ± 0.30) × 10⁻³``."""
+    power = power_for(family_of(claim.metric), [claim.difference.mean])
+    words = with_interval(claim.difference.mean * 10**power, claim.difference.half * 10**power, 2, signed=True)
+    return f"({words}) {times_ten(-power)}" if power else words
+
+
 def _difference(claim: Claim) -> str:
-    interval = with_interval(claim.difference.mean, claim.difference.half, 2, signed=True)
+    interval = difference_text(claim)
     if claim.verdict == "identical":
         return "exactly 0"
     p_value = number(claim.adjusted, 3) if claim.adjusted >= 0.001 else "below 0.001"

@@ -9,9 +9,11 @@ import pandas as pd
 
 from bench.files import write_atomically
 from bench.report.answer import answer
+from bench.report.cost_words import cost_section
 from bench.report.figures import Drawn, draw_figures
-from bench.report.grid import Images, SampleKey, sample_grid
+from bench.report.grid import Images, SampleKey, sample_grid, sample_pages
 from bench.report.html import write_html
+from bench.report.html_rows import quality_words
 from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
 from bench.report.markdown import (
     columns_section,
@@ -27,8 +29,10 @@ from bench.report.more import draw_more
 from bench.report.paper import paper_tables
 from bench.report.style import save
 from bench.tables import aggregate, escape, latency_table, summarise, tidy, write_tables
-from bench.tables.text import number
+from bench.tables.tidy import rows_of
 from bench.tables.write import other_metrics_markdown, summary_markdown
+
+TABLES = ("summary", "cells", "metrics", "latency", "hypervolume")
 
 
 def build_report(inputs: ReportInputs, folder: Path) -> Path:
@@ -55,7 +59,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
     grids = _grids(inputs, summary)
     for drawn in [*figures, *grids]:
         save(drawn.figure, folder / "figures", drawn.name)
-    links = ", ".join(f"[{name}.csv](tables/{name}.csv)" for name in ("summary", "cells", "metrics", "latency"))
+    links = ", ".join(f"[{name}.csv](tables/{name}.csv)" for name in TABLES)
     no_figures = "No figure: no pruned cell has a number to draw."
     no_grids = "No samples were kept in this run."
     parts = [
@@ -72,10 +76,11 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         section("Figures", *(_embedded(drawn) for drawn in figures), "" if figures else no_figures),
         section("Samples", *(_embedded(drawn) for drawn in grids), "" if grids else no_grids),
         method(frame, latency),
+        cost_section(inputs.records, latency),
         environment_section(inputs.environment),
-        failures_section(inputs.failures),
+        failures_section(inputs.failures, inputs.failed_timings),
         exclusions_section(frame, inputs.excluded),
-        columns_section(),
+        columns_section(frame),
         experiment_section(inputs.experiment),
     ]
     write_atomically(folder / "report.md", "\n".join(parts))
@@ -86,23 +91,28 @@ def _grids(inputs: ReportInputs, summary: pd.DataFrame) -> list[Drawn]:
     captions = _captions(summary, inputs.samples, inputs.samples_recovery)
     drawn = []
     for index, workload in enumerate(sorted({key[0] for key in inputs.samples})):
-        figure = sample_grid(inputs.samples, captions, workload)
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in workload) or str(index)
-        if figure is not None:
-            drawn.append(Drawn(f"samples-{safe}", f"{workload}: the same inputs in each block", figure))
+        pages = sample_pages({key: images for key, images in inputs.samples.items() if key[0] == workload})
+        for number, page in enumerate(pages, 1):
+            figure = sample_grid(page, captions, workload)
+            which, of = (f"-{number}", f" ({number} of {len(pages)})") if len(pages) > 1 else ("", "")
+            if figure is not None:
+                drawn.append(Drawn(f"samples-{safe}{which}", f"{workload}: the same inputs in each block{of}", figure))
     return drawn
 
 
 def _captions(summary: pd.DataFrame, samples: Mapping[SampleKey, Images], recovery: str | None) -> dict[SampleKey, str]:
-    """``0.7, FID 12.3`` for each block; without FID where the recovery is not clear."""
+    """``0.7, FID 12.3`` for each block; the level alone where the recovery is not clear."""
     if recovery is None and summary["recovery"].nunique() == 1:
         recovery = str(summary["recovery"].iloc[0])
     known = {}
-    for row in summary[summary["recovery"] == recovery].to_dict("records"):
-        shown = row["collapsed"] or f"FID {number(row['fid_mean'], 1)}"
-        known[(row["workload"], row["strategy"], row["level"])] = str(shown)
+    rows = rows_of(summary[summary["recovery"] == recovery])
+    quality = quality_words(rows, interval=False)
+    for row in rows:
+        shown = quality(row)
+        known[(row["workload"], row["strategy"], row["level"])] = shown
         if row["strategy"] == "dense":
-            known[(row["workload"], "dense", "")] = str(shown)
+            known[(row["workload"], "dense", "")] = shown
     captions = {}
     for key in samples:
         first = "dense" if key[1] == "dense" else key[2]

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from bench.tables import Interval, holm, main_metric, paired_p, row_order, t_interval
+from bench.tables import Interval, holm, lead_metric, paired_p, row_order, t_interval
 from bench.tables.aggregate import GROUP_COLUMNS
+from bench.tables.lead import family_of
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
 
@@ -31,7 +32,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Claim:
-    """One comparison of FIDs, paired by seed: this row minus the other (the reference strategy, or dense)."""
+    """One comparison of FIDs (KIDs, where there is no FID), paired by seed: this row minus the other.
+
+    The other is the reference strategy, or dense.
+    """
 
     workload: str
     checkpoint: str
@@ -53,8 +57,10 @@ class Claim:
 class _Comparison:
     mine: list[Row]
     differences: list[float]
-    logs: list[float]
-    """Differences of log FID, on which is tested: errors of FID grow with FID."""
+    tested: list[float]
+    """Differences of log FID, for errors of FID grow with FID; of KID itself, which is 0 or below for a perfect
+    generator.
+    """
     obstacle: Verdict | None
 
 
@@ -62,10 +68,10 @@ def against_reference(frame: pd.DataFrame, reference: str) -> list[Claim]:
     """Every strategy against ``reference`` at the same workload, checkpoint, target, recovery and requested
     level.
 
-    ``lower`` and ``higher`` need at least three shared seeds and a paired t test of log FID that stays below 5 %
-    after Holm's correction over all comparisons of the run.
+    ``lower`` and ``higher`` need at least three shared seeds and a paired t test of log FID (without FID: of KID) that
+    stays below 5 % after Holm's correction over all comparisons of the run. Workloads with neither have no claim.
     """
-    groups = _fid_groups(frame)
+    groups = _judged_groups(frame)
     found = []
     for key, rows in groups.items():
         base = groups.get(_with(key, strategy=reference))
@@ -80,9 +86,10 @@ def against_dense(frame: pd.DataFrame) -> list[Claim]:
     of FID.
 
     One-sided paired t tests of log FID against that margin, with Holm's correction over all rows of the run. ``not
-    separable`` means that this is not shown: it is no statement that the row is worse.
+    separable`` means that this is not shown: it is no statement that the row is worse. A workload without FID has no
+    such claim: KID is about 0 for a good generator, and a share of that is no margin.
     """
-    groups = _fid_groups(frame)
+    groups = {key: rows for key, rows in _judged_groups(frame).items() if _family(rows) == "fid"}
     found = []
     for key, rows in groups.items():
         dense = _dense_key(key, groups)
@@ -92,18 +99,23 @@ def against_dense(frame: pd.DataFrame) -> list[Claim]:
     return sorted((_claim(c, p, MARGIN) for c, p in zip(found, adjusted, strict=True)), key=_order)
 
 
-def _fid_groups(frame: pd.DataFrame) -> dict[Key, list[Row]]:
+def _judged_groups(frame: pd.DataFrame) -> dict[Key, list[Row]]:
     rows = rows_of(frame)
     names: dict[str, set[str]] = {}
     for row in rows:
         names.setdefault(row["workload"], set()).add(row["metric"])
-    leaders = {workload: main_metric(metrics, "fid") for workload, metrics in names.items()}
+    leaders = {workload: lead_metric(metrics) for workload, metrics in names.items()}
     lost = {_key(row) for row in rows if row["status"] == "collapsed"}
     groups: dict[Key, list[Row]] = {}
     for row in rows:
-        if row["metric"] == leaders[row["workload"]] or (_key(row) in lost and not row["metric"]):
-            groups.setdefault(_key(row), []).append(row)
+        leader = leaders[row["workload"]]
+        if leader and (row["metric"] == leader or (_key(row) in lost and not row["metric"])):
+            groups.setdefault(_key(row), []).append(row | {"judge": leader})
     return groups
+
+
+def _family(rows: Sequence[Row]) -> str:
+    return family_of(rows[0]["judge"])
 
 
 def _compare(mine: list[Row], base: list[Row], *, same_size: bool) -> _Comparison:
@@ -118,13 +130,15 @@ def _compare(mine: list[Row], base: list[Row], *, same_size: bool) -> _Compariso
         obstacle = "other size"
     elif len(differences) < LEAST_SEEDS:
         obstacle = "too few seeds"
+    if _family(mine) != "fid":
+        return _Comparison(mine, differences, differences, obstacle)
     # A FID of exactly 0 (an image set against itself) has no logarithm; the smallest float keeps its rank.
     logs = [math.log(max(value, TINY)) - math.log(max(other, TINY)) for value, other in pairs]
     return _Comparison(mine, differences, logs, obstacle)
 
 
 def _p(comparison: _Comparison, margin: float | None = None) -> float:
-    return math.nan if comparison.obstacle else paired_p(comparison.logs, margin)
+    return math.nan if comparison.obstacle else paired_p(comparison.tested, margin)
 
 
 def _claim(comparison: _Comparison, adjusted: float, margin: float | None) -> Claim:
@@ -135,9 +149,10 @@ def _claim(comparison: _Comparison, adjusted: float, margin: float | None) -> Cl
         if all(difference == 0 for difference in comparison.differences):
             verdict = "identical"
         elif adjusted < LEVEL:
-            verdict = "lower" if margin is not None or sum(comparison.logs) < 0 else "higher"
+            verdict = "lower" if margin is not None or sum(comparison.tested) < 0 else "higher"
     return Claim(
-        **{name: first[name] for name in [*GROUP_COLUMNS, "requested", "metric", "varies"]},
+        **{name: first[name] for name in [*GROUP_COLUMNS, "requested", "varies"]},
+        metric=first["judge"],
         achieved=_achieved(comparison.mine),
         difference=interval,
         adjusted=adjusted,

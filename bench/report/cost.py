@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,24 @@ from matplotlib.lines import Line2D
 
 from bench.report.axes import logarithmic_axis, padded
 from bench.report.quality import quality_label
-from bench.report.style import GREY, PAGE, SMALL, look_of, paper_style
+from bench.report.style import GREY, PAGE, SMALL, Look, look_of, paper_style
 from bench.tables import strategy_order
+from bench.tables.lead import LEADERS, lead_of, power_for, scaled
 from bench.tables.naming import DENSE
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
 
 FADED = 0.3
+MOST_NAMED = 8
+"""Strategies with a look of their own in a panel; of more, only those on a front are named."""
+MASKED, REMOVED = "#56B4E9", "#D55E00"
+"""Speed-ups of more strategies than that: masked ones and physically smaller ones."""
 PANEL = 2.25
 """Height of a panel in inches."""
 
 Row = dict[str, Any]
+Judged = tuple[str, int]
+"""The family that judges, and the power of ten that it is shown times."""
 
 
 @dataclass(frozen=True)
@@ -55,31 +62,34 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 
 def macs_figure(summary: pd.DataFrame) -> Figure | None:
-    """FID against MACs, a panel for each workload; takes `summarise`'s rows of one checkpoint, target,
-    recovery.
+    """FID (KID, where there is no FID) against MACs, a panel for each workload.
+
+    Takes `summarise`'s rows of one checkpoint, target and recovery.
 
     Filled: the MACs that dense kernels execute. Hollow: the effective MACs of masked networks, theoretical
     because nothing skips the zeros. Lines: the non-dominated front of the filled points, and dotted that of
     all.
     """
     panels = {}
+    judged = _judged(summary)
     for workload, rows in _by_workload(summary).items():
-        points = [_point(row, row["macs_dense"] / 1e6) for row in rows]
-        points += [_point(row, row["macs_effective"] / 1e6, hollow=True) for row in rows if _is_masked(row)]
+        points = [_point(row, row["macs_dense"] / 1e6, judged) for row in rows]
+        points += [_point(row, row["macs_effective"] / 1e6, judged, hollow=True) for row in rows if _is_masked(row)]
         panels[workload] = _usable(points)
     return _pareto(panels, summary, "MACs for one image (millions)")
 
 
 def latency_figure(summary: pd.DataFrame) -> Figure | None:
-    """FID against measured latency, a row for each workload, a column for each batch size; None without
+    """FID (or KID) against measured latency, a row for each workload, a column for each batch size; None without
     latency.
 
     Masked networks stand where dense stands: they run the dense kernels.
     """
     panels = {}
+    judged = _judged(summary)
     for workload, rows in _by_workload(summary).items():
         for batch in SHOWN_BATCHES:
-            points = _usable([_timed(row, batch) for row in rows])
+            points = _usable([_timed(row, batch, judged) for row in rows])
             if points:
                 panels[f"{workload}, batch {batch}"] = points
     setting = next((text for text in summary["latency_setting"].dropna() if text), "")
@@ -91,7 +101,7 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
     """Measured against theoretical speed-up, a row for each workload, a column for each batch size.
 
     On the diagonal the clock gives what the MACs promise; on the horizontal line at 1 it gives nothing,
-    which is where masked networks (hollow) stand.
+    which is where masked networks (hollow) stand. More than eight strategies are told apart by that alone.
     """
     panels: dict[str, list[Row]] = {}
     for workload, rows in _by_workload(summary).items():
@@ -102,23 +112,33 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
                 panels[f"{workload}, batch {batch}"] = shown
     if not panels:
         return None
+    strategies = {row["strategy"] for rows in panels.values() for row in rows}
+    many = len(strategies) > MOST_NAMED
     with paper_style():
         figure, grid = _grid(len(panels))
         for axes, (title, rows) in zip(grid, panels.items(), strict=False):
-            _speedups(axes, rows, int(title.rsplit(" ", 1)[1]))
+            _speedups(axes, rows, int(title.rsplit(" ", 1)[1]), many=many)
             axes.set_title(title, loc="left")
         _finish(figure, grid, len(panels), "theoretical speed-up (dense / effective MACs)", "measured speed-up")
-        strategies = {row["strategy"] for rows in panels.values() for row in rows}
-        _legend(
-            figure,
-            strategies,
-            [],
-            {row["strategy"] for rows in panels.values() for row in rows if _is_masked(row)},
-        )
+        masked = {row["strategy"] for rows in panels.values() for row in rows if _is_masked(row)}
+        if many:
+            kinds = [
+                _kind(f"{len(strategies - masked)} strategies that remove physically", hollow=False),
+                _kind(f"{len(masked)} masked", hollow=True),
+            ]
+            _legend(figure, set(), kinds)
+        else:
+            _legend(figure, strategies, [], masked)
     return figure
 
 
-def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
+def _kind(label: str, *, hollow: bool) -> Line2D:
+    colour = MASKED if hollow else REMOVED
+    face = "none" if hollow else colour
+    return Line2D([], [], color=colour, marker="o", linestyle="none", markerfacecolor=face, label=label)
+
+
+def _speedups(axes: Axes, rows: Sequence[Row], batch: int, *, many: bool) -> None:
     column = f"speedup_b{batch}"
     limits = padded([1.0, *(row["speedup_theoretical"] for row in rows)])
     measured = [row[f"{column}{end}"] for row in rows for end in ("", "_low", "_high")]
@@ -129,6 +149,8 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
     axes.axhline(1.0, color=GREY, linewidth=0.6, linestyle=":", zorder=1)
     for row in rows:
         look, y = look_of(row["strategy"]), row[column]
+        if many:
+            look = Look(MASKED if _is_masked(row) else REMOVED, "o", "-")
         error = [[_distance(y, row[f"{column}_low"])], [_distance(row[f"{column}_high"], y)]]
         axes.errorbar(
             [row["speedup_theoretical"]],
@@ -138,7 +160,8 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int) -> None:
             marker=look.marker,
             linestyle="none",
             elinewidth=0.7,
-            markersize=6 if _is_masked(row) else 4,
+            markersize=3 if many else (6 if _is_masked(row) else 4),
+            alpha=0.6 if many else 1.0,
             markeredgecolor=look.colour,
             zorder=3,
             markerfacecolor="none" if _is_masked(row) else look.colour,
@@ -152,22 +175,38 @@ def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -
     panels = {title: points for title, points in panels.items() if points}
     if not panels:
         return None
-    metric = next((name for name in summary["fid_metric"] if name), "fid")
+    family, power = _judged(summary)
+    metric = next(name for name in summary[f"{family}_metric"] if name)
     with paper_style():
         figure, grid = _grid(len(panels))
+        named = _named(panels)
         for axes, (title, points) in zip(grid, panels.items(), strict=False):
-            _draw(axes, points)
+            _draw(axes, points, named)
             axes.set_title(title, loc="left")
-        _finish(figure, grid, len(panels), label, quality_label(metric, "lower"))
+        _finish(figure, grid, len(panels), label, quality_label(metric, "lower", power).replace(", ", ",\n"))
         everything = [point for points in panels.values() for point in points]
         extra = [Line2D([], [], color=GREY, linewidth=0.8, label="non-dominated")]
         if any(point.hollow for point in everything):
             extra.append(Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label="with theoretical (hollow)"))
-        _legend(figure, {point.strategy for point in everything}, extra)
+        others = {point.strategy for point in everything} - named
+        if others:
+            style: dict[str, Any] = {"color": GREY, "marker": ".", "linestyle": "none", "alpha": FADED}
+            extra.append(Line2D([], [], label=f"{len(others)} others, dominated everywhere", **style))
+        _legend(figure, named, extra)
     return figure
 
 
-def _draw(axes: Axes, points: Sequence[Point]) -> None:
+def _named(panels: Mapping[str, Sequence[Point]]) -> set[str]:
+    """The strategies that are named: all of them where they are few, else those on a front of some panel."""
+    strategies = {point.strategy for points in panels.values() for point in points}
+    if len(strategies - {DENSE}) <= MOST_NAMED:
+        return strategies
+    fronts = [front([point for point in points if not point.hollow]) for points in panels.values()]
+    fronts += [front(points) for points in panels.values()]
+    return {point.strategy for line in fronts for point in line}
+
+
+def _draw(axes: Axes, points: Sequence[Point], named: Set[str]) -> None:
     costs = [point.cost for point in points]
     qualities = [point.quality for point in points if point.quality > 0]
     wide_x = max(costs) / min(costs) > 1.5
@@ -182,7 +221,12 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     everything = front(points)
     for line, style in ((everything, ":"), (real, "-")):
         axes.plot([p.cost for p in line], [p.quality for p in line], style, color=GREY, linewidth=0.8, zorder=1)
-    for point in points:
+    others = [point for point in points if point.strategy not in named]
+    axes.plot(
+        [point.cost for point in others], [point.quality for point in others], ".", color=GREY, alpha=FADED,
+        markersize=4, markeredgewidth=0, zorder=1.5,
+    )  # fmt: skip
+    for point in (point for point in points if point.strategy in named):
         _mark(axes, point, faded=point not in (everything if point.hollow else real))
 
 
@@ -232,10 +276,12 @@ def _legend(figure: Figure, strategies: set[str], extra: Sequence[Line2D], hollo
         look = look_of(name)
         edge = {"markerfacecolor": "none", "markeredgewidth": 0.8} if name in hollow else {"markeredgewidth": 0}
         handles.append(Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=name, **edge))
+    longest = max(len(str(handle.get_label())) for handle in [*handles, *extra])
+    columns = max(1, min(4, int(PAGE // (0.4 + 0.058 * longest))))
     figure.legend(
         handles=[*handles, *extra],
         loc="outside lower center",
-        ncols=4,
+        ncols=columns,
         frameon=False,
         fontsize=SMALL,
         handletextpad=0.4,
@@ -250,17 +296,28 @@ def _by_workload(summary: pd.DataFrame) -> dict[str, list[Row]]:
     return found
 
 
-def _point(row: Row, cost: float, *, hollow: bool = False) -> Point:
-    half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
-    return Point(row["strategy"], cost, row["fid_mean"], half, hollow=hollow)
+def _judged(summary: pd.DataFrame) -> Judged:
+    """What is drawn upwards. Without FID and KID it is FID, of which no point has a value."""
+    family = lead_of(rows_of(summary)) or LEADERS[0]
+    return family, power_for(family, summary[f"{family}_mean"])
 
 
-def _timed(row: Row, batch: int) -> Point:
+def _quality(row: Row, judged: Judged) -> tuple[float, float]:
+    """Mean and half width of the interval; 0 where there is none."""
+    family, power = judged
+    mean, half = scaled(row, (f"{family}_mean", f"{family}_ci95"), power)
+    return mean, 0.0 if math.isnan(half) else half
+
+
+def _point(row: Row, cost: float, judged: Judged, *, hollow: bool = False) -> Point:
+    return Point(row["strategy"], cost, *_quality(row, judged), hollow=hollow)
+
+
+def _timed(row: Row, batch: int, judged: Judged) -> Point:
     cost, ratio = row[f"latency_b{batch}_ms"], row[f"speedup_b{batch}"]
     ends = [cost * ratio / row[f"speedup_b{batch}_{end}"] for end in ("high", "low")] if _positive(ratio) else []
     low, high = ends if ends and row["strategy"] != DENSE else (math.nan, math.nan)
-    half = 0.0 if math.isnan(row["fid_ci95"]) else row["fid_ci95"]
-    return Point(row["strategy"], cost, row["fid_mean"], half, low, high)
+    return Point(row["strategy"], cost, *_quality(row, judged), low, high)
 
 
 def _usable(points: Sequence[Point]) -> list[Point]:

@@ -86,7 +86,9 @@ def curves_figure(frame: pd.DataFrame, metric: str = "fid", label: str = "") -> 
                 axes.set_visible(index < len(line))
             for axes, (level, group, strategies) in zip(row, line, strict=False):
                 _panel(axes, rows, level, strategies)
-                axes.set_title(f"{group} pruning, {_level(level)}", loc="left", fontsize=7)
+                # A knob's own level is long, and says which strategy it belongs to.
+                title = level if _number(level) is None else f"{group} pruning, {_level(level)}"
+                axes.set_title(title, loc="left", fontsize=7)
         for index in range(columns):
             lowest = [row[index] for row in grid if row[index].get_visible()][-1]
             lowest.set_xlabel("training steps")

@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from bench.files import write_atomically
 from bench.report import markdown
-from bench.report.answer import answer
+from bench.report.answer import answer, judged_by
 from bench.report.claims import against_reference
+from bench.report.cost_words import cost_section
 from bench.report.figures import Drawn
 from bench.report.grid import SampleKey
 from bench.report.html_answer import lowest_means, verdicts
@@ -27,7 +28,7 @@ from bench.report.html_rows import Table, main_tables
 from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
 from bench.tables import wide
 from bench.tables.naming import DENSE
-from bench.tables.write import other_metrics_markdown
+from bench.tables.write import hypervolume_csv, other_metrics_markdown
 
 TITLE = "ganprune: the benchmark that decides how a GAN gets pruned"
 AUTHORS = "The ganprune authors"
@@ -85,7 +86,7 @@ def write_html(
         OSError: the folder cannot be written.
     """
 
-    reference = reference_of(inputs.experiment)
+    reference, judges = reference_of(inputs.experiment), judged_by(frame)
     blocks = sample_blocks(inputs.samples)
     idents = _sample_idents(blocks)
     tables = main_tables(summary, frame, idents, inputs.samples_recovery)
@@ -96,6 +97,7 @@ def write_html(
         "facts": _facts(frame, len(inputs.failures)),
         "answer": _answer(frame, reference),
         "reference": reference,
+        "judge": " or ".join(judges),
         "verdicts": verdicts(against_reference(frame, reference)) if len(frame) else [],
         "lowest": [(place, [inline_html(line) for line in lines]) for place, lines in lowest_means(summary)],
         "warnings": markdown_html(run_notes(frame, latency)),
@@ -110,13 +112,16 @@ def write_html(
         "sheets": [Download(f"{drawn.name}.png", drawn.caption, png_uri(drawn.figure)) for drawn in grids],
         "asked": markdown_html(markdown.question(inputs.experiment, inputs.run, frame, len(inputs.failures))),
         "method": markdown_html(markdown.method(frame, latency), table_label="Metrics and their versions"),
+        "cost": markdown_html(cost_section(inputs.records, latency), table_label="What pruning cost"),
         "environment": markdown_html(markdown.environment_section(inputs.environment), table_label="Environment"),
-        "failures": markdown_html(markdown.failures_section(inputs.failures), table_label="Failed cells"),
+        "failures": markdown_html(
+            markdown.failures_section(inputs.failures, inputs.failed_timings), table_label="Failed cells and timings"
+        ),
         "exclusions": markdown_html(markdown.exclusions_section(frame, inputs.excluded), table_label="Excluded cells"),
-        "columns": [(inline_html(term), inline_html(text)) for term, text in markdown.COLUMNS.items()],
+        "columns": [(inline_html(term), inline_html(text)) for term, text in markdown.columns_of(frame).items()],
         "experiment": markdown_html(markdown.experiment_section(inputs.experiment)),
         "cite": _citation(name, inputs.run, inputs.environment.get("started")),
-        "downloads": _downloads(inputs, aggregated, summary, latency),
+        "downloads": _downloads(inputs, frame, aggregated, summary, latency),
         "version": _version(),
     }
     path = folder / "index.html"
@@ -202,7 +207,7 @@ def _samples(
         for block in group:
             ident = idents[_place(block.key)]
             entry = entries.get(ident)
-            words = [block.key[2] if block.key[1] != DENSE else DENSE, *([entry.fid] if entry else [])]
+            words = [block.key[2] if block.key[1] != DENSE else DENSE, *([entry.quality] if entry else [])]
             sample = Sample(ident, block, ", ".join(words), entry.ident if entry else None)
             if block.key[1] == DENSE:
                 dense = dense or sample
@@ -218,13 +223,14 @@ def _place(key: SampleKey) -> SampleKey:
 
 
 def _downloads(
-    inputs: ReportInputs, aggregated: pd.DataFrame, summary: pd.DataFrame, latency: pd.DataFrame
+    inputs: ReportInputs, frame: pd.DataFrame, aggregated: pd.DataFrame, summary: pd.DataFrame, latency: pd.DataFrame
 ) -> list[Download]:
     named = {
         "summary": ("the main table, with full precision", summary),
         "cells": ("one line for each cell, with its seed, cost and keys", wide(inputs.records)),
         "metrics": ("every metric over the seeds, with its interval", aggregated),
         "latency": ("every timing of dense against pruned", latency),
+        "hypervolume": ("decades of MACs saved over the tolerated FIDs, with its interval", hypervolume_csv(frame)),
     }
     return [
         Download(f"{name}.csv", what, data_uri(table.to_csv(index=False, lineterminator="\n"), "text/csv"))

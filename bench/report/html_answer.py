@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.report.answer import difference_text
 from bench.report.claims import LEAST_SEEDS, SAME_SIZE, Claim, Verdict
 from bench.tables import escape
+from bench.tables.lead import family_of, lead_of, power_for, scaled, times_ten, title_of
 from bench.tables.naming import DENSE
 from bench.tables.text import number, with_interval
 from bench.tables.tidy import rows_of
@@ -19,8 +21,8 @@ PLACE = ["workload", "checkpoint", "recovery", "target"]
 Row = dict[str, Any]
 
 SIGNS: dict[Verdict, tuple[str, str]] = {
-    "lower": ("▼", "lower FID"),
-    "higher": ("▲", "higher FID"),
+    "lower": ("▼", "lower"),
+    "higher": ("▲", "higher"),
     "not separable": ("≈", "not separable"),
     "identical": ("=", "identical"),
     "collapsed": ("×", "not compared: a seed collapsed"),
@@ -49,16 +51,19 @@ class Verdicts:
 
 
 def lowest_means(summary: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """For each workload (and checkpoint, recovery, target), one Markdown sentence a level: the lowest mean FID and
-    what that network saves. A description of the means; nothing here is a test.
+    """For each workload (and checkpoint, recovery, target), one Markdown sentence a level: the lowest mean FID (or KID)
+    and what that network saves. A description of the means; nothing here is a test.
     """
     found = []
     for place, group in _places(summary):
         rows = rows_of(group)
+        lead = lead_of(rows)
+        if not lead:
+            continue
         dense = [row for row in rows_of(summary) if _is_dense_of(row, rows[0])]
         pruned = [row for row in rows if row["strategy"] != DENSE and not math.isnan(row["requested"])]
         levels = dict.fromkeys(row["level"] for row in sorted(pruned, key=lambda row: row["requested"]))
-        sentences = [_sentence([row for row in pruned if row["level"] == level], dense) for level in levels]
+        sentences = [_sentence([row for row in pruned if row["level"] == level], dense, lead) for level in levels]
         if any(row["strategy"] != DENSE and math.isnan(row["requested"]) for row in rows):
             sentences.append("Strategies with a knob of their own have no level in common and stand in the table only.")
         if sentences:
@@ -83,18 +88,21 @@ def verdicts(claims: Sequence[Claim]) -> list[Verdicts]:
     return found
 
 
-def _sentence(rows: list[Row], dense: list[Row]) -> str:
-    """Markdown; ``rows`` are all strategies at one level of one place."""
-    level = escape(rows[0]["level"])
-    usable = [row for row in rows if not row["collapsed"] and not math.isnan(row["fid_mean"])]
+def _sentence(rows: list[Row], dense: list[Row], lead: str) -> str:
+    """Markdown; ``rows`` are all strategies at one level of one place, judged by the family ``lead``."""
+    level, mean, judge = escape(rows[0]["level"]), f"{lead}_mean", title_of(lead)
+    usable = [row for row in rows if not row["collapsed"] and not math.isnan(row[mean])]
     if not usable:
-        return f"**{level}**: no strategy has a mean FID."
-    best = min(usable, key=lambda row: row["fid_mean"])
-    fid = with_interval(best["fid_mean"], best["fid_ci95"], 2)
-    base = f", dense {number(dense[0]['fid_mean'], 2)}" if dense and not math.isnan(dense[0]["fid_mean"]) else ""
+        return f"**{level}**: no strategy has a mean {judge}."
+    best = min(usable, key=lambda row: row[mean])
+    power = power_for(lead, [row[mean] for row in usable])
+    judge = " ".join(filter(None, (judge, times_ten(power))))
+    shown = with_interval(*scaled(best, (mean, f"{lead}_ci95"), power), 2)
+    known = [row for row in dense if not math.isnan(row[mean])]
+    base = f", dense {number(known[0][mean] * 10**power, 2)}" if known else ""
     few = f"; n = {int(best['n'])} is too few for a claim" if best["n"] < LEAST_SEEDS else ""
     among = f"of {len(usable)} strategies" if len(usable) > 1 else "the only strategy with a mean"
-    text = f"**{level}**: `{escape(best['strategy'])}` ({among}), FID {fid}{base}{few}. {_saving(best)}"
+    text = f"**{level}**: `{escape(best['strategy'])}` ({among}), {judge} {shown}{base}{few}. {_saving(best)}"
     notes = []
     if abs(best["achieved_params"] - best["requested"]) > SAME_SIZE:
         notes.append(f"It achieved {best['achieved_params']:.2f}.")
@@ -120,8 +128,10 @@ def _saving(row: Row) -> str:
 
 def _mark(claim: Claim) -> Mark:
     sign, words = SIGNS[claim.verdict]
+    if claim.verdict in ("lower", "higher"):
+        words = f"{words} {title_of(family_of(claim.metric))}"
     shown = claim.verdict in ("lower", "higher", "not separable")
-    numbers = with_interval(claim.difference.mean, claim.difference.half, 2, signed=True) if shown else ""
+    numbers = difference_text(claim) if shown else ""
     return Mark(claim.verdict.replace(" ", "-"), sign, words, numbers)
 
 

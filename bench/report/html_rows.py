@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
+from bench.tables.lead import lead_of, power_for, scaled, times_ten, title_of
 from bench.tables.naming import DENSE
 from bench.tables.text import MISSING, number, with_interval
 from bench.tables.tidy import rows_of
 
 Row = dict[str, Any]
+MEAN = "mean ± half width of the 95 % t-interval over the seeds"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Entry:
     """The id of its samples in the page."""
     words: str
     """What a search finds it by, beside its workload, granularity and recovery."""
-    fid: str
+    quality: str
     """What stands beside its samples."""
 
 
@@ -94,7 +96,7 @@ def main_tables(
     seeds = _seeds(frame)
     tables, count = [], 0
     for index, (workload, group) in enumerate(summary.groupby("workload", sort=False)):
-        columns = _columns(group)
+        columns, quality = _columns(group), quality_words(rows_of(group))
         entries = []
         for row in rows_of(group):
             count += 1
@@ -113,7 +115,7 @@ def main_tables(
                     reason=str(row["reason"]),
                     samples=shown,
                     words=f"{key[1]} {key[2]} {row['status']} {row['reason']}",
-                    fid=str(row["collapsed"]) or f"FID {with_interval(row['fid_mean'], row['fid_ci95'], 1)}",
+                    quality=quality(row),
                 )
             )
         tables.append(Table(f"table-{index + 1}", str(workload), columns, _groups(columns), entries, _caption(group)))
@@ -122,8 +124,13 @@ def main_tables(
 
 def _columns(group: pd.DataFrame) -> list[Column]:
     """The columns that this workload has something for; names that are the same everywhere go into the caption."""
-    fid = next((str(name) for name in group["fid_metric"] if name), "fid")
-    inception = next((str(name) for name in group["is_metric"] if name), "is")
+    rows = rows_of(group)
+    lead = lead_of(rows) or "fid"
+    judge = next((str(name) for name in group[f"{lead}_metric"] if name), "")
+    inception = next((str(name) for name in group["is_metric"] if name), "")
+    power = power_for(lead, group[f"{lead}_mean"])
+    judged, score = _measured(f"{lead}_mean", f"{lead}_ci95", power), _measured("is_mean", "is_ci95")
+    title = " ".join(filter(None, (judge, times_ten(power), "↓")))
     columns = [
         Column("strategy", "strategy", "", "criterion, granularity, allocation, schedule", False, _text("strategy")),
         Column("level", "level", "", "the sparsity asked for, or the strategy's own knob", True, _level),
@@ -133,9 +140,9 @@ def _columns(group: pd.DataFrame) -> list[Column]:
             columns.append(Column(name, name, "", "", False, _text(name)))
     columns += [
         Column("achieved", "achieved sparsity", "", "share of the weights that was removed", True, _achieved),
-        Column("fid", f"{fid} ↓", "Quality", "mean ± half width of the 95 % t-interval over the seeds", True, _fid),
-        Column("delta", "difference to dense ↓", "Quality", "paired by seed, same recovery", True, _delta),
-        Column("is", f"{inception} ↑", "Quality", "Inception score in that network's classes", True, _inception),
+        Column("lead", title, "Quality", MEAN, True, judged),
+        Column("delta", "difference to dense ↓", "Quality", "paired by seed, same recovery", True, _delta(lead, power)),
+        Column("is", f"{inception} ↑", "Quality", "Inception score in that network's classes", True, score),
         Column("params", "params (M) ↓", "Size", "parameters stored, in millions", True, _ratio("params")),
         Column("nonzero", "non-zero (M) ↓", "Size", "parameters that are not zero", True, _ratio("params_nonzero")),
         Column("executed", "MACs executed (M) ↓", "Compute", "what dense kernels run", True, _ratio("macs_dense")),
@@ -147,8 +154,8 @@ def _columns(group: pd.DataFrame) -> list[Column]:
         Column("varies", "varies", "Evidence", "the random streams that the interval is over", False, _varies),
         Column("status", "status", "Evidence", "", False, _status),
     ]  # fmt: skip
-    needs = {"fid": fid != "fid" or group["fid_mean"].notna().any(), "is": inception != "is"}
-    needs |= {"delta": needs["fid"]} | {f"b{batch}": group[f"speedup_b{batch}"].notna().any() for batch in (1, 16)}
+    needs = {"lead": bool(judge), "delta": bool(judge), "is": bool(inception)}
+    needs |= {f"b{batch}": bool(group[f"speedup_b{batch}"].notna().any()) for batch in (1, 16)}
     return [column for column in columns if needs.get(column.key, True)]
 
 
@@ -166,9 +173,10 @@ def _caption(group: pd.DataFrame) -> str:
     same = [
         f"{name} {group[name].iloc[0]}" for name in ("recovery", "target", "checkpoint") if group[name].nunique() == 1
     ]
-    images = sorted({int(count) for count in group["fid_num_images"].dropna()})
+    lead = lead_of(rows_of(group))
+    images = sorted({int(count) for count in group[f"{lead}_num_images"].dropna()}) if lead else []
     if images:
-        same.append(f"FID of {' or '.join(f'{count:,}' for count in images)} images")
+        same.append(f"{title_of(lead)} of {' or '.join(f'{count:,}' for count in images)} images")
     settings = sorted({str(text) for text in group["latency_setting"].dropna() if text})
     if settings:
         same.append(f"latency on {'; '.join(settings)}")
@@ -224,23 +232,34 @@ def _ratio(name: str, ratio: str = "") -> Callable[[Row], Cell]:
     return cell
 
 
-def _fid(row: Row) -> Cell:
-    return _measured(row, "fid_mean", "fid_ci95")
+def _measured(mean: str, half: str, power: int = 0) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        if row["collapsed"]:
+            return Cell(str(row["collapsed"]), "", warn=True)
+        return Cell(with_interval(*scaled(row, (mean, half), power), 2), _sort(row[mean]))
+
+    return cell
 
 
-def _inception(row: Row) -> Cell:
-    return _measured(row, "is_mean", "is_ci95")
+def _delta(lead: str, power: int) -> Callable[[Row], Cell]:
+    names = (f"{lead}_delta_mean", f"{lead}_delta_ci95")
+    return lambda row: Cell(with_interval(*scaled(row, names, power), 2, signed=True), _sort(row[names[0]]))
 
 
-def _measured(row: Row, mean: str, half: str) -> Cell:
-    if row["collapsed"]:
-        return Cell(str(row["collapsed"]), "", warn=True)
-    return Cell(with_interval(row[mean], row[half], 2), _sort(row[mean]))
+def quality_words(rows: Sequence[Row], *, interval: bool = True) -> Callable[[Row], str]:
+    """What is said beside a row's samples: ``FID 12.3 ± 0.4``, ``collapsed 1/3``; without a judge its status."""
+    lead = lead_of(rows)
+    if not lead:
+        return lambda row: str(row["collapsed"] or row["status"])
+    power = power_for(lead, [row[f"{lead}_mean"] for row in rows])
+    title = " ".join(filter(None, (title_of(lead), times_ten(power))))
 
+    def words(row: Row) -> str:
+        mean, half = scaled(row, (f"{lead}_mean", f"{lead}_ci95"), power)
+        shown = with_interval(mean, half, 1) if interval else number(mean, 1)
+        return str(row["collapsed"]) or f"{title} {shown}"
 
-def _delta(row: Row) -> Cell:
-    text = with_interval(row["fid_delta_mean"], row["fid_delta_ci95"], 2, signed=True)
-    return Cell(text, _sort(row["fid_delta_mean"]))
+    return words
 
 
 def _theoretical(row: Row) -> Cell:

@@ -33,6 +33,7 @@ _MATH = {
     "−": "-", "∞": r"\infty", "°": r"^{\circ}", "²": "^{2}", "³": "^{3}", "¹": "^{1}", "¬": r"\neg",
     "→": r"\rightarrow", "←": r"\leftarrow", "↑": r"\uparrow", "↓": r"\downarrow", "↔": r"\leftrightarrow",
     "†": r"\dagger", "‡": r"\ddagger", "§": r"\mathsection", "¶": r"\mathparagraph", "√": r"\surd",
+    "⁰": "^{0}", "⁴": "^{4}", "⁵": "^{5}", "⁶": "^{6}", "⁷": "^{7}", "⁸": "^{8}", "⁹": "^{9}", "⁻": "^{-}",
     "∑": r"\sum", "∂": r"\partial", "∈": r"\in", "Δ": r"\Delta", "Σ": r"\Sigma", "Ω": r"\Omega",
     "Φ": r"\Phi", "Ψ": r"\Psi", "Γ": r"\Gamma", "Θ": r"\Theta", "Λ": r"\Lambda", "Π": r"\Pi", "Ξ": r"\Xi",
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "ζ": r"\zeta", "η": r"\eta",
@@ -151,15 +152,16 @@ def _tabular(table: PaperTable) -> list[str]:
 class _Set:
     """The tabular columns that one column of the table takes: number, interval, ratio, each aligned by itself."""
 
-    def __init__(self, numeric: bool, half: bool, ratio: bool) -> None:
-        self.numeric, self.half, self.ratio = numeric, half, ratio
-        self.width = 1 + half + ratio
-        self.spec = ("r" if numeric else "l") + "@{}l" * half + "@{\\ }r" * ratio
+    def __init__(self, numeric: bool, half: bool, ratio: bool, between: bool) -> None:
+        self.numeric, self.half, self.ratio, self.between = numeric, half, ratio, between
+        self.width = 1 + half + ratio + between
+        self.spec = ("r" if numeric else "l") + "@{}l" * half + "@{\\,}l" * between + "@{\\ }r" * ratio
 
     @staticmethod
     def of(cells: Sequence[Value]) -> _Set:
         numeric = any(cell.number for cell in cells)
-        return _Set(numeric, any(cell.half for cell in cells), any(cell.ratio for cell in cells))
+        named = (any(getattr(cell, name) for cell in cells) for name in ("half", "ratio", "low"))
+        return _Set(numeric, *named)
 
 
 def _head(columns: Sequence[Column], sets: Sequence[_Set]) -> list[str]:
@@ -228,8 +230,11 @@ def _number(cell: Value, each: _Set, bold: bool) -> str:
     most, least = (r"\le ", r"\ge ") if cell.bound else ("", "")
     written = [f"${most}{digits}$" + ("" if each.half else unit)]
     if each.half:
-        half = rf"\mathbf{{{cell.half}}}" if bold else cell.half
+        half = cell.half.replace("<", "{<}")
+        half = rf"\mathbf{{{half}}}" if bold else half
         written.append((rf"${{}}\pm {half}$" if cell.half else "") + unit)
+    if each.between:
+        written.append(rf"\scriptsize $[{cell.low}, {cell.high}]$" if cell.low else "")
     if each.ratio:
         ratio = rf"\mathbf{{{cell.ratio}}}" if bold else cell.ratio
         written.append(rf"(${least}{ratio}\times$)" if cell.ratio else "")

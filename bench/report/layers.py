@@ -71,7 +71,8 @@ def layers_figure(records: Sequence[Record]) -> Figure | None:
     blocks = _blocks(records)
     if not blocks:
         return None
-    left = 0.1 + max(_text_width(_shown(label)) for block in blocks for label in block.rows)
+    names = [_text_width(block.workload) * 8 / SMALL for block in blocks]
+    left = 0.1 + max([*names, *(_text_width(_shown(label)) for block in blocks for label in block.rows)])
     lines = _lines(blocks, PAGE - left)
     below = [max(_text_width(_named(block, i)) for block in line for i in range(len(block.layers))) for line in lines]
     heights = [max(map(_height, line)) for line in lines]
@@ -87,9 +88,10 @@ def layers_figure(records: Sequence[Record]) -> Figure | None:
                 tall = _height(block)
                 axes = figure.add_axes((x / PAGE, (top - tall) / total, across / PAGE, tall / total))
                 _draw(axes, block, cell, named=index == 0)
-                title = f"{block.workload}, {block.title}" if index == 0 else block.title
-                start = max(0.05, min(x, PAGE - 0.05 - _text_width(title) * 8 / SMALL))
-                figure.text(start / PAGE, (top + 0.05) / total, title, va="bottom")
+                start = min(x, PAGE - 0.05 - _text_width(block.title) * 8 / SMALL)
+                figure.text(start / PAGE, (top + 0.05) / total, block.title, va="bottom")
+                if index == 0:
+                    figure.text((x - 0.05) / PAGE, (top + 0.05) / total, block.workload, va="bottom", ha="right")
                 x += across + GAP
             top -= height + under + 0.1
         _legends(figure, {value for block in blocks for value in block.physical.values()}, left, total)

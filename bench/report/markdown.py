@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import Failure
+from bench.records import Failure, LatencyFailure
 from bench.tables import escape, markdown_table
+from bench.tables.lead import family_of
 from bench.tables.naming import DENSE
 
 COLUMNS = {
@@ -28,8 +29,10 @@ COLUMNS = {
     "inputs), ± half width of the 95 % t-interval",
     "is[...]": "Inception score in the classes of that network, higher is better",
     "speed-up theoretical": "dense MACs / effective MACs",
+    "kid[...]": "kernel distance to training images in the features of that network, lower is better; unbiased, so "
+    "about 0 for a perfect generator and then below 0 half of the time; shown times a power of ten",
     "measured, batch 1 and 16": "dense time / pruned time, timed in turn in one process; 1.00x for masks, "
-    "which run the dense network",
+    "which run the dense architecture: the same network is not compared with itself",
     "n": "seeds that the mean is over",
     "varies": "the random streams that the interval is over: `eval` the inputs of the generator, `calibrate` "
     "those of BN recalibration, `prune` the pruning itself, `train` the training after it. `eval` alone is a "
@@ -87,7 +90,9 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
         "every strategy and level, so differences are paired. Intervals are t-intervals over the seeds; with "
         "one seed there is none. A number of one version is never shown beside one of another."
     )
+    measured = {family_of(name) for name in frame["metric"]}
     floor = "Small N biases FID upwards, by an amount that depends on the model: compare within a column only."
+    floor = floor if "fid" in measured else ""
     settings = latency[["device", "device_model", "backend", "dtype", "threads", "batch", "calls_per_block"]]
     timed = [[escape(value) for value in row] for row in settings.drop_duplicates().itertuples(index=False)]
     invalid = latency[latency["latency_status"] == "invalid"]
@@ -109,13 +114,15 @@ def environment_section(environment: Mapping[str, Any]) -> str:
     return section("Environment", markdown_table(["what", "value"], rows, left=2) if rows else "Not recorded.")
 
 
-def failures_section(failures: Sequence[Failure]) -> str:
-    """Cells that raised; tracebacks are in the run's ``failures/``."""
-    if not failures:
+def failures_section(failures: Sequence[Failure], timings: Sequence[LatencyFailure] = ()) -> str:
+    """Cells and timings that raised; tracebacks are in the run's ``failures/``."""
+    if not failures and not timings:
         return section("Failures", "None.")
     rows = [[escape(f.cell.label), escape(f.error), str(f.attempt)] for f in failures]
-    text = "These cells raised and are missing from every table; the next run tries them again."
-    return section("Failures", text, markdown_table(["cell", "error", "attempts"], rows, left=3))
+    rows += [[escape(f.label), escape(f.error), str(f.attempt)] for f in timings]
+    what = " and ".join(name for name, some in (("cells", failures), ("timings", timings)) if some)
+    text = f"These {what} raised and are missing from every table; the next run tries them again."
+    return section("Failures", text, markdown_table(["what", "error", "attempts"], rows, left=3))
 
 
 def exclusions_section(frame: pd.DataFrame, excluded: Sequence[str]) -> str:
@@ -133,9 +140,17 @@ def exclusions_section(frame: pd.DataFrame, excluded: Sequence[str]) -> str:
     return section("Exclusions", table, left_out, nothing)
 
 
-def columns_section() -> str:
+def columns_of(frame: pd.DataFrame) -> dict[str, str]:
+    """The columns of the main table that this run has, each with what it is."""
+    families = {family_of(name) for name in frame["metric"]}
+    asked = {name: [family_of(each) for each in name.split(", ")] for name in COLUMNS if "[...]" in name}
+    return {name: text for name, text in COLUMNS.items() if name not in asked or families & set(asked[name])}
+
+
+def columns_section(frame: pd.DataFrame) -> str:
     """What each column of the main table is."""
-    return section("How to read the columns", "\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items()))
+    lines = (f"- **{name}**: {text}" for name, text in columns_of(frame).items())
+    return section("How to read the columns", "\n".join(lines))
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -9,19 +9,20 @@ import pandas as pd
 
 from bench.records import Record
 from bench.report.achieved import achieved_figure
+from bench.report.answer import judged_by
 from bench.report.curves import curves_figure, curves_frame
-from bench.report.figures import Drawn
+from bench.report.figures import MOST_ROWS, Drawn, pages
 from bench.report.hypervolume import hypervolume_figure
 from bench.report.layers import layers_figure
 from bench.report.quality import quality_label
-from bench.report.ranking import Ranking, agreements, ranking_figure, rankings
+from bench.report.ranking import Ranking, agreements, is_table, ranking_figure, rankings
 from bench.report.slices import Slice, slices_of
-from bench.tables import main_metric
+from bench.tables import granularity_of, lead_metric, main_metric
 from bench.tables.hypervolume import TOLERATED, hypervolume_table
 from bench.tables.naming import DENSE
 
-MOST_ROWS = 30
-"""Strategies times workloads in one heatmap; beyond that each workload has its own."""
+MOST_CURVES = 21
+"""Strategies in one figure of curves, three lines of panels; beyond that each granularity has its own."""
 _ROLES = {
     "prune": "the pruning",
     "calibrate": "the calibration",
@@ -75,10 +76,12 @@ def _ranking(part: Slice, frame: pd.DataFrame) -> list[Drawn]:
     figure = ranking_figure(found)
     if figure is None:
         return []
+    judge = " or ".join(judged_by(frame))
+    spread = "" if is_table(found) else "and range "
     caption = (
-        "Rank of the FID among the strategies that reached the level on every workload: mean and range over the seeds, "
-        f"collapsed seeds last, tied ({_seeds(frame)}{_images(frame)}). Spearman's rho and Kendall's tau between the "
-        f"workloads' mean ranks: {'; '.join(map(_agreement, found))}"
+        f"Rank of the {judge} among the strategies that reached the level on every workload: mean {spread}over the "
+        f"seeds, collapsed seeds last, tied ({_seeds(frame)}{_images(frame)}). Spearman's rho and Kendall's tau "
+        f"between the workloads' mean ranks: {'; '.join(map(_agreement, found))}"
     )
     return [Drawn(f"ranking{part.suffix}", caption + part.note, figure)]
 
@@ -100,16 +103,19 @@ def _agreement(ranking: Ranking) -> str:
 
 
 def _achieved(part: Slice, frame: pd.DataFrame) -> list[Drawn]:
-    figure = achieved_figure(frame)
-    if figure is None:
-        return []
+    found = [(page, achieved_figure(frame[frame["workload"].isin(page)])) for page in pages(frame)]
     missed = frame[frame["status"] == "infeasible"].drop_duplicates(["workload", "strategy", "level", "seed"])
     caption = (
         f"Achieved against requested sparsity of the {'MACs' if part.target == 'macs' else 'parameters'}: means and "
         "seeds; strategies are set apart along the diagonal, which keeps their distance to it. MACs: effective, zeros "
         "skipped" + (f"; {len(missed)} infeasible cells have no point" if len(missed) else "") + f" ({_seeds(frame)})"
     )
-    return [Drawn(f"achieved{part.suffix}", caption + part.note, figure)]
+    names = [f"-{_safe(page[0])}" if len(found) > 1 else "" for page, _ in found]
+    return [
+        Drawn(f"achieved{name}{part.suffix}", caption + part.note, figure)
+        for name, (_, figure) in zip(names, found, strict=True)
+        if figure is not None
+    ]
 
 
 def _layers(part: Slice, records: Sequence[Record]) -> list[Drawn]:
@@ -139,15 +145,22 @@ def _curves(part: Slice, records: Sequence[Record], frame: pd.DataFrame) -> list
     for workload in sorted(set(curves["workload"])):
         metric = main_metric(frame.loc[frame["workload"] == workload, "metric"].tolist(), "fid") or "fid"
         mine = curves[curves["workload"] == workload]
-        figure = curves_figure(mine, "fid", quality_label(metric, "lower").replace(", ", ",\n"))
-        if figure is None:
-            continue
-        caption = (
-            f"{workload}: {metric} while the pruned generators train, with the dense generator under the same recovery "
-            f"(stars). Thick: mean over the seeds; thin: each seed ({_seeds(frame[frame['workload'] == workload])})"
-        )
-        drawn.append(Drawn(f"curves-{_safe(workload)}{part.suffix}", caption + part.note, figure))
+        kinds = mine["strategy"].map(granularity_of)
+        many = mine["strategy"].nunique() > MOST_CURVES
+        for kind in sorted(set(kinds) - {DENSE}, key=lambda name: (name != "weight", name)) if many else [""]:
+            shown = mine[kinds.isin([kind, DENSE])] if kind else mine
+            figure = curves_figure(shown, "fid", quality_label(metric, "lower").replace(", ", ",\n"))
+            if figure is not None:
+                name = "-".join(filter(None, (f"curves-{_safe(workload)}", kind)))
+                drawn.append(Drawn(f"{name}{part.suffix}", _curve_caption(workload, metric, frame) + part.note, figure))
     return drawn
+
+
+def _curve_caption(workload: str, metric: str, frame: pd.DataFrame) -> str:
+    return (
+        f"{workload}: {metric} while the pruned generators train, with the dense generator under the same recovery "
+        f"(stars). Thick: mean over the seeds; thin: each seed ({_seeds(frame[frame['workload'] == workload])})"
+    )
 
 
 def _fingerprint(part: Slice, records: Sequence[Record]) -> tuple[object, ...]:
@@ -175,7 +188,7 @@ def _seeds(frame: pd.DataFrame) -> str:
 
 
 def _images(frame: pd.DataFrame) -> str:
-    metrics = {main_metric(rows["metric"].tolist(), "fid") for _, rows in frame.groupby("workload")}
+    metrics = {lead_metric(rows["metric"]) for _, rows in frame.groupby("workload")}
     counts = sorted(set(frame.loc[frame["metric"].isin([name for name in metrics if name]), "num_images"].dropna()))
     return f", N = {' or '.join(f'{count:.0f}' for count in counts)}" if counts else ""
 

@@ -14,7 +14,7 @@ from bench.report.latex import latex, preview
 from bench.report.paper_equal import equal_macs, equal_params, equal_speedup
 from bench.report.paper_iso import iso_quality_table
 from bench.report.papertable import PaperTable, comma_separated, markdown
-from bench.tables.naming import main_metric
+from bench.tables.lead import lead_metric
 from bench.tables.numbers import Numbers
 from bench.tables.summary import SHOWN_BATCHES
 
@@ -71,19 +71,19 @@ def write_paper_tables(folder: Path, tables: Sequence[PaperTable], *, wide: bool
 
 
 def _by_judge(numbers: Numbers) -> list[tuple[str, Numbers]]:
-    """Workloads whose FID may stand in one column, and what to put behind the name of their tables."""
+    """Workloads whose FID (or KID) may stand in one column, and what to put behind the name of their tables."""
     judges: dict[tuple[str, str, float], list[str]] = {}
     for workload, rows in numbers.aggregated.groupby("workload", sort=True):
-        metric = main_metric(rows["metric"], "fid")
+        metric = lead_metric(rows["metric"])
         if metric is not None:
             first = rows[rows["metric"] == metric].iloc[0]
             judges.setdefault((metric, str(first["version"]), float(first["num_images"])), []).append(str(workload))
-    if len(judges) == 1 and sum(map(len, judges.values())) == numbers.summary["workload"].nunique():
+    if not judges or (len(judges) == 1 and sum(map(len, judges.values())) == numbers.summary["workload"].nunique()):
         return [("", numbers)]
     result = []
     for place, ((metric, _, _), workloads) in enumerate(judges.items()):
         kept = (table[table["workload"].isin(workloads)] for table in vars(numbers).values())
-        suffix = safe(metric.removeprefix("fid").strip("[]")).replace("_", "-")
+        suffix = safe(metric.partition("[")[2].rstrip("]") or metric).replace("_", "-")
         alone = sum(other[0] == metric for other in judges) == 1
         result.append((f"-{suffix}" + ("" if alone else f"-{place + 1}"), Numbers(*kept)))
     return result if len(result) > 1 else [("", chosen) for _, chosen in result]

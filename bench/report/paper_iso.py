@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.report.best import not_separable
-from bench.report.paper_captions import bold_rule, masks, setting
+from bench.report.paper_captions import bold_rule, masks, same_network, setting
 from bench.report.papertable import Column, Line, PaperTable, Value, counted, missing, text, tidied
 from bench.tables.isoquality import CURVE, Margin, iso_points, iso_quality
 from bench.tables.naming import DENSE, strategy_order
@@ -73,20 +73,23 @@ def iso_quality_table(
                 shown = [_iso_cost(found.get(key)) for key in cost_of]
                 some = next(iter(found.values()))
                 best_of = [
-                    first + at for at, key in enumerate(cost_of) if key in found and _iso_key(found[key]) in bold
+                    first + at
+                    for at, key in enumerate(cost_of)
+                    if key in found and shown[at].number and _iso_key(found[key]) in bold
                 ]
                 names = [*map(text, place), text(margin.label), text(strategy)]
                 masked = not some["physical"]
                 lines.append(Line((*names, *shown, Value(str(some["n"]))), frozenset(best_of), masked))
-    timed = any(row["cost"] == "latency" for row in rows)
+    timed = {row["status"] for row in rows if row["cost"] == "latency"}
     caption = [
         "The cheapest network at FID ≤ dense + margin, seed by seed: log FID is interpolated linearly in the cost "
         "between neighbouring levels, dense included, never beyond the last (≤: still held there); not reached: the "
         "mildest level exceeds it in every seed.",
         setting(rows, CURVE[:4]),
-        *bold_rule(list(best.values()), "the cheapest of its group", "cost"),
+        *bold_rule(list(best.values()), "the cheapest of its group", "log cost"),
         *masks(lines),
         *(["Latency: dense latency / measured speed-up; its interval covers FID, not the timing."] if timed else []),
+        *same_network("as dense" if "as dense" in timed else "", numbers.latency),
     ]
     title = "Cost at equal quality"
     return tidied(PaperTable("iso-quality", title, tuple(caption), tuple(columns), tuple(lines)))
@@ -108,4 +111,6 @@ def _iso_cost(row: Row | None) -> Value:
         return missing()
     if row["status"] == "not reached":
         return missing("not reached")
+    if row["status"] == "as dense":
+        return missing("as dense")
     return _cost(row["cost"], row["value"], row["ratio"], row["ci95"], bound=row["status"] == "at least")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.tables import escape, markdown_table
-from bench.tables.text import MISSING
+from bench.tables.text import MISSING, half_text, places_for
 
 MASKED = "†"
 """Stands behind the name of a strategy whose networks are masked."""
@@ -31,13 +31,17 @@ class Value:
     bound: bool = False
     """The number is at most, the ratio at least this."""
     number: bool = True
+    low: str = ""
+    high: str = ""
+    """Ends of the interval, where it is not symmetric."""
 
     @property
     def text(self) -> str:
-        """``≤ 30.1M (≥ 3.2x)``, ``12.34 ± 0.56``: the whole cell in one line."""
+        """``≤ 30.1M (≥ 3.2x)``, ``12.34 ± 0.56``, ``1.52x [1.48, 1.57]``: the whole cell in one line."""
         half = f" ± {self.half}" if self.half else ""
         ratio = f" ({'≥ ' if self.bound else ''}{self.ratio}x)" if self.ratio else ""
-        return f"{'≤ ' if self.bound else ''}{self.main}{half}{self.unit}{ratio}"
+        between = f" [{self.low}, {self.high}]" if self.low else ""
+        return f"{'≤ ' if self.bound else ''}{self.main}{half}{self.unit}{between}{ratio}"
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,22 @@ def text(words: object) -> Value:
 
 
 def decimals(value: float, digits: int, half: float = math.nan, unit: str = "") -> Value:
-    """``value`` and its interval with a fixed number of decimals."""
+    """``value`` and its interval with a fixed number of decimals; up to two more where the interval needs them."""
     if math.isnan(value):
         return missing()
-    return Value(f"{value:.{digits}f}", "" if math.isnan(half) else f"{half:.{digits}f}", unit)
+    places = places_for(half, digits)
+    return Value(f"{value:.{places}f}", "" if math.isnan(half) else half_text(half, places), unit)
+
+
+def faster(ratio: float, low: float, high: float) -> Value:
+    """A measured speed-up with its interval, ``1.52x [1.48, 1.57]``; without one where the ends are those of 1x, which
+    is what a network of the same architecture has.
+    """
+    if math.isnan(ratio):
+        return missing()
+    if math.isnan(low) or math.isnan(high) or low == ratio == high:
+        return Value(f"{ratio:.2f}", unit="x")
+    return Value(f"{ratio:.2f}", unit="x", low=f"{low:.2f}", high=f"{high:.2f}")
 
 
 def counted(
@@ -122,11 +138,10 @@ def counted(
     scale, prefix = next((pair for pair in prefixes[:cut] if value >= pair[0]), prefixes[cut])
     shown = value / scale
     places = max(0, digits - 1 - math.floor(math.log10(shown))) if shown > 0 else digits - 1
-    if half > 0:  # an interval is not rounded to 0 where two more digits can show it
-        places = min(places + 2, max(places, -math.floor(math.log10(half / scale))))
+    places = places_for(half / scale, places)
     return Value(
         f"{shown:.{places}f}",
-        "" if math.isnan(half) else f"{half / scale:.{places}f}",
+        "" if math.isnan(half) else half_text(half / scale, places),
         prefix,
         "" if math.isnan(ratio) else times(ratio),
         bound,
@@ -155,7 +170,8 @@ def markdown(table: PaperTable) -> str:
 
 
 def comma_separated(table: PaperTable) -> str:
-    """The same numbers apart: ``fid, fid_ci95``, ``params, params_unit, params_ratio``, and ``masked``, ``best``.
+    """The same numbers apart: ``fid, fid_ci95``, ``params, params_unit, params_ratio``, ``speedup_b1, speedup_b1_low,
+    speedup_b1_high``, and ``masked``, ``best``.
 
     ``best`` names the columns in which the row is in bold. A column that no row needs is left out.
     """
@@ -166,6 +182,8 @@ def comma_separated(table: PaperTable) -> str:
         fields = {
             "": [cell.main for cell in cells],
             "_ci95": [cell.half for cell in cells],
+            "_low": [cell.low for cell in cells],
+            "_high": [cell.high for cell in cells],
             "_unit": [cell.unit.strip() for cell in cells],
             "_ratio": [cell.ratio for cell in cells],
             "_bound": ["at most" if cell.bound else "" for cell in cells],

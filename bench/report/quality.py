@@ -16,6 +16,7 @@ from bench.report.axes import logarithmic_axis
 from bench.report.labels import EndLabel, label_ends
 from bench.report.style import COLUMN, GREY, PAGE, SMALL, Look, look_of, paper_style
 from bench.tables import strategy_order
+from bench.tables.lead import family_of, power_for, times_ten, title_of
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
 
@@ -23,8 +24,11 @@ MOST_LINES = 8
 """Lines in a panel; more strategies of one granularity go into further panels."""
 PANEL = 2.0
 """Height of a panel in inches."""
-LONGEST = 26
+LONGEST = 34
 """Characters of a name that still fit at the end of its line."""
+
+DRAWN = ("mean", "ci95", "low", "high")
+"""Numbers of `aggregate` that are drawn."""
 
 Row = dict[str, Any]
 
@@ -40,6 +44,8 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
     Returns:
         The figure, or None where no cell has a place in it.
     """
+    power = power_for(family_of(metric), aggregated.loc[aggregated["metric"] == metric, "mean"])
+    frame, aggregated = _times(frame, metric, ["value"], power), _times(aggregated, metric, DRAWN, power)
     pruned = [row for row in rows_of(frame) if row["strategy"] != DENSE and not math.isnan(row["achieved_params"])]
     drawn = [row for row in pruned if row["metric"] == metric or row["status"] == "collapsed"]
     panels = _panels(drawn)
@@ -53,7 +59,7 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(lines), columns, squeeze=False)
         for line, row in zip(lines, grid, strict=True):
-            row[0].set_ylabel(quality_label(metric, _direction(frame, metric)))
+            row[0].set_ylabel(quality_label(metric, _direction(frame, metric), power).replace(", ", ",\n"))
             for axes in row[len(line) :]:
                 axes.set_visible(False)
             for axes, (workload, title, strategies) in zip(row, line, strict=False):
@@ -70,11 +76,19 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
     return figure
 
 
-def quality_label(metric: str, direction: str) -> str:
-    """``FID[mnist-lenet], lower is better``."""
+def quality_label(metric: str, direction: str, power: int = 0) -> str:
+    """``FID[mnist-lenet], lower is better``; ``KID[mnist-lenet] × 10³, ...``."""
     family, bracket, rest = metric.partition("[")
-    family = family.upper() if family in ("fid", "is", "kid") else family
-    return f"{family}{bracket}{rest}" + (f", {direction} is better" if direction in ("lower", "higher") else "")
+    times = f" {times_ten(power)}" if power else ""
+    better = f", {direction} is better" if direction in ("lower", "higher") else ""
+    return f"{title_of(family)}{bracket}{rest}{times}{better}"
+
+
+def _times(table: pd.DataFrame, metric: str, columns: Sequence[str], power: int) -> pd.DataFrame:
+    """The table with this metric's numbers times ten to the ``power``."""
+    return table.assign(**{
+        name: table[name].where(table["metric"] != metric, table[name] * 10.0**power) for name in columns
+    }) if power else table  # fmt: skip
 
 
 def _lines(panels: dict[str, list[tuple[str, list[str]]]]) -> list[list[tuple[str, str, list[str]]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -19,7 +20,7 @@ from scipy.stats import kendalltau, rankdata
 from bench.report.claims import SAME_SIZE
 from bench.report.labels import EndLabel, label_ends
 from bench.report.style import PAGE, look_of, paper_style
-from bench.tables import granularity_of, main_metric, strategy_order
+from bench.tables import lead_metric, strategy_order
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
 
@@ -29,6 +30,10 @@ MOST_LINES = 8
 """Lines in a panel; with more strategies each granularity has its own."""
 LEAST = 3
 """Fewer strategies have no ranking worth a figure."""
+
+
+CELL = 0.165
+"""Inches: height of a row of the table."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +109,18 @@ def agreements(ranking: Ranking) -> list[Agreement]:
 
 
 def ranking_figure(found: Sequence[Ranking]) -> Figure | None:
-    """Ranks from workload to workload, a panel for each level (and granularity, where there are over eight strategies).
+    """Ranks from workload to workload, a panel for each level; over eight strategies are a table of their mean ranks.
 
     Markers: mean rank over the seeds; bars: the range over the seeds.
 
     Returns:
         The figure, or None where there is no ranking.
     """
-    panels = [(ranking, title, names) for ranking in found for title, names in _panels(ranking)]
-    if not panels:
+    if not found:
         return None
+    if is_table(found):
+        return ranking_table(found)
+    panels = [(ranking, f"level {ranking.level:g}", list(ranking.ranks)) for ranking in found]
     lowest = max(len(ranking.ranks) for ranking in found)
     rows = math.ceil(len(panels) / 2)
     height = ROW * lowest + 0.15
@@ -127,7 +134,7 @@ def ranking_figure(found: Sequence[Ranking]) -> Figure | None:
                 _panel(axes, ranking, names, height)
                 axes.set_title(title, loc="left")
                 if index % 2 == 0:
-                    axes.set_ylabel("rank of the FID,\n1 is the lowest")
+                    axes.set_ylabel("rank,\n1 is the lowest")
         sns.despine(fig=figure)
     return figure
 
@@ -137,7 +144,7 @@ def _cells(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame[(frame["strategy"] != DENSE) & frame["requested"].notna()]
     parts = []
     for _, rows in frame.groupby("workload", sort=True):
-        metric = main_metric(rows["metric"].tolist(), "fid")
+        metric = lead_metric(rows["metric"])
         lost = rows[rows["status"] == "collapsed"].drop_duplicates(["strategy", "level", "seed"])
         kept = rows[(rows["status"] == "ok") & (rows["metric"] == metric) & rows["value"].notna()]
         parts += [lost.assign(value=math.inf), kept]
@@ -148,20 +155,65 @@ def _cells(frame: pd.DataFrame) -> pd.DataFrame:
     return cells[(achieved - cells["requested"]).abs() <= SAME_SIZE]
 
 
-def _panels(ranking: Ranking) -> list[tuple[str, list[str]]]:
-    names = list(ranking.ranks)
-    title = f"level {ranking.level:g}"
-    if len(names) <= MOST_LINES:
-        return [(title, names)]
-    # Ranked among all: splitting only spreads the lines over panels.
-    parts: dict[str, list[str]] = {}
-    for name in names:
-        parts.setdefault(granularity_of(name), []).append(name)
-    return [
-        (f"{title}, {granularity} pruning (ranked among all)", part[start : start + MOST_LINES])
-        for granularity, part in parts.items()
-        for start in range(0, len(part), MOST_LINES)
-    ]
+def is_table(found: Sequence[Ranking]) -> bool:
+    """Whether there are too many strategies for lines."""
+    return max((len(ranking.ranks) for ranking in found), default=0) > MOST_LINES
+
+
+def ranking_table(found: Sequence[Ranking]) -> Figure:
+    """Mean ranks as a table: strategies down, the best on average first, levels and workloads across.
+
+    The darker, the lower the rank; a dash: not ranked at that level.
+    """
+    columns = [(ranking, place) for ranking in found for place in range(len(ranking.workloads))]
+    names = sorted(
+        {name for ranking in found for name in ranking.ranks}, key=lambda name: (_average(name, columns), name)
+    )
+    values = np.array([[_rank(name, *column) for column in columns] for name in names])
+    height = CELL * len(names) + 1.25
+    with paper_style():
+        figure = Figure(figsize=(PAGE, height), layout="constrained")
+        axes = figure.subplots()
+        cells = np.ma.masked_invalid(values)
+        colours = matplotlib.colormaps["Blues_r"].with_extremes(bad="#f2f2f2")
+        # From a fifth of the way up, so that the palest cell is still no missing one.
+        axes.pcolormesh(cells, cmap=colours, vmin=1, vmax=1.25 * len(names), edgecolors="white", linewidth=0.5)
+        for row, name in enumerate(names):
+            for column, (ranking, place) in enumerate(columns):
+                dark = values[row, column] < 0.45 * len(names)
+                axes.text(
+                    column + 0.5, row + 0.5, _cell(ranking.ranks.get(name), place), fontsize=6, ha="center",
+                    va="center_baseline", color="white" if dark else "#222222",
+                )  # fmt: skip
+        axes.set_ylim(len(names), 0)
+        axes.set_yticks(np.arange(len(names)) + 0.5, names)
+        axes.set_xticks(np.arange(len(columns)) + 0.5, [ranking.workloads[place] for ranking, place in columns])
+        axes.tick_params(length=0, pad=2)
+        axes.tick_params(axis="x", rotation=90 if len(columns) > 6 else 0)
+        start = 0
+        for ranking in found:
+            middle = start + len(ranking.workloads) / 2
+            axes.text(middle, -0.35, f"level {ranking.level:g}", ha="center", va="bottom")
+            start += len(ranking.workloads)
+            if start < len(columns):
+                axes.axvline(start, color="white", linewidth=4)
+        sns.despine(fig=figure, left=True, bottom=True)
+    return figure
+
+
+def _rank(name: str, ranking: Ranking, place: int) -> float:
+    return ranking.mean(name, place) if name in ranking.ranks else math.nan
+
+
+def _average(name: str, columns: Sequence[tuple[Ranking, int]]) -> float:
+    return fmean(rank for column in columns if not math.isnan(rank := _rank(name, *column)))
+
+
+def _cell(ranks: list[list[float]] | None, place: int) -> str:
+    """``4``; ``4.3`` where the seeds disagree."""
+    if ranks is None:
+        return "–"
+    return f"{ranks[place][0]:g}" if len(set(ranks[place])) == 1 else f"{fmean(ranks[place]):.1f}"
 
 
 def _panel(axes: Axes, ranking: Ranking, names: Sequence[str], height: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,18 @@ _COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
     "#004B75", "#8A3D00", "#00614A", "#8E4870", "#9A6A00", "#2F7FAF",
 )  # fmt: skip
-_MARKERS = ("v", "<", ">", "p", "h", "d", "^", "D")
+_MARKERS = ("v", "<", ">", "p", "h", "d", "8", "H", "^", "D")
+_CRITERIA = (
+    "l1", "taylor", "snip", "grasp", "fisher", "movement", "fpgm", "hrank", "l2", "synflow", "bnscale", "rownorm",
+)  # fmt: skip
+"""Criteria in the order of their colours: only ever add at the end."""
+_ALLOCATIONS = ("global", "uniform", "erk", "lamp")
+_SCHEDULES = ("", "cubic", "iterative", "rewind", "dynamic", "soft", "everystep")
+"""With the allocations, the order of the markers: only ever add at the end."""
+_FIRST = {"weight": 0, "channel": 4, "nm": 2, "block": 6}
+"""Where a granularity begins among the markers, so that scatter plots, which have no lines, tell it too."""
+_SHADES = (1.0, 0.62, 1.45)
+"""How light a colour is where one criterion has more schedules than there are markers."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +73,41 @@ class Look:
 
 
 def look_of(strategy: str) -> Look:
-    """The look follows from the name alone, so a new strategy never changes the others'. Random controls are
-    grey.
+    """The look follows from the name alone, so a new strategy never changes the others'. Random controls are grey.
+
+    The criterion gives the colour, allocation and schedule the marker, the granularity the line; what is not in the
+    lists above follows from a hash of its name.
     """
     line: Line = _LINE.get(granularity_of(strategy), "-.")
     if strategy in _CURATED:
         colour, marker = _CURATED[strategy]
         return Look(colour, marker, line)
-    digest = hashlib.sha256(strategy.encode()).digest()
-    marker = _MARKERS[digest[1] % len(_MARKERS)]
-    colour = "#8c8c8c" if strategy.startswith("random-") else _COLOURS[digest[0] % len(_COLOURS)]
-    return Look(colour, marker, line)
+    base, _, schedule = strategy.partition("+")
+    criterion, *rest = base.split("-")
+    allocation = "-".join(rest[1:]) or "global"
+    place = _place(_SCHEDULES, schedule) * len(_ALLOCATIONS) + _place(_ALLOCATIONS, allocation)
+    marker = _MARKERS[(place + _FIRST.get(granularity_of(strategy), 0)) % len(_MARKERS)]
+    if criterion == "random":
+        return Look("#8c8c8c", marker, line)
+    colour = _COLOURS[_place(_CRITERIA, criterion) % len(_COLOURS)]
+    shade = _SHADES[place // len(_MARKERS) % len(_SHADES)]
+    return Look(_shaded(colour, shade), marker, line)
+
+
+def _place(known: Sequence[str], word: str) -> int:
+    return known.index(word) if word in known else _hash(word)
+
+
+def _hash(word: str) -> int:
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+
+
+def _shaded(colour: str, shade: float) -> str:
+    """Darker below 1, above 1 as much nearer to white."""
+    parts = [int(colour[index : index + 2], 16) for index in (1, 3, 5)]
+    light = shade - 1
+    mixed = [part * shade if shade <= 1 else part + (255 - part) * light for part in parts]
+    return "#" + "".join(f"{round(part):02X}" for part in mixed)
 
 
 @contextmanager

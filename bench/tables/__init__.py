@@ -9,6 +9,7 @@ from __future__ import annotations
 from bench.tables.aggregate import AGGREGATED_COLUMNS, aggregate
 from bench.tables.intervals import Interval, holm, paired_p, t_interval
 from bench.tables.latency import LATENCY_COLUMNS, latency_table, main_setting, with_latency
+from bench.tables.lead import lead_metric
 from bench.tables.naming import granularity_of, main_metric, row_order, strategy_order
 from bench.tables.summary import SUMMARY_COLUMNS, summarise
 from bench.tables.text import escape, markdown_table, summary_text
@@ -26,6 +27,7 @@ __all__ = [
     "granularity_of",
     "holm",
     "latency_table",
+    "lead_metric",
     "main_metric",
     "main_setting",
     "markdown_table",

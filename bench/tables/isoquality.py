@@ -142,8 +142,10 @@ def iso_quality(frame: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
     ``value`` (parameters, MACs of one image, or ms) with ``ci95``, the half width of the 95 % t-interval over the
     ``n`` seeds; ``ratio`` is dense / value; ``reached`` counts the seeds in which a pruned level holds the quality.
-    ``status``: ``ok``; ``at least``, where some seed still held it at its last level (``value`` is an upper and
-    ``ratio`` a lower bound, without an interval); ``not reached``, where the mildest level exceeds it in every seed.
+    ``status``: ``ok``; ``as dense``, for the latency of networks that have the dense architecture (masks: there is
+    nothing to measure between the two, so no interval); ``at least``, where some seed still held it at its last level
+    (``value`` is an upper and ``ratio`` a lower bound, without an interval); ``not reached``, where the mildest level
+    exceeds it in every seed.
     """
     about = _about(frame)
     groups: dict[tuple[Any, ...], list[Row]] = {}
@@ -165,6 +167,8 @@ def _over_seeds(members: Sequence[Row]) -> Row:
     shared: Row = {"dense": dense, "n": share.n, "reached": reached}
     if not reached:
         return shared | {"status": "not reached", "value": math.nan, "ci95": math.nan, "ratio": math.nan}
+    if members[0]["cost"] == "latency" and all(row["share"] == 1.0 for row in members):
+        return shared | {"status": "as dense", "value": dense, "ci95": math.nan, "ratio": 1.0}
     status, half = ("at least", math.nan) if bound else ("ok", share.half * dense)
     return shared | {"status": status, "value": share.mean * dense, "ci95": half, "ratio": 1 / share.mean}
 

@@ -12,6 +12,8 @@ from bench.records import LatencyRecord
 from bench.tables.tidy import rows_of
 
 JOIN = ["workload", "checkpoint", "architecture"]
+DENSE_KERNELS = ("eager", "compile")
+"""Backends that multiply by zeros like by any other number."""
 SETTING = ["device", "device_model", "backend", "dtype", "threads", "flush_denormal"]
 """What has to be equal for two latencies to stand in one column (and the batch)."""
 
@@ -24,6 +26,8 @@ LATENCY_COLUMNS = [
     "peak_memory_bytes", "latency_status", "latency_reason", "latency_key",
 ]  # fmt: skip
 
+SAME = "same-as-dense"
+"""The ``latency_status`` of a network that has the dense architecture: it is not faster or slower than itself."""
 _FLOATS = dict.fromkeys([*_MEASURED, "peak_memory_bytes"], "float64")
 
 
@@ -73,19 +77,47 @@ def main_setting(latency: pd.DataFrame) -> dict[str, Any] | None:
 def with_latency(cells: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
     """``cells`` (any table with workload, checkpoint, architecture) with one row for each latency that fits.
 
-    A cell that runs the dense architecture (dense itself, masks) and has no measurement of its own gets what
-    dense took, a speed-up of exactly 1 and the ``latency_status`` ``same-as-dense``: it is the same network.
+    A cell that runs the dense architecture on dense kernels (dense itself, masks) gets what dense took, a speed-up of
+    exactly 1 and the ``latency_status`` ``same-as-dense``: it is the same network. Where dense was timed against
+    itself, that ratio is the noise of the timing (`timing_noise`); it stays in ``latency``, but is no speed-up.
     A cell without any latency keeps one row with NaN.
     """
-    parts = [part for part in (latency, _dense_rows(latency)) if not part.empty]
+    others = latency[~_of_itself(latency)]
+    parts = [part for part in (others, _dense_rows(latency)) if not part.empty]
     known = pd.concat([part.astype(_FLOATS) for part in parts], ignore_index=True) if parts else latency
     return cells.merge(known, how="left", on=JOIN)
+
+
+def _of_itself(latency: pd.DataFrame) -> pd.Series:
+    """Where both sides of a pair are the same network on the same kernels. Kernels other than dense ones may gain from
+    zeros, so there the architecture does not say it all.
+    """
+    return (latency["architecture"] == latency["dense_architecture"]) & latency["backend"].isin(DENSE_KERNELS)
+
+
+def timing_noise(latency: pd.DataFrame) -> str:
+    """How far a measured speed-up of 1 is from 1, in words; empty without a usable timing on the main setting.
+
+    Where dense was timed against itself, by how much that missed 1 at most; else half of the median width of the
+    intervals, as a share of the speed-up.
+    """
+    setting = main_setting(latency)
+    if setting is None:
+        return ""
+    rows = latency[(latency[SETTING] == pd.Series(setting)).all(axis=1) & (latency["latency_status"] == "ok")]
+    itself = rows[_of_itself(rows)]
+    if not itself.empty:
+        missed = float((itself[["speedup", "speedup_low", "speedup_high"]] - 1).abs().max().max())
+        return f"dense timed against itself is within {100 * missed:.1f} % of 1"
+    widths = ((rows["speedup_high"] - rows["speedup_low"]) / rows["speedup"] / 2).dropna()
+    return f"the median interval of a timing is ± {100 * float(widths.median()):.1f} %" if len(widths) else ""
 
 
 def _dense_rows(latency: pd.DataFrame) -> pd.DataFrame:
     """What dense itself took in each setting: the median over the records that timed it against something."""
     usable = latency[latency["latency_status"] == "ok"]
-    measured = {tuple(row) for row in usable[[*JOIN, *SETTING, "batch"]].itertuples(index=False)}
+    others = usable[~_of_itself(usable)]
+    measured = {tuple(row) for row in others[[*JOIN, *SETTING, "batch"]].itertuples(index=False)}
     rows = []
     keys = ["workload", "checkpoint", "dense_architecture", *SETTING, "batch"]
     for key, group in usable.groupby(keys, sort=False):
@@ -95,7 +127,7 @@ def _dense_rows(latency: pd.DataFrame) -> pd.DataFrame:
         for kind in ("ms", "ms_min", "ms_p95"):
             row[f"dense_{kind}"] = row[f"pruned_{kind}"] = float(group[f"dense_{kind}"].median())
         row |= dict.fromkeys(["speedup", "speedup_low", "speedup_high", "speedup_cpu"], 1.0)
-        row |= {"dense_architecture": row["architecture"], "latency_status": "same-as-dense"}
+        row |= {"dense_architecture": row["architecture"], "latency_status": SAME}
         row |= {"latency_reason": "runs the dense network: not timed again", "latency_key": ""}
         row |= dict.fromkeys(["pairs", "blocks", "calls_per_block"], 0)
         rows.append(row)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.latency import SETTING, main_setting, with_latency
+from bench.tables.lead import LEADERS, lead_metric
 from bench.tables.naming import DENSE, main_metric
 from bench.tables.tidy import rows_of
 
@@ -17,6 +18,7 @@ SUMMARY_COLUMNS = [
     "params", "params_ratio", "params_nonzero", "params_nonzero_ratio",
     "macs_dense", "macs_dense_ratio", "macs_effective", "speedup_theoretical",
     "fid_metric", "fid_num_images", "fid_mean", "fid_ci95", "fid_delta_mean", "fid_delta_ci95",
+    "kid_metric", "kid_num_images", "kid_mean", "kid_ci95", "kid_delta_mean", "kid_delta_ci95",
     "is_metric", "is_mean", "is_ci95",
     "latency_b1_ms", "latency_b16_ms",
     "speedup_b1", "speedup_b1_low", "speedup_b1_high", "speedup_b16", "speedup_b16_low", "speedup_b16_high",
@@ -35,8 +37,9 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
     what dense kernels execute, ``macs_effective`` without zeros. ``*_ratio`` are dense / pruned (above 1:
     smaller); ``speedup_theoretical`` is that of the effective MACs, ``speedup_b1`` and ``speedup_b16`` are
     measured on the setting named in ``latency_setting`` (``latency_*_ms``: milliseconds a call; low and high:
-    the widest over the architectures of the seeds). ``fid_delta_*`` is the paired difference to dense of the
-    same recovery. NaN where there is no number: ``status`` and ``reason`` say why.
+    the widest over the architectures of the seeds). ``fid_delta_*`` and ``kid_delta_*`` are the paired differences to
+    dense of the same recovery; ``n`` is that of FID, where it was not measured that of KID. NaN where there is no
+    number: ``status`` and ``reason`` say why.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows_of(aggregated):
@@ -53,7 +56,7 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
 
 def _leaders(aggregated: pd.DataFrame) -> dict[str, dict[str, str | None]]:
     return {
-        str(workload): {family: main_metric(group["metric"].tolist(), family) for family in ("fid", "is")}
+        str(workload): {family: main_metric(group["metric"].tolist(), family) for family in (*LEADERS, "is")}
         for workload, group in aggregated.groupby("workload", sort=False)
     }
 
@@ -66,7 +69,7 @@ def _row(rows: list[Row], dense: dict[str, float], speed: Row, leaders: dict[str
     first = rows[0]
     metrics = {row["metric"]: row for row in rows}
     value = _values(rows)
-    fid: Row = metrics.get(leaders["fid"] or "", {})
+    lead: Row = metrics.get(lead_metric(name for name in leaders.values() if name) or "", {})
     inception: Row = metrics.get(leaders["is"] or "", {})
     shared = {name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "achieved_params"]}
     copied = {name: first[name] for name in ["achieved_macs", "seeds", "varies", "physical", "status", "reason"]}
@@ -82,21 +85,24 @@ def _row(rows: list[Row], dense: dict[str, float], speed: Row, leaders: dict[str
         | copied
         | counts
         | ratios
+        | _judged("fid", leaders["fid"], metrics)
+        | _judged("kid", leaders["kid"], metrics)
         | {
-            "fid_metric": leaders["fid"] or "",
-            "fid_num_images": fid.get("num_images", math.nan),
-            "fid_mean": fid.get("mean", math.nan),
-            "fid_ci95": fid.get("ci95", math.nan),
-            "fid_delta_mean": fid.get("delta_mean", math.nan),
-            "fid_delta_ci95": fid.get("delta_ci95", math.nan),
             "is_metric": leaders["is"] or "",
             "is_mean": inception.get("mean", math.nan),
             "is_ci95": inception.get("ci95", math.nan),
-            "n": fid.get("n", first["n"]),
+            "n": lead.get("n", first["n"]),
             "collapsed": next((row["collapsed"] for row in rows if row["collapsed"]), ""),
         }
         | speed
     )
+
+
+def _judged(family: str, metric: str | None, metrics: dict[str, Row]) -> Row:
+    """The columns of one of the `LEADERS`."""
+    row: Row = metrics.get(metric or "", {})
+    names = ("num_images", "mean", "ci95", "delta_mean", "delta_ci95")
+    return {f"{family}_metric": metric or ""} | {f"{family}_{name}": row.get(name, math.nan) for name in names}
 
 
 def _ratio(dense: float | None, pruned: float) -> float:

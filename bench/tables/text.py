@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from bench.tables.lead import TITLES, digits_of, family_of, lead_metric, lead_of, power_for, scaled, times_ten
 from bench.tables.naming import main_metric
 from bench.tables.tidy import rows_of
 
@@ -45,17 +46,32 @@ def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     intervals.
     """
     rows = rows_of(summary)
-    fid = next((str(row["fid_metric"]) for row in rows if row["fid_metric"]), "fid")
-    inception = next((str(row["is_metric"]) for row in rows if row["is_metric"]), "is")
+    lead = lead_of(rows)
+    judges = _judges(rows, lead)
     headers = [
         "strategy", "level", "recovery", "achieved sparsity", "params (M) ↓", "non-zero (M) ↓",
-        "MACs executed ↓", "MACs effective ↓", f"{escape(fid)} ↓", "difference to dense",
-        f"{escape(inception)} ↑", "speed-up theoretical", "measured, batch 1", "measured, batch 16",
-        "n", "varies", "status", "reason",
+        "MACs executed ↓", "MACs effective ↓", *judges, "speed-up theoretical", "measured, batch 1",
+        "measured, batch 16", "n", "varies", "status", "reason",
     ]  # fmt: skip
     extra = [name for name in ("checkpoint", "target") if summary[name].nunique() > 1]
-    table = [[*_cells(row), *(escape(row[name]) for name in extra)] for row in rows]
+    power = power_for(lead, [row[f"{lead}_mean"] for row in rows] if lead else [])
+    inception = bool(_name(rows, "is"))
+    table = [[*_cells(row, lead, power, inception), *(escape(row[name]) for name in extra)] for row in rows]
     return [*headers, *extra], table
+
+
+def _judges(rows: Sequence[dict[str, Any]], lead: str) -> list[str]:
+    """Headers of the quality columns that the run has numbers for."""
+    found = []
+    if lead:
+        power = times_ten(power_for(lead, [row[f"{lead}_mean"] for row in rows]))
+        found += [" ".join(filter(None, (escape(_name(rows, lead)), power, "↓"))), "difference to dense"]
+    inception = _name(rows, "is")
+    return [*found, f"{escape(inception)} ↑"] if inception else found
+
+
+def _name(rows: Sequence[dict[str, Any]], family: str) -> str:
+    return next((str(row[f"{family}_metric"]) for row in rows if row[f"{family}_metric"]), "")
 
 
 def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -64,26 +80,38 @@ def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[s
 
     One column for each metric, mean ± half width, in its unit; no rows where there is no such metric.
     """
-    main = {main_metric(aggregated["metric"].tolist(), family) for family in ("fid", "is")}
+    names = aggregated["metric"].tolist()
+    main = {lead_metric(names), main_metric(names, "is")}
     other = aggregated[
         (aggregated["kind"] == "stochastic") & ~aggregated["metric"].isin([name for name in main if name])
     ]
     metrics = list(dict.fromkeys(other["metric"]))
+    powers = {name: power_for(family_of(str(name)), group["mean"]) for name, group in other.groupby("metric")}
     table: dict[tuple[str, str, str], dict[str, str]] = {}
     arrows = {"lower": " ↓", "higher": " ↑"}
     headers = {}
     for row in rows_of(other):
         key = (escape(row["strategy"]), escape(row["level"]), escape(row["recovery"]))
-        shown = row["collapsed"] or with_interval(row["mean"], row["ci95"], 2)
+        family, power = family_of(row["metric"]), powers[row["metric"]]
+        digits = digits_of(family) if family in TITLES else 2
+        shown = row["collapsed"] or with_interval(*scaled(row, ("mean", "ci95"), power), digits)
         table.setdefault(key, {})[row["metric"]] = str(shown)
         unit = f" ({escape(row['unit'])})" if row["unit"] else ""
-        headers[row["metric"]] = escape(row["metric"]) + unit + arrows.get(row["direction"], "")
+        times = f" {times_ten(power)}" if power else ""
+        headers[row["metric"]] = escape(row["metric"]) + times + unit + arrows.get(row["direction"], "")
     rows = [[*key, *(values.get(metric, MISSING) for metric in metrics)] for key, values in table.items()]
     return ["strategy", "level", "recovery", *(headers[metric] for metric in metrics)], rows
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any], lead: str, power: int, inception: bool) -> list[str]:
     collapsed = str(row["collapsed"])
+    quality = []
+    if lead:
+        difference = scaled(row, (f"{lead}_delta_mean", f"{lead}_delta_ci95"), power)
+        quality = [
+            collapsed or with_interval(*scaled(row, (f"{lead}_mean", f"{lead}_ci95"), power), 2),
+            MISSING if collapsed else with_interval(*difference, 2, signed=True),
+        ]
     count = f"{row['n']:.0f}" if row["n"] == row["seeds"] else f"{row['n']:.0f} of {row['seeds']:.0f}"
     unknown = row["status"] in ("not-applicable", "infeasible")
     return [
@@ -95,9 +123,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
         with_ratio(row["params_nonzero"], row["params_nonzero_ratio"], 1e6, ""),
         macs(row["macs_dense"], row["macs_dense_ratio"]),
         macs(row["macs_effective"], row["speedup_theoretical"]),
-        collapsed or with_interval(row["fid_mean"], row["fid_ci95"], 2),
-        MISSING if collapsed else with_interval(row["fid_delta_mean"], row["fid_delta_ci95"], 2, signed=True),
-        collapsed or with_interval(row["is_mean"], row["is_ci95"], 2),
+        *quality,
+        *([collapsed or with_interval(row["is_mean"], row["is_ci95"], 2)] if inception else []),
         number(row["speedup_theoretical"], 2, "x"),
         number(row["speedup_b1"], 2, "x"),
         number(row["speedup_b16"], 2, "x"),
@@ -117,11 +144,28 @@ def number(value: float, digits: int, unit: str = "", *, signed: bool = False) -
 
 
 def with_interval(mean: float, half: float, digits: int, *, signed: bool = False) -> str:
-    """``12.34 ± 0.56``; without an interval (one seed) ``12.34 (one seed)``."""
-    text = number(mean, digits, signed=signed)
+    """``12.34 ± 0.56``; without an interval (one seed) ``12.34 (one seed)``. A small interval brings more digits."""
+    places = places_for(half, digits)
+    text = number(mean, places, signed=signed)
     if text == MISSING:
         return text
-    return f"{text} (one seed)" if math.isnan(half) else f"{text} ± {half:.{digits}f}"
+    return f"{text} (one seed)" if math.isnan(half) else f"{text} ± {half_text(half, places)}"
+
+
+def places_for(half: float, digits: int) -> int:
+    """Decimals for a value: ``digits``, or up to two more where only these show its interval."""
+    if math.isnan(half) or half <= 0:
+        return digits
+    wanted = -math.floor(math.log10(half))
+    return max(digits, wanted) if wanted <= digits + 2 else digits
+
+
+def half_text(half: float, places: int) -> str:
+    """``0.012``; ``<0.01`` where these decimals cannot show it; ``0`` where there is exactly no spread."""
+    if half == 0:
+        return "0"
+    text = f"{half:.{places}f}"
+    return f"<{10.0**-places:.{places}f}" if float(text) == 0 else text
 
 
 def with_ratio(value: float, ratio: float, scale: float, unit: str) -> str:

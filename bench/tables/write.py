@@ -11,6 +11,7 @@ import pandas as pd
 from bench.files import write_atomically
 from bench.records import LatencyRecord, Record
 from bench.tables.aggregate import aggregate
+from bench.tables.hypervolume import hypervolume_table
 from bench.tables.latency import latency_table
 from bench.tables.summary import summarise
 from bench.tables.text import MISSING, escape, markdown_table, other_metrics_text, summary_text
@@ -20,8 +21,8 @@ from bench.tables.tidy import tidy, wide
 def write_tables(
     folder: Path, records: Sequence[Record], latency_records: Sequence[LatencyRecord] = ()
 ) -> dict[str, Path]:
-    """Write ``summary`` (the main table), ``cells`` (wide), ``metrics`` (aggregated, long) and ``latency``,
-    each as ``.csv`` (plain numbers, full precision, empty where missing) and ``.md``, into ``folder``.
+    """Write ``summary`` (the main table), ``cells`` (wide), ``metrics`` (aggregated, long), ``latency`` and
+    ``hypervolume``, each as ``.csv`` (plain numbers, full precision, empty where missing) and ``.md``, into ``folder``.
 
     Returns:
         The files by name: ``summary.csv``, ``summary.md``, ...
@@ -34,11 +35,18 @@ def write_tables(
     latency = latency_table(latency_records)
     summary = summarise(frame, aggregated, latency)
     content = {"summary.csv": _csv(summary), "summary.md": summary_markdown(summary)}
-    for name, table in {"cells": wide(records), "metrics": aggregated, "latency": latency}.items():
+    others = {"cells": wide(records), "metrics": aggregated, "latency": latency, "hypervolume": hypervolume_csv(frame)}
+    for name, table in others.items():
         content |= {f"{name}.csv": _csv(table), f"{name}.md": _markdown(table)}
     for name, text in content.items():
         write_atomically(folder / name, text)
     return {name: folder / name for name in content}
+
+
+def hypervolume_csv(frame: pd.DataFrame) -> pd.DataFrame:
+    """`hypervolume_table` with the seeds' values of a row as words between blanks."""
+    table = hypervolume_table(frame)
+    return table.assign(values=[" ".join(f"{value:.6g}" for value in values) for values in table["values"]])
 
 
 def summary_markdown(summary: pd.DataFrame) -> str:

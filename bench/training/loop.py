@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from bench.seeds import derive, stream
 from bench.training.ema import Ema
 from bench.training.losses import LossName, discriminator_loss, generator_loss
-from strategies.base import Pruned
+from strategies.base import Kept, Pruned
 from strategies.hooks import Hooks, NoHooks
 from strategies.slicing import cuts, shrink
 
@@ -43,7 +45,10 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class StepStats:
-    """What one step measured: losses, the share of real and generated images that D told apart, its mean logits."""
+    """What one step measured: losses, the share of real and generated images that D told apart, its mean logits.
+
+    All but the step and ``loss_extra`` are NaN in a training without D.
+    """
 
     step: int
     loss_g: float
@@ -52,6 +57,18 @@ class StepStats:
     accuracy_fake: float
     logit_real: float
     logit_fake: float
+    loss_extra: float = 0.0
+    """What hooks added to G's loss (distillation)."""
+    d_density: float = 1.0
+    """The share of D's weights that is not held at zero."""
+    balance: float | None = None
+    """The balance ratio that D's density followed last; None: it does not, or not yet."""
+
+
+_NOTHING_SEEN = dict.fromkeys(
+    ("loss_g", "loss_d", "accuracy_real", "accuracy_fake", "logit_real", "logit_fake"), math.nan
+)
+"""Of a step without D."""
 
 
 def translate(images: Tensor, moves: Tensor, reach: int) -> Tensor:
@@ -75,7 +92,7 @@ class GanTraining:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: nn.Module | None,
         spec: TrainingSpec,
         *,
         images: Tensor,
@@ -86,16 +103,22 @@ class GanTraining:
         hooks: Hooks | None = None,
         train_discriminator: bool = True,
     ) -> None:
-        """``images`` are uint8 ``(N, C, H, W)`` training images; ``sample(n, rng)`` draws G's inputs."""
+        """``images`` are uint8 ``(N, C, H, W)`` training images; ``sample(n, rng)`` draws G's inputs.
+
+        Without a discriminator nothing is adversarial: G learns from what the hooks add to its loss alone.
+        """
         self.spec, self.steps, self.seed = spec, steps, seed
         self.device = torch.device(device)
         self.images, self.sample = images, sample
         self.train_discriminator = train_discriminator
         self.hooks: Hooks = hooks or NoHooks()
         self.generator = self._placed(generator)
-        self.discriminator = self._placed(discriminator)
+        self.adversarial = discriminator is not None
+        self.discriminator = self._placed(nn.Identity() if discriminator is None else discriminator)
         self.step_count = 0
         self.last: StepStats | None = None
+        self.kept: Kept | None = None
+        """What is left of a network that was cut; None: it has its full size."""
         self.ema = Ema(self.generator, spec.ema_decay)
         self.lr = {"g": spec.lr, "d": spec.lr if spec.lr_discriminator is None else spec.lr_discriminator}
         self.opt_g: torch.optim.Optimizer = self._adam(self.generator, self.lr["g"])
@@ -107,7 +130,13 @@ class GanTraining:
         return model.to(self.device).to(memory_format=memory)
 
     def _adam(self, model: nn.Module, lr: float) -> torch.optim.Adam:
-        return torch.optim.Adam(model.parameters(), lr=lr, betas=self.spec.betas, fused=True)
+        # As a group: unlike a bare list it may be empty, as the stand-in of a missing D is.
+        return torch.optim.Adam([{"params": list(model.parameters())}], lr=lr, betas=self.spec.betas, fused=True)
+
+    @property
+    def batch_size(self) -> int:
+        """Images of one step: those of the spec, or all where there are fewer."""
+        return min(self.spec.batch_size, len(self.images))
 
     @property
     def average(self) -> nn.Module:
@@ -131,7 +160,7 @@ class GanTraining:
         Each epoch is a fresh permutation and an incomplete last batch is dropped: a function of the seed
         and the step alone, so every strategy with this seed sees the same images in the same order.
         """
-        size = min(self.spec.batch_size, len(self.images))
+        size = self.batch_size
         per_epoch = len(self.images) // size
         epoch, position = divmod(step, per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
@@ -163,45 +192,55 @@ class GanTraining:
                 group["lr"] = lr * self._decay(step)
         self.generator.train()
         self.discriminator.train()
-        real = self._real_batch(step)
-        inputs = self.sample(len(real), stream(self.seed, "train", "inputs", step))
+        inputs = self.sample(self.batch_size, stream(self.seed, "train", "inputs", step))
         inputs = tuple(x.to(self.device) for x in inputs)
-
         with self._autocast():
             fake = self.generator(*inputs)
-            real_logits = self.discriminator(self._moved(real, "real")).float()
-            fake_logits = self.discriminator(self._moved(fake.detach(), "fake")).float()
-            loss_d = discriminator_loss(self.spec.loss, real_logits, fake_logits, self.spec.fake_weight)
-        if self.train_discriminator:
-            self.opt_d.zero_grad(set_to_none=True)
-            loss_d.backward()
-            self.opt_d.step()
+        seen = self._judge(step, fake.detach()) if self.adversarial else _NOTHING_SEEN
 
         self.discriminator.requires_grad_(False)
         with self._autocast():
-            loss_g = generator_loss(self.spec.loss, self.discriminator(self._moved(fake, "generator")).float())
+            terms: dict[str, Tensor] = {}
+            if self.adversarial:
+                logits = self.discriminator(self._moved(fake, "generator")).float()
+                terms["loss_g"] = generator_loss(self.spec.loss, logits)
             extra = self.hooks.extra_loss(step, self, inputs, fake)
-            total = loss_g if extra is None else loss_g + extra
+            if extra is not None:
+                terms["loss_extra"] = extra
+        if not terms:
+            raise ValueError("a training without D needs hooks that give G a loss")
         self.opt_g.zero_grad(set_to_none=True)
+        total: Tensor = functools.reduce(torch.add, terms.values())
         total.backward()
         self.opt_g.step()
         self.discriminator.requires_grad_(True)
 
         self.ema.update(self.generator)
-        self.last = StepStats(
-            step=step,
-            loss_g=loss_g.item(),
-            loss_d=loss_d.item(),
-            accuracy_real=(real_logits > 0).float().mean().item(),
-            accuracy_fake=(fake_logits < 0).float().mean().item(),
-            logit_real=real_logits.mean().item(),
-            logit_fake=fake_logits.mean().item(),
-        )
+        self.last = StepStats(step, **(seen | {name: term.item() for name, term in terms.items()}))
         pruned = self.hooks.after_step(step, self)
         if pruned is not None and pruned.physical:
             self._continue_with(pruned)
         self.step_count = step + 1
         return self.last
+
+    def _judge(self, step: int, fake: Tensor) -> dict[str, float]:
+        """One step of D on real images and on ``fake``, and what it measured."""
+        real = self._real_batch(step)
+        with self._autocast():
+            real_logits = self.discriminator(self._moved(real, "real")).float()
+            fake_logits = self.discriminator(self._moved(fake, "fake")).float()
+            loss_d = discriminator_loss(self.spec.loss, real_logits, fake_logits, self.spec.fake_weight)
+        if self.train_discriminator:
+            self.opt_d.zero_grad(set_to_none=True)
+            loss_d.backward()
+            self.opt_d.step()
+        return {
+            "loss_d": loss_d.item(),
+            "accuracy_real": (real_logits > 0).float().mean().item(),
+            "accuracy_fake": (fake_logits < 0).float().mean().item(),
+            "logit_real": real_logits.mean().item(),
+            "logit_fake": fake_logits.mean().item(),
+        }
 
     def _continue_with(self, pruned: Pruned) -> None:
         """Go on training the smaller network: its average and Adam's moments are cut as its weights were."""
@@ -215,11 +254,15 @@ class GanTraining:
                 key: select[name](value) if name in select and value.ndim else value
                 for key, value in moments[name].items()
             }
+        lay_out(self.opt_g)
+        self.kept = pruned.kept
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a bit-identical continuation needs; plain tensors, numbers and dicts."""
+        """Everything that a bit-identical continuation needs; plain tensors, numbers, texts, lists and dicts."""
         return {
             "step": self.step_count,
+            "last": None if self.last is None else asdict(self.last),
+            "kept": None if self.kept is None else {name: dict(sides) for name, sides in self.kept.items()},
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "ema": self.ema.model.state_dict(),
@@ -230,12 +273,28 @@ class GanTraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
+        """Continue from `state_dict`, in a training made with the same arguments that has not done a step."""
+        kept = state.get("kept")
+        if kept is not None:  # it was cut on the way: make the networks of that size, their values come below
+            self._continue_with(Pruned(shrink(self.generator, kept), (), kept=kept))
         self.step_count = state["step"]
+        self.last = None if state.get("last") is None else StepStats(**state["last"])
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.ema.model.load_state_dict(state["ema"])
         self.ema.updates = state["ema_updates"]
-        self.opt_g.load_state_dict(state["opt_g"])
-        self.opt_d.load_state_dict(state["opt_d"])
+        for optimizer, saved in ((self.opt_g, state["opt_g"]), (self.opt_d, state["opt_d"])):
+            optimizer.load_state_dict(saved)
+            lay_out(optimizer)
         self.hooks.load_state_dict(state.get("hooks", {}))
+
+
+def lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give moments the memory layout of their parameters: the fused Adam pairs them by place in memory, not by index.
+
+    Cutting a channels-last moment, or reading one from a file, leaves it in the default layout.
+    """
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

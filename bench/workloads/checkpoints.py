@@ -16,7 +16,8 @@ from bench.workloads.base import Workload
 from bench.workloads.store import load_into, read_json, read_weights, state_hash
 
 SHIPPED = "shipped"
-"""The name of the checkpoint that comes with the package; any other name is a folder of `ganprune train`."""
+"""The name of the checkpoint that comes with the package; any other name is a folder of `ganprune train`, in which
+``{workload}`` stands for the workload's name."""
 
 PARTS = ("generator", "discriminator", "rewind-generator", "rewind-discriminator")
 
@@ -98,7 +99,7 @@ def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Mod
 
 
 def _folder(workload: Workload, name: str) -> Path:
-    folder = shipped_folder(workload.name) if name == SHIPPED else Path(name)
+    folder = shipped_folder(workload.name) if name == SHIPPED else Path(name.replace("{workload}", workload.name))
     if not folder.is_dir():
         raise UserError(
             f"checkpoint {name!r} of workload {workload.name!r}: no folder {folder}. "

@@ -36,8 +36,13 @@ def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a state dict as safetensors, atomically."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    """Write a state dict as safetensors, atomically. Tensors that are shared are written once for each name."""
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in state.items():
+        tensor = tensor.detach().cpu().contiguous()
+        tensors[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
+        seen.add(tensor.data_ptr())
     write_atomically(path, save(tensors, metadata=metadata))
 
 

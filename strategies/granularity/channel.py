@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,6 +88,10 @@ class ChannelRemoval:
     def sparsity(self, target: Target) -> float:
         return self.shares[target]
 
+    def state(self) -> dict[str, Any]:
+        """What `ChannelRanking.restored` makes it from."""
+        return {"removed": dict(self.removed), "shares": dict(self.shares)}
+
 
 @dataclass(frozen=True)
 class ChannelRanking:
@@ -111,6 +116,10 @@ class ChannelRanking:
 
     def at(self, value: float) -> ChannelRemoval:
         return self._first(int((self.priorities < value).sum()))
+
+    def restored(self, state: dict[str, Any]) -> ChannelRemoval:
+        """The removal whose `state` this is."""
+        return ChannelRemoval(self.coupling, state["removed"], self.example_inputs, state["shares"])
 
     def _first(self, count: int) -> ChannelRemoval:
         removed: dict[str, list[int]] = {group.name: [] for group in self.coupling.groups}
@@ -138,7 +147,9 @@ class ChannelGranularity:
         if isinstance(after, ChannelRemoval):  # what is only held at zero is still wired as before
             coupling = after.coupling
         else:
-            coupling = couple(context.generator, context.example_inputs)
+            if "coupling" not in context.wiring:
+                context.wiring["coupling"] = couple(context.generator, context.example_inputs)
+            coupling = context.wiring["coupling"]
         found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
         scored = {name: values for name, values in found.items() if values is not None}
         if not coupling.groups:

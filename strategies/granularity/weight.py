@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from strategies.allocation import Allocation, Layout
 from strategies.baking import plain, require_plain
 from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Scores, Target
+from strategies.keeping import keep_zeros
 from strategies.layers import prunable_layers, widths
 
 
@@ -23,17 +25,18 @@ class WeightRemoval:
     notes: dict[str, str] = field(default_factory=dict)
     """Layer -> why it stays dense, where the granularity keeps it so."""
 
-    @torch.no_grad()
     def hold(self, model: nn.Module) -> None:
         require_plain(model)
-        layers = prunable_layers(model)
-        for name, mask in self.masks.items():
-            weight = layers[name].weight
-            weight.mul_(mask.to(weight.device))
+        keep_zeros(model, self.masks)
+
+    def masked(self, model: nn.Module) -> nn.Module:
+        """A copy of ``model`` with the masks in it."""
+        copied = copy.deepcopy(plain(model))
+        self.hold(copied)
+        return copied
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(plain(model))
-        self.hold(pruned)
+        pruned = self.masked(model)
         width = widths(pruned)
         cuts = tuple(
             LayerCut(
@@ -53,6 +56,10 @@ class WeightRemoval:
         worth = self.positions if target == "macs" else dict.fromkeys(self.masks, 1)
         kept = sum(int(mask.sum()) * worth[name] for name, mask in self.masks.items())
         return 1 - kept / sum(mask.numel() * worth[name] for name, mask in self.masks.items())
+
+    def state(self) -> dict[str, Any]:
+        """What `WeightRanking.restored` makes it from."""
+        return {"masks": dict(self.masks)}
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,10 @@ class WeightRanking:
 
     def at(self, value: float) -> WeightRemoval:
         return self._first(int(torch.searchsorted(self.sorted_priorities, value)))
+
+    def restored(self, state: dict[str, Any]) -> WeightRemoval:
+        """The removal whose `state` this is."""
+        return WeightRemoval(state["masks"], self.positions)
 
     def _first(self, count: int) -> WeightRemoval:
         flat = torch.ones(len(self.order), dtype=torch.bool)
@@ -119,13 +130,9 @@ def weight_scores(context: Context, criterion: Criterion) -> Scores:
 
 def _without(context: Context, name: str, gone: Tensor) -> nn.Module:
     """A copy of the generator in which the weights ``gone`` (flat positions) of layer ``name`` are zero."""
-    model = copy.deepcopy(context.generator)
-    weight = prunable_layers(model)[name].weight
-    mask = torch.ones(weight.numel(), dtype=weight.dtype, device=weight.device)
-    mask[gone.to(weight.device)] = 0.0
-    with torch.no_grad():
-        weight.mul_(mask.view(weight.shape))
-    return model
+    mask = torch.ones(prunable_layers(context.generator)[name].weight.shape, dtype=torch.bool)
+    mask.view(-1)[gone] = False
+    return WeightRemoval({name: mask}, {}).masked(context.generator)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.measure.complexity import count_macs, count_macs_fvcore
+from bench.measure.complexity import count_macs, count_macs_fvcore, skipping_zeros
+from bench.measure.footprint import footprint
 from bench.workloads.networks import DcganGenerator, MlpGenerator
+from strategies.layers import prunable_layers
 
 
 def closed_form_macs(layer: nn.Module, positions: int) -> int:
@@ -251,3 +253,14 @@ def test_fvcore_says_nothing(caplog: pytest.LogCaptureFixture, recwarn: pytest.W
     count_macs_fvcore(DcganGenerator(8, 8), (torch.zeros(1, 8),))
     assert caplog.records == []
     assert list(recwarn) == []
+
+
+def test_effective_macs_of_an_architecture_follow_from_the_weights() -> None:
+    dense = DcganGenerator(8, 8)
+    counted = count_macs(dense, (torch.zeros(1, 8),))
+    with torch.no_grad():
+        for number, layer in enumerate(prunable_layers(dense).values()):
+            layer.weight.view(-1)[:: number + 2] = 0
+    pruned = count_macs(dense, (torch.zeros(1, 8),))
+    assert skipping_zeros(counted, footprint(dense).layers) == pruned
+    assert pruned.effective < counted.effective == counted.dense

@@ -6,14 +6,17 @@ from __future__ import annotations
 import hashlib
 import random
 import zlib
+from collections.abc import Collection, Mapping
 
 from bench.records import (
     Architecture,
     Cell,
+    Cost,
     Failure,
     Keys,
     LatencyRecord,
     LatencySample,
+    Layer,
     Number,
     Provenance,
     Record,
@@ -33,8 +36,24 @@ STRATEGIES = {
     "rownorm-channel+everystep": 3.2,
 }
 """Strategy -> how fast its FID grows with sparsity."""
+_WEIGHT = ("taylor", "snip", "grasp", "fisher")
+_SCHEDULES = ("cubic", "iterative", "rewind")
+_MORE = (
+    "l1-weight-lamp",
+    *(f"{criterion}-weight-{allocation}" for criterion in _WEIGHT for allocation in ("erk", "lamp", "global")),
+    *(f"{criterion}-weight-global+{schedule}" for criterion in ("l1", "movement") for schedule in _SCHEDULES),
+    *(f"{criterion}-channel-{way}" for criterion in ("taylor", "fpgm", "hrank") for way in ("global", "uniform")),
+    "taylor-channel-global+cubic", "taylor-channel-global+soft", "group-lasso-channel+dynamic",
+    "l1-block-global", "random-block-global", "l1-nm-2-4", "taylor-nm-2-4",
+)  # fmt: skip
+MANY = STRATEGIES | {name: 2.0 + 0.11 * index for index, name in enumerate(_MORE)}
+"""As many strategies as a large comparison has, of every granularity, with schedules and with a knob of their own."""
+KNOBS = {"rownorm-channel+everystep": "threshold", "group-lasso-channel+dynamic": "strength"}
+PHYSICAL = ("channel", "block")
 SPARSITIES = (0.3, 0.5, 0.7, 0.9)
 SEEDS = (0, 1, 2)
+SHARES = {"precision": 40.0, "recall": 60.0, "density": 30.0, "coverage": 20.0}
+"""Metric -> the FID at which it has fallen to a half."""
 FID = "fid[mnist-lenet]"
 IS = "is[mnist-lenet]"
 HELD_OUT = "fid-held-out[mnist-lenet]"
@@ -60,7 +79,7 @@ def make_record(
     """One record; ``empty`` leaves out every number and the architecture."""
     params, macs, _, _ = WORKLOADS.get(workload, WORKLOADS["mnist-dcgan"])
     level = level if level is not None else {"sparsity": sparsity}
-    masked = granularity_of(strategy) == "weight"
+    masked = granularity_of(strategy) not in PHYSICAL
     kept = params if masked else round(params * (1 - sparsity))
     executed = macs if masked else round(macs * (1 - sparsity) ** 0.9)
     effective = round(macs * (1 - sparsity) ** 0.9)
@@ -89,7 +108,7 @@ def make_record(
         status=status,
         reason=reason,
         varies=varies,
-        physical=granularity_of(strategy) == "channel",
+        physical=granularity_of(strategy) in PHYSICAL,
         architecture=None if empty else Architecture(hash=architecture(workload, strategy, sparsity), widths={}),
         achieved_params=None if empty else achieved,
         achieved_macs=None if empty else 1 - effective / macs,
@@ -108,11 +127,11 @@ def make_record(
 
 def architecture(workload: str, strategy: str, sparsity: float) -> str:
     """A stand-in for the hash: masks have the dense architecture."""
-    physical = granularity_of(strategy) == "channel" and sparsity > 0
+    physical = granularity_of(strategy) in PHYSICAL and sparsity > 0
     return f"{workload}-{strategy}-{sparsity}" if physical else f"{workload}-dense"
 
 
-def make_records(recovery: str = "bn-recalibrate") -> list[Record]:
+def make_records(recovery: str = "bn-recalibrate", strategies: Mapping[str, float] = STRATEGIES) -> list[Record]:
     """A whole run, with cells that collapsed, do not apply, or cannot be reached."""
     records = []
     for workload, (_, _, fid, inception) in WORKLOADS.items():
@@ -129,12 +148,68 @@ def make_records(recovery: str = "bn-recalibrate") -> list[Record]:
                     recovery=recovery,
                 )
             )
-            for strategy, growth in STRATEGIES.items():
+            for strategy, growth in strategies.items():
                 records += [
                     _pruned(workload, strategy, growth, sparsity, seed, fid * (1 + shift), inception, recovery)
                     for sparsity in SPARSITIES
                 ]
     return records
+
+
+def make_many() -> list[Record]:
+    """40 strategies, two workloads, two recoveries (one trains and has curves), layers, knobs, every metric."""
+    found = []
+    for recovery in ("bn-recalibrate", "finetune-200"):
+        for record in make_records(recovery, MANY):
+            found.append(_with_details(with_metrics(record), trained=recovery != "bn-recalibrate"))
+    return found
+
+
+def with_metrics(record: Record, *, drop: Collection[str] = ()) -> Record:
+    """With KID, precision, recall, density and coverage that follow FID, and without the metrics in ``drop``."""
+    if not record.numbers:
+        return record
+    fid = float(record.numbers[FID].value or 0.0)
+    values = {"kid": ((fid - 3.0) / 5e4, "lower")}
+    values |= {name: (1 / (1 + fid / scale), "higher") for name, scale in SHARES.items()}
+    more = {
+        f"{name}[mnist-lenet]": Number.model_validate(
+            {"value": value, "unit": "", "direction": way, "kind": "stochastic", "version": "1", "num_images": 1000}
+        )
+        for name, (value, way) in values.items()
+    }
+    numbers = {name: each for name, each in (record.numbers | more).items() if name.partition("[")[0] not in drop}
+    return record.model_copy(update={"numbers": numbers})
+
+
+def _with_details(record: Record, *, trained: bool) -> Record:
+    """With layers, a knob where the strategy has one, and a curve where it was trained."""
+    cell = record.cell
+    if not record.numbers:
+        return record
+    changes: dict[str, object] = {}
+    if cell.strategy in KNOBS:
+        level = {KNOBS[cell.strategy]: round(cell.level["sparsity"] / 2, 3)}
+        changes["cell"] = cell.model_copy(update={"level": level})
+    dense = cell.strategy == "dense"
+    removed = 0.0 if dense else cell.level["sparsity"]
+    deep = cell.workload == "mnist-dcgan"
+    widths = ((100, 256), (256, 128), (128, 64), (64, 1)) if deep else ((100, 512), (512, 784))
+    changes["layers"] = [
+        Layer(
+            name=f"layers.{index}", kind="conv", weights=into * out * 16, width=(out, into), kept_width=(out, into),
+            kept=round(into * out * 16 * (1 - removed) ** (1 + 0.2 * index)),
+        )
+        for index, (into, out) in enumerate(widths)
+    ]  # fmt: skip
+    if trained:
+        end = float(record.numbers[FID].value or 1.0)
+        changes["cost"] = Cost(train_steps=200, peak_memory_bytes=600 * 2**20)
+        changes["curve"] = [
+            {"step": step, "fid": end * (1 + (0 if dense else 6) * 0.97**step), "loss_g": 0.7, "loss_d": 1.3}
+            for step in range(0, 201, 20)
+        ]
+    return record.model_copy(update=changes)
 
 
 def _pruned(

@@ -21,8 +21,8 @@ from tests.report.synthetic import make_failure, make_latency, make_record, make
 
 QUICK = {"name": "quick", "report": {"reference": "l1-weight-global"}}
 SECTIONS = [
-    "What was asked", "The answer", "Results", "Figures", "Samples", "Method", "Environment", "Failures",
-    "Exclusions", "How to read the columns", "Experiment",
+    "What was asked", "The answer", "Results", "Figures", "Samples", "Method", "What pruning cost",
+    "Environment", "Failures", "Exclusions", "How to read the columns", "Experiment",
 ]  # fmt: skip
 
 

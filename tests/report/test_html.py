@@ -14,6 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bench.records import Record
+from bench.report.build import TABLES
 from bench.report.figures import Drawn, draw_figures
 from bench.report.grid import sample_grid
 from bench.report.html import AUTHORS, TITLE, write_html
@@ -147,7 +148,7 @@ def _links(text: str) -> list[tuple[str, str]]:
 def test_downloads_hold_the_tables(whole: Path):
     page = check(whole.read_text())
     files = {a["download"]: a["href"] for _, a in page.elements if "download" in a}
-    assert {"summary.csv", "cells.csv", "metrics.csv", "latency.csv", "samples-0.png"} == set(files)
+    assert set(files) == {*(f"{name}.csv" for name in TABLES), "samples-0.png"}
     summary = base64.b64decode(files["summary.csv"].partition(",")[2]).decode()
     assert summary.startswith("workload,checkpoint,strategy")
     assert summary.count("\n") == 1 + 66

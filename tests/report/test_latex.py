@@ -76,7 +76,7 @@ def rows_in_latex(tex: str, keys: int) -> list[str]:
     for body in re.findall(r"\\midrule(.*?)\\bottomrule", tex, re.DOTALL):
         for row in re.findall(r"^ *(.*) \\\\$", body, re.MULTILINE):
             words = " & ".join(row.split("&")[keys:])
-            words = re.sub(r"\\multicolumn\{\d\}\{c\}|\\mathbf|\\textbf|\\,", "", words)
+            words = re.sub(r"\\multicolumn\{\d\}\{c\}|\\mathbf|\\textbf|\\,|\\scriptsize", "", words)
             signs = {r"\pm": "±", r"\times": "x", r"\le": "≤", r"\ge": "≥", r"^\dagger": "†", r"\textemdash": "—"}
             for command, sign in signs.items():
                 words = words.replace(command, sign)
@@ -91,17 +91,19 @@ def rows_in_markdown(words: str, keys: int) -> list[str]:
 
 
 def rows_in_csv(words: str) -> list[str]:
-    parts = ("_ci95", "_unit", "_ratio", "_bound")
+    parts = ("_ci95", "_unit", "_ratio", "_bound", "_low", "_high")
     found = []
     for row in csv.DictReader(io.StringIO(words)):
         shown = ""
         for column in row:
             if column in KEYS or column.endswith(parts) or column in ("masked", "best"):
                 continue
-            half, unit, ratio, bound = (row.get(column + part, "") for part in parts)
+            half, unit, ratio, bound, low, high = (row.get(column + part, "") for part in parts)
+            between = f"[{low},{high}]" if low else ""
             most, least = ("≤", "≥") if bound else ("", "")
             shown += (
-                f"{most}{row[column] or '—'}{'±' + half if half else ''}{unit}{f'({least}{ratio}x)' if ratio else ''}"
+                f"{most}{row[column] or '—'}{'±' + half if half else ''}{unit}{between}"
+                f"{f'({least}{ratio}x)' if ratio else ''}"
             )
             shown += "†" if column == "strategy" and row["masked"] == "true" else ""
         found.append(shown.replace(" ", "") + ("best" if row["best"] else ""))

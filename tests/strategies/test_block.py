@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from strategies.allocation import global_
 from strategies.base import Context, Infeasible, Level, NotApplicable, Strategy
 from strategies.criteria import l1, random
-from strategies.criteria.removal import removal
+from strategies.criteria.structure import removal
 from strategies.granularity.block import block, removable_blocks
 from strategies.layers import prunable_layers
 from tests.strategies.nets import context, context_of

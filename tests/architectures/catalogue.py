@@ -12,7 +12,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from bench.workloads.networks import DcganGenerator, MlpGenerator
 from tests.architectures import attention, conditional, convolutional, images, stylegan
 
-Inputs = Callable[[torch.Generator], tuple[Tensor, ...]]
+Inputs = Callable[[int, torch.Generator], tuple[Tensor, ...]]
+"""So many inputs, drawn."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,19 @@ class Architecture:
 
 
 def noise(*shape: int) -> Inputs:
-    return lambda rng: (torch.randn(2, *shape, generator=rng),)
+    return lambda count, rng: (torch.randn(count, *shape, generator=rng),)
 
 
 def labelled(latent: int, classes: int) -> Inputs:
-    return lambda rng: (torch.randn(2, latent, generator=rng), torch.randint(0, classes, (2,), generator=rng))
+    return lambda count, rng: (
+        torch.randn(count, latent, generator=rng),
+        torch.randint(0, classes, (count,), generator=rng),
+    )
 
 
-def style_inputs(rng: torch.Generator) -> tuple[Tensor, ...]:
-    maps = [torch.randn(1, 1, side, side, generator=rng) for side in stylegan.NOISE_SIDES]
-    return torch.randn(2, 8, generator=rng), *maps
+def style_inputs(count: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    maps = [torch.randn(count, 1, side, side, generator=rng) for side in stylegan.NOISE_SIDES]
+    return torch.randn(count, 8, generator=rng), *maps
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -87,4 +91,4 @@ def build(name: str, seed: int = 0) -> nn.Module:
 
 
 def example_inputs(name: str, seed: int = 1) -> tuple[Tensor, ...]:
-    return ARCHITECTURES[name].inputs(torch.Generator().manual_seed(seed))
+    return ARCHITECTURES[name].inputs(2, torch.Generator().manual_seed(seed))

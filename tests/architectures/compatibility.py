@@ -22,6 +22,7 @@ from tests.architectures.catalogue import ARCHITECTURES, build, example_inputs
 
 PLACE = Path(__file__).parents[2] / "docs" / "compatibility.md"
 SPARSITY = 0.5
+ONE_IMAGE = "takes the output for one image; of several outputs a workload has to name one"
 
 HEAD = """# Compatibility
 
@@ -85,9 +86,6 @@ def context_of(name: str) -> Context:
     """All that a strategy may ask for: inputs, noise for training images, an untrained discriminator, snapshots."""
     inputs = example_inputs(name)
 
-    def draw(count: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        return tuple(torch.cat([x] * count)[:count] if len(x) > 1 else x for x in inputs)
-
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         image = next(iter(tensors_of(plain(name)(*inputs))))
@@ -99,12 +97,17 @@ def context_of(name: str) -> Context:
         dense(name),
         inputs,
         rng,
-        draw_inputs=draw,
+        draw_inputs=ARCHITECTURES[name].inputs,
         images=images,
         discriminator=judge,
         rewind=snapshot,
         initialisation=snapshot,
     )
+
+
+def _run(name: str) -> object:
+    with torch.random.fork_rng(), torch.no_grad():
+        return plain(name)(*example_inputs(name))
 
 
 @dataclass(frozen=True)
@@ -141,24 +144,45 @@ def fit(name: str, strategy: Strategy) -> Fit:
         pruned = removal.apply(dense(name))
     except (NotApplicable, MissingData, Infeasible) as reason:
         return Fit("-", reason=str(reason))
+    except (TypeError, AttributeError):
+        if len(list(tensors_of(_run(name)))) == 1:
+            raise
+        return Fit("-", reason=ONE_IMAGE)
     return Fit("compact", maximum) if pruned.physical else Fit("masked")
+
+
+def one_of_each() -> list[Strategy]:
+    """The first registered strategy of each granularity and criterion."""
+    found: dict[tuple[str, str], Strategy] = {}
+    for strategy in (STRATEGIES[name] for name in STRATEGIES):
+        found.setdefault((strategy.granularity.name, strategy.criterion.name), strategy)
+    return list(found.values())
 
 
 def compatibility() -> str:
     """The whole page."""
-    pairs: dict[tuple[str, str], Strategy] = {}
-    for strategy in (STRATEGIES[name] for name in STRATEGIES):
-        pairs.setdefault((strategy.granularity.name, strategy.criterion.name), strategy)
-    text = [HEAD]
+    return "\n".join([HEAD, *sections(quick=False), dense_layers()])
+
+
+def sections(*, quick: bool) -> list[str]:
+    """The tables, one for each granularity and what its criteria need; ``quick`` ones need nothing but weights."""
+    tables: dict[tuple[str, tuple[str, ...]], dict[str, Strategy]] = {}
+    for strategy in one_of_each():
+        needs = tuple(sorted(strategy.needs - {"training"}))
+        tables.setdefault((strategy.granularity.name, needs), {})[strategy.criterion.name] = strategy
+    text = []
     with coupled_once(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for granularity in dict.fromkeys(granularity for granularity, _ in pairs):
-            columns = {criterion: s for (g, criterion), s in pairs.items() if g == granularity}
-            text.append(f"## Granularity `{granularity}`\n")
-            text.append(_table(columns))
-    text.append("## Layers that stay dense under `channel`\n")
-    text += [_dense_layers(name) for name in ARCHITECTURES]
-    return "\n".join(text) + "\n"
+        for (granularity, needs), columns in sorted(tables.items(), key=lambda item: item[0]):
+            if not (quick and needs):
+                what = f"which need {', '.join(needs)}" if needs else "which look at weights alone"
+                text.append(f"## Granularity `{granularity}`, criteria {what}\n\n{_table(columns)}")
+    return text
+
+
+def dense_layers() -> str:
+    """The last part of the page."""
+    return "\n".join(["## Layers that stay dense under `channel`\n", *map(_dense_layers, ARCHITECTURES)]) + "\n"
 
 
 def _table(columns: dict[str, Strategy]) -> str:

@@ -30,8 +30,9 @@ Written by `python -m tests.architectures.compatibility`, and held to the code b
 generators (`tests/architectures/`), each pruned at half of its weights, or as near as it gets, by each criterion and
 granularity that a registered strategy uses. Allocation and schedule do not change what fits.
 
-- **compact**: tensors are smaller, and the network was compared with its masked twin in float64 (within 1e-9 of the
-  largest output). The number is the largest share of the weights that can go; output channels never do.
+- **compact**: tensors are smaller or blocks are gone, and the network was compared in float64 with the dense one in
+  which the same channels are silenced or the same blocks bypassed (channels: within 1e-9 of the largest output). The
+  number is the largest share of the weights that can go; output channels never do.
 - **masked**: zeros in tensors of the old size.
 - **-**: not applicable; the reason is below the table.
 """

@@ -81,6 +81,8 @@ def make(cell: Cell, shop: Workshop, *, watch: bool = True, scratch: Path | None
     recovery = parse_recovery(cell.recovery)
     strategy = shop.strategy(cell.strategy)
     level = Level(*next(iter(cell.level.items())))
+    if loaded.data.statistics is not None and (recovery.steps or (strategy and "data" in strategy.needs)):
+        raise NotApplicable(f"{cell.strategy}, {recovery.name} needs training images, the reference is statistics only")
     pruned, scheduled = None, None
     start = time.perf_counter()
     if strategy is not None:

@@ -133,6 +133,26 @@ def validate(experiment: ExperimentArgument, overrides: SetOption = None, plugin
             typer.echo(skipped)
 
 
+@app.command("check-workload")
+def check_workload(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML with [[workload]] tables of your own.")],
+) -> None:
+    """Try a GAN of your own: what will work, what will not, and why."""
+    from bench.check import check
+    from bench.experiment import load_workloads
+    from bench.terminal import print_finding
+
+    works = True
+    specs, quality = load_workloads(file)
+    for spec in specs:
+        typer.echo(spec.name)
+        for finding in check(spec, quality):
+            print_finding(finding)
+            works = works and finding.kind != "problem"
+    if not works:
+        raise typer.Exit(2)
+
+
 @app.command()
 def plan(
     experiment: ExperimentArgument,
@@ -182,7 +202,8 @@ def train(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the workload's recipe.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="Image source, e.g. mnist (downloads); default: the workload's.")
+        str | None,
+        typer.Option("--data", help="Image source, e.g. mnist (downloads), or a folder; default: the workload's."),
     ] = None,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -211,12 +232,20 @@ def prune(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,
+    workload_file: Annotated[
+        Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
+    ] = None,
 ) -> None:
     """Prune one generator and save it (see `bench.load`)."""
     _load_plugins(plugins)
     from bench.pruning import prune_to_folder
     from bench.terminal import print_pruned
 
+    if workload_file is not None:
+        from bench.experiment import load_workloads
+        from bench.workloads.own import define
+
+        define(load_workloads(workload_file)[0])
     made = prune_to_folder(
         out,
         workload=workload,

@@ -112,7 +112,8 @@ def measure(
     flags += [f"fvcore-unsupported:{name}" for name in unsupported]
     if settings.num_images < SMALL_N:
         flags.append("small-n")
-    if "fid" in settings.metrics and low_rank(judged.gaussian, loaded.reference.train, loaded.reference.held_out):
+    gaussians = [g for g in (judged.gaussian, loaded.reference.train, loaded.reference.held_out) if g is not None]
+    if "fid" in settings.metrics and low_rank(*gaussians):
         flags.append("low-rank-fid")
     return Measured(
         numbers,
@@ -153,7 +154,7 @@ def _quality_numbers(judged: Judged | None, cell: Cell, loaded: Loaded, shop: Wo
 def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
     """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
     versions = shop.metric_versions(cell.workload, cell.checkpoint)
-    if "fid" not in versions:
+    if "fid" not in versions or loaded.reference.held_out is None:
         return {}
     count = len(loaded.data.held_out)
     return {
@@ -208,7 +209,11 @@ def _told_apart(
         return {}
     count = min(AGREEMENT_IMAGES, len(images))
     real = loaded.data.train_subset(count)
-    sets = {"real": real, "generated": images[:count]} | ({} if dense_images is None else {"dense": dense_images})
+    sets = (
+        ({"real": real} if len(real) else {})
+        | {"generated": images[:count]}
+        | ({} if dense_images is None else {"dense": dense_images})
+    )
     shares: dict[str, float] = {}
     for name, shown in sets.items():
         judged = partial(says_real, discriminator, shown, loaded.device)
@@ -262,10 +267,11 @@ def _write_dense(shop: Workshop, eval_key: str, images: Tensor, judged: Judged) 
 def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> Architecture:
     """The widths of what runs. Masked networks share the dense architecture, and so its latency."""
     shape = widths(generator)
-    factory = loaded.workload.generator
+    own, factory = loaded.workload.own, loaded.workload.generator
+    made_by = [own.code] if own else [factory.__module__, factory.__qualname__]
     kept = recovered.pruned.kept if recovered.pruned else {}
     return Architecture(
-        hash=digest([factory.__module__, factory.__qualname__, shape])[:16],
+        hash=digest([*made_by, shape])[:16],
         widths=shape,
         kept={name: {side: indices.tolist() for side, indices in sides.items()} for name, sides in kept.items()},
     )

@@ -20,6 +20,7 @@ from bench.paths import run_folder, safe
 from bench.records import Cell, Failure, LatencyFailure, LatencyRecord, Manifest, PlannedCell, Record
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
+from bench.workloads.own import own_specs
 from bench.workshop import Settings, Workshop, git_revision, libraries, machine
 from strategies.catalog import DENSE
 
@@ -93,6 +94,7 @@ def settings_of(
         sample_seed=experiment.sweep.seeds[0],
         save=save,
         plugins=tuple(_absolute(name) for name in experiment.sweep.plugins),
+        workloads=own_specs(experiment.sweep.workloads),
     )
 
 
@@ -318,7 +320,7 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     progress.phase("latency", len(missing))
     failed = 0
     alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
-    for outcome in alone.run(LatencySetup(), [[missing]]):
+    for outcome in alone.run(LatencySetup(plan.settings.workloads), [[missing]]):
         task: LatencyTask = outcome.item
         if isinstance(outcome, Done):
             timing: LatencyRecord = outcome.result

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.cell import Made
+    from bench.check import Finding
     from bench.conformance import Check
     from bench.sweep import Outcome, Plan
     from bench.tune import Tuned
@@ -184,6 +185,12 @@ def print_card(card: dict[str, Any], out: Path) -> None:
         if key in card:
             console.print(f"{key:<18} {card[key]}")
     console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_finding(finding: Finding) -> None:
+    """One line of `check-workload`: whether it works, and what was found."""
+    style = {"ok": "green", "note": "yellow", "problem": "bold red"}[finding.kind]
+    console.print(Text(f"  {finding.kind:<8}", style=style), Text(finding.text), soft_wrap=True)
 
 
 def print_pruned(made: Made, out: Path) -> None:

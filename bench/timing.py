@@ -15,6 +15,8 @@ from bench.records import LatencyRecord, Record
 from bench.seeds import stream
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import load_checkpoint
+from bench.workloads.own import define
+from bench.workloads.spec import WorkloadSpec
 from bench.workshop import libraries, machine
 from strategies.catalog import DENSE
 from strategies.slicing import shrink
@@ -94,10 +96,15 @@ def latency_tasks(
     return list(tasks.values())
 
 
+@dataclass(frozen=True)
 class LatencySetup:
     """Picklable: makes the work of a latency process."""
 
+    workloads: tuple[WorkloadSpec, ...] = ()
+    """The user's own, which the process makes again."""
+
     def __call__(self) -> Work:
+        define(self.workloads)
         torch.set_num_threads(THREADS)
         return time_task
 

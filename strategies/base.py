@@ -135,6 +135,10 @@ class Criterion:
     """How a single weight's score comes from its raw value, element by element."""
     draws: bool = False
     """Whether the raw values have a leading dimension of draws (batches, projections): scores are the mean over it."""
+    reads: bool = False
+    """Whether a channel's score is ``unit`` of the sum of the raw values that *read* it, instead of ``reduce`` of
+    the filter that makes it: of ``w dL/dw`` that sum is what the loss changes by when the channel vanishes, norm and
+    bias included, where the filter's would leave them behind."""
 
     def __call__(self, context: Context) -> Scores:
         return self.score(context)
@@ -142,6 +146,11 @@ class Criterion:
     def of_weights(self, raw: Tensor) -> Tensor:
         """One score a weight from a layer's raw values."""
         return self.unit(raw).mean(0) if self.draws else self.unit(raw)
+
+    def of_inputs(self, raw: Tensor, in_dim: int) -> Tensor:
+        """Sum of the raw values that read each input channel, float64 ``(draws, in)``."""
+        draws = raw.double() if self.draws else raw.double()[None]
+        return draws.movedim(1 + in_dim, 1).flatten(2).sum(2)
 
     def of_channels(self, raw: Tensor, out_dim: int) -> Tensor:
         """One score an output channel, float64 ``(out,)``, from raw values shaped like the weight."""

@@ -397,6 +397,9 @@ def test_a_run_with_a_failed_timing_exits_1_and_has_all_its_cells(
     ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NoClock:
+        def __init__(self, workloads: object) -> None:
+            """A picklable setup, as the real one."""
+
         def __call__(self) -> Callable[[object], object]:
             def fail(_: object) -> object:
                 raise ValueError("no clock")

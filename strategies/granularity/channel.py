@@ -28,7 +28,7 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.coupling import Coupling, Group, couple, kept_without
-from strategies.layers import out_dim, prunable_layers, weight_widths, widths
+from strategies.layers import in_dim, out_dim, prunable_layers, weight_widths, widths
 from strategies.slicing import shrink, silence, twin_error
 from strategies.tracing.trace import OUTPUT
 
@@ -172,9 +172,12 @@ class ChannelGranularity:
 def channel_scores(group: Group, model: nn.Module, scores: Scores, criterion: Criterion) -> Tensor | None:
     """One score a channel, float64 ``(size,)``: the mean over the members that make it and have a score.
 
-    Scores of a weight's shape are first reduced over each channel's filter by the criterion's ``reduce``.
+    Scores of a weight's shape are first reduced over each channel's filter by the criterion's ``reduce``; where it
+    ``reads``, the score comes from the layers that read the channel, if all of them have raw values.
     """
     modules = dict(model.named_modules())
+    if criterion.reads and (read := _read_scores(group, modules, scores, criterion)) is not None:
+        return read
     total, count = torch.zeros(group.size, dtype=torch.float64), torch.zeros(group.size, dtype=torch.float64)
     for member in group.members:
         if member.side != "out" or member.module not in scores:
@@ -185,6 +188,24 @@ def channel_scores(group: Group, model: nn.Module, scores: Scores, criterion: Cr
         total.index_add_(0, member.channels, values[member.indices])
         count.index_add_(0, member.channels, torch.ones(len(member.channels), dtype=torch.float64))
     return total / count if (count > 0).all() else None
+
+
+def _read_scores(group: Group, modules: Mapping[str, nn.Module], scores: Scores, criterion: Criterion) -> Tensor | None:
+    """One score a channel from what reads it; None where a reader has no raw values for each of its inputs."""
+    total: Tensor | None = None
+    for member in group.members:
+        if member.side != "in":
+            continue
+        if member.module not in scores:
+            return None
+        module = modules[member.module]
+        sums = criterion.of_inputs(scores[member.module].detach().cpu(), in_dim(module))
+        if int(member.indices.max()) >= sums.shape[1]:
+            return None  # a grouped layer, whose weight has fewer inputs than it reads
+        if total is None:
+            total = torch.zeros(len(sums), group.size, dtype=torch.float64)
+        total.index_add_(1, member.channels, sums[:, member.indices])
+    return None if total is None else criterion.unit(total).mean(0)
 
 
 def _layout(coupling: Coupling, context: Context) -> Layout:

@@ -69,6 +69,8 @@ def side_tensors(module: nn.Module, side: str) -> dict[str, int]:
         return {}
     if ":" in side:
         return dict([_place(side)])
+    if side not in ("out", "in"):
+        raise ValueError(f"no side {side!r}")
     own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     if layer_dims(module) is not None:
         if side == "in":

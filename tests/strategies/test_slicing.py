@@ -265,6 +265,12 @@ def test_only_whole_numbers_are_set_as_attributes(side: str) -> None:
         shrink(nn.Sequential(Modulated()), {"0": {side: indices(0)}})
 
 
+@pytest.mark.parametrize("side", ["sideways", "weight:0", "weight:0:both", "weight:x:in", ""])
+def test_a_side_that_does_not_exist_is_refused(side: str) -> None:
+    with pytest.raises(ValueError):
+        shrink(network(), {"0": {side: indices(0)}})
+
+
 def test_networks_with_several_outputs_are_compared_in_all_of_them() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field
+from dataclasses import Field, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from strategies.baking import plain
 from strategies.layers import named_weights, positions
 
 if TYPE_CHECKING:
@@ -299,6 +300,9 @@ class Strategy:
         """Score the context's generator once; the ranking answers every level."""
         if "discriminator" in self.needs and context.discriminator is None:
             raise NotApplicable(f"{self.name} needs a discriminator, the workload has none")
+        # What is normalised before each forward pass can be neither masked nor cut.
+        if (generator := plain(context.generator)) is not context.generator:
+            context = replace(context, generator=generator)
         return self.granularity.rank(context, self.criterion, self.allocation, after)
 
     def decide(self, ranking: Ranking, level: Level, target: Target) -> Removal:

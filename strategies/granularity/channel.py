@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
+from strategies.baking import plain, require_plain
 from strategies.base import (
     Context,
     Criterion,
@@ -27,8 +28,9 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.coupling import Coupling, Group, couple, kept_without
-from strategies.layers import in_dim, out_dim, prunable_layers, widths
+from strategies.layers import in_dim, out_dim, prunable_layers, weight_widths, widths
 from strategies.slicing import shrink, silence, twin_error
+from strategies.tracing.trace import OUTPUT
 
 TWIN_TOLERANCE = 1e-9
 """Largest difference between a compact network and its masked twin, relative to the largest output."""
@@ -52,10 +54,12 @@ class ChannelRemoval:
         return kept_without(model, self.coupling.groups, self.removed)
 
     def hold(self, model: nn.Module) -> None:
+        require_plain(model)
         silence(model, self.kept(model))
 
     def apply(self, model: nn.Module) -> Pruned:
         """Cut, then compare with the masked twin. Raises `TwinMismatch`."""
+        model = plain(model)
         kept = self.kept(model)
         compact = shrink(model, kept)
         error = twin_error(model, compact, kept, self.example_inputs)
@@ -148,6 +152,9 @@ class ChannelGranularity:
             coupling = context.wiring["coupling"]
         found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
         scored = {name: values for name, values in found.items() if values is not None}
+        if not coupling.groups:
+            reasons = dict.fromkeys(reason for reason in coupling.dense.values() if reason != OUTPUT)
+            raise NotApplicable("; ".join(["no group of channels can be removed", *list(reasons)[:3]]))
         if not scored:
             raise NotApplicable(f"no group of channels has a score by {criterion.name!r}")
         for name, values in scored.items():
@@ -246,14 +253,14 @@ def _shares(
     takes = {side: np.zeros((starts[-1], len(layers))) for side in ("out", "in")}
     for start, group in zip(starts, coupling.groups, strict=False):
         for member in group.members:
-            if member.module in column:
+            if member.module in column and member.side in takes:
                 counts = torch.bincount(member.channels, minlength=group.size).numpy()
                 takes[member.side][start : start + group.size, column[member.module]] += counts
     rows = np.array([starts[group] + channel for group, channel in order], dtype=np.intp)
     gone = {
         side: np.concatenate([np.zeros((1, len(layers))), values[rows].cumsum(0)]) for side, values in takes.items()
     }
-    width = np.array([widths(context.generator)[name] for name in layers], dtype=np.float64)
+    width = np.array([weight_widths(layer) for layer in layers.values()], dtype=np.float64)
     weights = np.array([layer.weight.numel() for layer in layers.values()], dtype=np.float64)
     uses = np.array([context.positions[name] for name in layers], dtype=np.float64)
     left = (1 - gone["out"] / width[:, 0]) * (1 - gone["in"] / width[:, 1]) * weights

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation
+from strategies.baking import plain
 from strategies.base import (
     Context,
     Criterion,
@@ -44,7 +45,7 @@ class ShareRemoval:
         tie(model, self.tied, self.discriminator)
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(model)
+        pruned = copy.deepcopy(plain(model))
         self.hold(pruned)
         width = widths(pruned)
         cuts = tuple(

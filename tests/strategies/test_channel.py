@@ -374,19 +374,28 @@ def test_the_output_is_never_offered_whatever_it_is_called(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "between",
-    [nn.GroupNorm(2, 4), nn.PReLU(4), nn.Conv2d(4, 4, 3, groups=4)],
-    ids=["group-norm", "prelu", "depthwise"],
+    ("between", "size"),
+    [(nn.GroupNorm(2, 4), 2), (nn.PReLU(4), 4), (nn.Conv2d(4, 4, 3, groups=4), 4), (nn.Conv2d(4, 4, 3, groups=2), 2)],
+    ids=["group-norm", "prelu", "depthwise", "grouped"],
 )
-def test_channels_coupled_to_what_cannot_be_cut_stay_dense(between: nn.Module) -> None:
+def test_what_the_library_cannot_cut_is_found_by_following_the_channels(between: nn.Module, size: int) -> None:
     model = nn.Sequential(
         nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), between, nn.ReLU(), nn.Conv2d(4, 1, 1)
     ).eval()
     found = couple(model, (torch.randn(2, 2, 9, 9),))
+    groups = {group.name: group for group in found.groups}
+    assert (groups["0"].size, groups["2"].size) == (6, size)
+    assert "3" in {m.module for m in groups["2"].members}
+    assert found.dense == {"5": "makes the network's output"}
+
+
+def test_channels_normalised_together_stay_dense_and_say_why() -> None:
+    model = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 4), nn.LayerNorm(4), nn.Linear(4, 2)).eval()
+    found = couple(model, (torch.randn(2, 3),))
     assert [group.name for group in found.groups] == ["0"]
-    assert set(found.dense.values()) == {
-        "makes the network's output",
-        "coupled to 3, a kind of module that cannot be made smaller",
+    assert found.dense == {
+        "2": "is normalised together with the other channels",
+        "4": "makes the network's output",
     }
 
 
@@ -438,12 +447,21 @@ def test_a_stem_that_is_reshaped_to_a_fixed_width_stays_dense_and_says_why() -> 
     assert "shape" in coupling.dense["stem"]
 
 
-def test_a_spectrally_normalised_layer_stays_dense_and_says_why() -> None:
+@pytest.mark.parametrize("wrap", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
+def test_a_spectrally_normalised_layer_is_pruned_with_its_normalised_weight(
+    wrap: Callable[[nn.Module], nn.Module],
+) -> None:
     model = _ViewStem()
-    model.hidden = nn.utils.parametrizations.spectral_norm(model.hidden)  # type: ignore[assignment]
-    coupling = couple(model.eval(), (torch.randn(1, 5),))
-    assert coupling.groups == ()
-    assert "hidden" in coupling.dense
+    model.hidden = wrap(model.hidden)  # type: ignore[assignment]
+    model.eval()
+    inputs = (torch.randn(1, 5),)
+    assert [group.name for group in couple(model, inputs).groups] == ["hidden"]
+    model(*inputs)
+    normalised = model.hidden.weight.detach()
+    ranking = Strategy("test", l1, channel, uniform).rank(context(model, inputs))
+    pruned = ranking.cut(0.4, "params").apply(model)
+    assert torch.equal(pruned.generator.hidden.weight, normalised[pruned.kept["hidden"]["out"]])
+    assert type(pruned.generator.hidden) is nn.Conv2d
 
 
 def test_a_criterion_that_reads_scores_what_the_output_loses_without_the_channel() -> None:

@@ -70,7 +70,7 @@ def _quality(logs: Logs, gate: Gate) -> list[str]:
         "## Quality: what the noise of a difference is",
         "",
         f"{seeds} seeds (calibration and evaluation inputs both new for each), 500 images, recovery `bn-recalibrate`. "
-        "BASE and HEAD share the inputs of a seed. Spread: standard deviation over the seeds of the logarithm of FID or "
+        "BASE and HEAD share the inputs of a seed. Spread: standard deviation over seeds of the logarithm of FID or "
         "IS (.05 is about 5 %), of BASE alone and of the difference.",
         "",
         _table(SPREAD, [_spread_row(logs, change) for change in changes()]),

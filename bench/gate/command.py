@@ -135,7 +135,7 @@ def show_history(experiment: str, *, results: Path, reports: Path) -> str:
     series = drift(accepted)
     lines = []
     for i, one in enumerate(accepted):
-        lines.append(f"[{i}] {one.head.accepted[:10]} {(one.commit or 'not committed')[:12]}  {one.head.reason}")
+        lines.append(f"[{i}] {one.head.accepted[:10]} {(one.commit or 'uncommitted')[:12]}  {one.head.reason}")
     lines += [f"not read: {text}" for text in skipped] + [""]
     table = [["cell", "metric", *(f"[{i}]" for i in range(len(accepted)))]]
     table += [[s.cell, s.metric, *("-" if v is None else number(v, "") for v in s.values)] for s in series]

@@ -54,9 +54,12 @@ def compare_and_write(
 
 
 def _say(done: int, total: int) -> None:
-    """Timing takes minutes: a line on stderr, so that stdout holds the comparison alone."""
-    end = "\n" if done == total or not sys.stderr.isatty() else ""
-    sys.stderr.write(f"\rtiming BASE against HEAD: process {done} of {total}{end}")
+    """Timing takes minutes: said on stderr, so that stdout holds the comparison alone; in a log a line now and then."""
+    line = f"timing BASE against HEAD: process {done} of {total}"
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{line}" + ("\n" if done == total else ""))
+    elif done % 5 == 0 or done == total:
+        sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 

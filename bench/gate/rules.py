@@ -111,7 +111,7 @@ class Gate(_Rules):
     """Probability of any false regression in a whole comparison."""
     processes: Annotated[int, Field(ge=8, le=200)] = 20
     """Fresh processes that time all ratios; their spread is the uncertainty of a ratio."""
-    max_seconds: Annotated[float, AfterValidator(_between(0, 86_400))] = 300.0
+    max_seconds: Annotated[float, AfterValidator(_between(0, 86_400))] = 280.0
     """Of timing; no further process is begun when it would end after that."""
 
     def margin(self, metric: str) -> float:

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from bench.experiment import load_experiment
-from bench.gate.calibration import rates
+from bench.gate.calibration import rates, timing
 from bench.gate.calibration.document import document
 from bench.gate.calibration.quality import WORKLOADS, variants
 from bench.gate.calibration.rates import (
@@ -26,6 +26,7 @@ from bench.gate.calibration.rates import (
 )
 from bench.gate.calibration.timing import slowed
 from bench.gate.statistics import Prior, paired
+from tests.gate.test_timing import sample
 
 PRIOR = {"fid": Prior(0.02**2, 4.0), "is": Prior(0.01**2, 4.0)}
 RULES = QualityRules(PRIOR, {"fid": 0.05, "is": 0.05}, 0.005)
@@ -137,3 +138,11 @@ def test_the_page_is_written_from_data_alone(data: Path) -> None:
 
 def test_a_slowed_call_does_more_and_gives_the_same() -> None:
     assert slowed(lambda: "result", 3)() == "result"
+
+
+def test_a_unit_of_extra_work_is_sized_by_what_it_costs_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call and 1,000 units alone take 1 ms each, so a tenth is 100 units; in place they cost an eighth."""
+    monkeypatch.setattr(timing, "_seconds", lambda call: 1e-3)
+    pairs = [sample(0.008, 0.009)] * 5
+    monkeypatch.setattr(timing, "time_calls", lambda first, second, plan: pairs)
+    assert timing.share_of_a_unit(lambda: None) == pytest.approx(0.125 / 100)

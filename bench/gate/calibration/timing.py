@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -24,7 +25,7 @@ from bench.gate.contents import Place, Shape, chosen, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.rules import GatedTiming
 from bench.gate.timing import summed_up, time_calls
-from bench.measure.latency import Call, cpu_timer
+from bench.measure.latency import Call, Plan, cpu_timer
 from bench.numbers import architecture_of
 from bench.records import Cell
 from bench.workshop import Settings, Workshop, libraries, machine, one_thread
@@ -35,6 +36,7 @@ PROCESSES = 120
 SLOWER = (0.02, 0.03, 0.05, 0.10)
 INJECTED = "mnist-dcgan"
 """The workload whose dense and pruned generators are made slower."""
+LONG = Plan(rounds=60, min_seconds=4.0, max_rounds=300, max_seconds=8.0)
 UNIT = 12
 """Side of the square matrices whose product is the unit of extra work: a few microseconds."""
 
@@ -78,16 +80,15 @@ def asks(experiment: str = "ci") -> list[Ask]:
     shop = Workshop(Settings(num_images=2, curve=False))
     found = []
     with one_thread():
-        unit = _seconds(slowed(lambda: None, 1_000)) / 1_000
         for rule in loaded.gate.latency:
             shape = _shape(chosen(rule, table), rule, shop)
             plain = Ask(rule.workload, rule.strategy, rule.batch, shape)
             found.append(plain)
             if rule.workload == INJECTED:
-                seconds = _seconds(_call(plain))
+                share = share_of_a_unit(_call(plain))
                 found += [
-                    Ask(rule.workload, rule.strategy, rule.batch, shape, share, max(1, round(share * seconds / unit)))
-                    for share in SLOWER
+                    Ask(rule.workload, rule.strategy, rule.batch, shape, slower, max(1, round(slower / share)))
+                    for slower in SLOWER
                 ]
     return found
 
@@ -109,6 +110,23 @@ def _call(ask: Ask) -> Call:
         backend="eager",
         batch=ask.batch,
     )
+
+
+TRIAL = 0.10
+"""How much slower the call is made, about, in order to see what a unit of extra work costs in its place."""
+
+
+def share_of_a_unit(call: Call) -> float:
+    """By which share of itself one unit makes ``call`` slower.
+
+    A unit alone in a loop is cheaper than one between the layers of a network, so a first guess is made that way, and
+    then measured in place, in CPU time, so that others on the machine do not matter.
+    """
+    alone = _seconds(slowed(lambda: None, 1_000)) / 1_000
+    units = max(1, round(TRIAL * _seconds(call) / alone))
+    ratio = summed_up(time_calls(call, slowed(call, units), plan=LONG), flip=False).log_cpu_ratio
+    assert ratio is not None
+    return max(math.expm1(ratio), TRIAL / 4) / units
 
 
 def _seconds(call: Call) -> float:

@@ -81,6 +81,7 @@ def test_every_schedule_is_found_by_its_name_and_has_a_source() -> None:
     needs = {name: schedule.needs - {"training"} for name, schedule in SCHEDULES.items()}
     assert {name: set(more) for name, more in needs.items() if more} == {
         "reinit": {"initialisation"},
+        "scratch": {"initialisation"},
         "lottery-init": {"initialisation"},
         "lottery-rewind": {"rewind"},
     }

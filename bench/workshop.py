@@ -36,7 +36,7 @@ from bench.workloads.data import DATA_SOURCES, ImageData
 from bench.workloads.own import define
 from bench.workloads.references import images_named
 from bench.workloads.spec import FOLDER, WorkloadSpec
-from strategies.base import Ranking, Strategy
+from strategies.base import NotApplicable, Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
@@ -111,7 +111,7 @@ class Workshop:
                 raise UserError(f"{error}.") from error
         self.paths = RunPaths(settings.run) if settings.run else None
         self._memory: tuple[str, Any] | None = None
-        self._rankings: dict[str, Ranking] = {}
+        self._rankings: dict[str, Ranking | NotApplicable] = {}
         self._small: dict[str, Any] = {}
         # Bound caches, so that they end with the workshop.
         self.load = functools.lru_cache(maxsize=8)(self._load)
@@ -219,13 +219,23 @@ class Workshop:
         return thing
 
     def ranking(self, cell: Cell, rank: Callable[[], Ranking]) -> Ranking:
-        """One score for many levels: kept while cells share workload, strategy and, where it matters, seed."""
+        """One score for many levels: kept while cells share workload, strategy and, where it matters, seed.
+
+        Raises:
+            NotApplicable: the strategy does not fit, found out once for all levels.
+        """
         seed = cell.seed if "prune" in self.streams(cell) else None
         key = f"{cell.workload}/{cell.checkpoint}/{cell.strategy}/{seed}"
         if key not in self._rankings:
             self._rankings.clear()
-            self._rankings[key] = rank()
-        return self._rankings[key]
+            try:
+                self._rankings[key] = rank()
+            except NotApplicable as reason:
+                self._rankings[key] = reason
+        found = self._rankings[key]
+        if isinstance(found, NotApplicable):
+            raise NotApplicable(*found.args)
+        return found
 
     def training_macs(self, cell: Cell) -> int:
         """MACs of the cell's recovery on the dense networks, see `Recovery.training_macs`; 0 without training.

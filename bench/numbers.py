@@ -105,7 +105,7 @@ def measure(
     achieved_params, achieved_macs = _achieved(
         loaded, generator, macs, shop.forward_macs(cell.workload, cell.checkpoint)[0]
     )
-    _keep(cell, keys, recovered, images, shop)
+    _keep(cell, keys, recovered, images, shop, numbers)
     flags = [f"uncounted:{name}" for name in macs.uncounted]
     flags += [f"fvcore-unsupported:{name}" for name in unsupported]
     if settings.num_images < SMALL_N:
@@ -266,6 +266,7 @@ def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) 
         hash=digest([factory.__module__, factory.__qualname__, shape])[:16],
         widths=shape,
         kept={name: {side: indices.tolist() for side, indices in sides.items()} for name, sides in kept.items()},
+        bypassed=list(recovered.pruned.bypassed) if recovered.pruned else [],
     )
 
 
@@ -304,7 +305,9 @@ def _achieved(loaded: Loaded, generator: nn.Module, macs: Macs, dense_macs: int)
     return 1 - left / dense, 1 - macs.effective / dense_macs
 
 
-def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop) -> None:
+def _keep(
+    cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop, numbers: dict[str, Number]
+) -> None:
     """Keep a few images for the grids, and the weights where they are asked for or cannot be had again cheaply."""
     if shop.paths is None:
         return
@@ -317,6 +320,9 @@ def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Wo
                 shop.paths.artifact(keys.prune),
                 recovered,
                 workload=cell.workload,
-                made_by=cell.model_dump(exclude={"seed"}),
+                made_by=cell.model_dump(exclude=set() if shop.streams(cell) else {"seed"}),
                 provenance=shop.provenance,
+                inputs=shop.load(cell.workload, cell.checkpoint).workload.inputs.sample(1, stream(0, "eval")),
+                numbers=numbers,
+                judged_seed=cell.seed,
             )

@@ -19,7 +19,7 @@ from bench.experiment import Experiment, Known, dump, expand
 from bench.measure.generate import generate
 from bench.measure.quality import judge
 from bench.paths import run_folder, safe
-from bench.records import Cell, Failure, LatencyRecord, Manifest, PlannedCell, Record
+from bench.records import NOT_TIMED_YET, Cell, Failure, LatencyRecord, Manifest, PlannedCell, Record
 from bench.recovery import parse_recovery
 from bench.seeds import stream
 from bench.store import DamagedFile, RunStore
@@ -303,8 +303,8 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         task.key: _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note)
         for task in tasks
     }
-    # A timing that others disturbed is no result: the next run tries again.
-    missing = [task for task in tasks if (known := timed[task.key]) is None or known.status == "invalid"]
+    # A timing that others disturbed is no result, and packages can be installed: the next run tries again.
+    missing = [task for task in tasks if (known := timed[task.key]) is None or known.status in NOT_TIMED_YET]
     if not missing:
         return 0
     progress.phase("latency", len(missing))

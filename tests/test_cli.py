@@ -122,6 +122,7 @@ OPTIONS = {
     "show strategy": {"NAME"},
     "train": {"WORKLOAD"},
     "prune": {"WORKLOAD", "--strategy", "--sparsity", "--out"},
+    "export": {"DIR", "--onnx", "--factory", "--batch"},
     "env": set(),
 }
 

@@ -133,7 +133,10 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
     except _UNFIT as error:
         raise UserError(f"{place}: its kept indices do not fit {type(model).__name__} ({error}).") from error
     try:
-        model = bypass(model, tuple(map(str, manifest.get("bypassed", []))))
+        bypassed = tuple(map(str, manifest.get("bypassed", [])))
+        if "" in bypassed:
+            raise ValueError("a module without a name is the whole network")
+        model = bypass(model, bypassed)
     except _UNFIT as error:
         raise UserError(f"{place}: its bypassed modules do not fit {type(model).__name__} ({error}).") from error
     load_into(model, artifact.generator, str(folder / "generator.safetensors"))

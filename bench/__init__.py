@@ -7,6 +7,7 @@ From Python::
     bench.run("quick")                     # what `ganprune run quick` does
     table = bench.load_run("quick")        # a tidy pandas DataFrame
     generator = bench.load("out/")         # a pruned generator saved by `ganprune prune`
+    bench.workload("mine", Generator, ...) # a GAN of your own, see docs/bring-your-own-gan.md
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api import draw_report, load_run, run
+    from bench.api import draw_report, load_run, run, workload
     from bench.artifact import load_artifact as load
 
-__all__ = ["draw_report", "load", "load_run", "run"]
+__all__ = ["draw_report", "load", "load_run", "run", "workload"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: `ganprune --help` must not wait for torch and pandas.
-    if name in {"run", "load_run", "draw_report"}:
+    if name in {"run", "load_run", "draw_report", "workload"}:
         from bench import api
 
         return getattr(api, name)

@@ -1,19 +1,27 @@
-"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.draw_report`, `bench.load`."""
+"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.draw_report`, `bench.load`.
+
+`bench.workload` registers a workload of the user's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.errors import UserError
-from bench.experiment import load_experiment
+from bench.experiment import check_workloads, load_experiment
+from bench.files import check_writable
 from bench.loading import read_run
 from bench.paths import RunPaths, report_folder
 from bench.report.build import build_report
 from bench.sweep import Outcome, Progress, run_experiment
 from bench.tables import tidy
+
+if TYPE_CHECKING:
+    from bench.workloads.base import Workload
 
 
 def run(
@@ -22,6 +30,7 @@ def run(
     *,
     results: Path | str = "results",
     reports: Path | str | None = "reports",
+    draw: bool = True,
     run: str | None = None,
     fresh: bool = False,
     jobs: int = 2,
@@ -34,11 +43,14 @@ def run(
     Args:
         overrides: ``key=value`` as for ``--set``.
         reports: None draws no report.
+        draw: False only makes sure that the report can be written; who calls draws it.
 
     Raises:
         UserError: anything that the user must mend, with its place.
     """
     loaded = load_experiment(experiment, overrides)
+    if reports is not None:
+        _check_reports(report_folder(Path(reports), loaded.name))
     outcome = run_experiment(
         loaded,
         results=Path(results),
@@ -49,9 +61,46 @@ def run(
         save=save,
         progress=progress,
     )
-    if reports is not None:
+    if reports is not None and draw:
         draw_report(outcome.folder, results=results, reports=reports)
     return outcome
+
+
+def _check_reports(folder: Path) -> None:
+    try:
+        check_writable(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}). Nothing was run; "
+            "mend that, or name another folder with --reports."
+        ) from error
+
+
+def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Workload:
+    """Register a workload of your own under ``name``, for `run` and all else in this process.
+
+    The keys are those of a ``[[workload]]`` table (`docs/bring-your-own-gan.md`). Factories may be given as functions
+    or classes; worker processes find them again by file and name, so they stand at the top of a file. Relative names
+    of files start at the working directory.
+
+    Raises:
+        Mistakes: everything that is wrong, each with its place.
+        UserError: a factory that no other process could find.
+    """
+    from bench.workloads.base import WORKLOADS
+    from bench.workloads.factories import name_of
+    from bench.workloads.own import define
+
+    said: dict[str, Any] = {"name": name, "factory": name_of(factory), **table}
+    judge = said.get("discriminator")
+    if callable(judge):
+        said["discriminator"] = {"factory": name_of(judge)}
+    elif isinstance(judge, dict) and callable(judge.get("factory")):
+        said["discriminator"] = {**judge, "factory": name_of(judge["factory"])}
+    if callable(said.get("extractor")):
+        said["extractor"] = name_of(said["extractor"])
+    define(check_workloads([said], "bench.workload"))
+    return WORKLOADS[name]
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:

@@ -129,7 +129,8 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
             str(module): {str(side): torch.tensor(indices, dtype=torch.long) for side, indices in sides.items()}
             for module, sides in manifest.get("kept", {}).items()
         }
-        model = shrink(model, kept)
+        if kept or set(model.state_dict()) != set(artifact.generator):  # `shrink` makes normalised weights plain
+            model = shrink(model, kept)
     except _UNFIT as error:
         raise UserError(f"{place}: its kept indices do not fit {type(model).__name__} ({error}).") from error
     try:

@@ -153,6 +153,7 @@ def metrics() -> list[Row]:
         ("params_nonzero", "parameters", "lower", "exact", "those that are not zero"),
         ("bytes", "bytes", "lower", "exact", "parameters and buffers as stored, dense"),
         ("bytes_bitmask", "bytes", "lower", "exact", "the same with weights as a bit mask and non-zeros"),
+        ("bytes_coded", "bytes", "lower", "exact", "a quantised network as stored: packed codes and their values"),
         (
             "macs_dense",
             "MACs",

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from bench.curve import recorder, steps_to_dense
+from bench.curve import recorder, sparse_discriminator, steps_to_dense
 from bench.numbers import Measured, measure
 from bench.records import Cell, Cost, CurvePoint, Keys, Number, Provenance, Record, Status
 from bench.recovery import Recovered, parse_recovery, recover
@@ -30,9 +31,13 @@ class Made:
     recovered: Recovered
     prune_seconds: float
     recover_seconds: float
-    curve: list[CurvePoint] = field(default_factory=list)
     numbers: dict[str, Number] = field(default_factory=dict)
-    """What only the training knows: the steps until it was as good as dense."""
+    """What only the training knows: the steps until it was as good as dense, what is left of D."""
+
+    @property
+    def curve(self) -> list[CurvePoint]:
+        """What was seen along the way."""
+        return list(self.recovered.points)
 
 
 def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
@@ -41,8 +46,9 @@ def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
     A strategy that does not fit, a target out of reach and a collapsed generator are results and become
     records; anything else that goes wrong is raised.
     """
+    scratch = shop.paths.training(keys.eval) if shop.paths else None
     try:
-        made = shop.remembered(keys.prune, lambda: make(cell, shop))
+        made = shop.remembered(keys.prune, lambda: make(cell, shop, scratch=scratch))
     except NotApplicable as error:
         return _record(cell, keys, shop, "not-applicable", str(error))
     except Infeasible as error:
@@ -60,11 +66,12 @@ def make_dense(cell: Cell, shop: Workshop) -> Recovered:
     return make(shop.dense_cell(cell), shop, watch=False).recovered
 
 
-def make(cell: Cell, shop: Workshop, *, watch: bool = True) -> Made:
+def make(cell: Cell, shop: Workshop, *, watch: bool = True, scratch: Path | None = None) -> Made:
     """Prune as the strategy says, recover as the recovery says.
 
     Args:
         watch: whether to take the learning curve, where there is a training and FID is asked for.
+        scratch: where an unfinished training is kept and continued from; None: nowhere.
 
     Raises:
         NotApplicable: the strategy does not fit the workload or the recovery.
@@ -74,6 +81,8 @@ def make(cell: Cell, shop: Workshop, *, watch: bool = True) -> Made:
     recovery = parse_recovery(cell.recovery)
     strategy = shop.strategy(cell.strategy)
     level = Level(*next(iter(cell.level.items())))
+    if loaded.data.statistics is not None and (recovery.steps or (strategy and "data" in strategy.needs)):
+        raise NotApplicable(f"{cell.strategy}, {recovery.name} needs training images, the reference is statistics only")
     pruned, scheduled = None, None
     start = time.perf_counter()
     if strategy is not None:
@@ -97,11 +106,13 @@ def make(cell: Cell, shop: Workshop, *, watch: bool = True) -> Made:
         scheduled=scheduled,
         device=shop.settings.device,
         watch=watcher,
+        scratch=scratch,
     )
-    seconds = time.perf_counter() - start - recovered.watch_seconds
-    if watcher is None:
-        return Made(recovered, pruning, seconds)
-    return Made(recovered, pruning, seconds, watcher.points, steps_to_dense(cell, watcher, shop))
+    seconds = time.perf_counter() - start + recovered.earlier_seconds - recovered.watch_seconds
+    numbers = sparse_discriminator(recovery, recovered.curve)
+    if watcher is not None:
+        numbers |= steps_to_dense(cell, watcher, recovered.points, shop)
+    return Made(recovered, pruning, seconds, numbers)
 
 
 def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
@@ -116,6 +127,7 @@ def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
         draw_inputs=inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
         images=loaded.data.train if "data" in needs else None,
         rewind=Snapshot(*load_rewind(loaded.workload, cell.checkpoint)) if "rewind" in needs else None,
+        wiring=shop.once(f"wiring/{cell.workload}/{cell.checkpoint}", dict),
         initialisation=(
             Snapshot(*load_initialisation(loaded.workload, cell.checkpoint)) if "initialisation" in needs else None
         ),
@@ -165,7 +177,6 @@ def _record(
         return record
     pruned = made.recovered.pruned
     flags = [*record.provenance.flags, *measured.flags]
-    spec = loaded.workload.recipe.spec
     steps = len(made.recovered.curve)
     return record.model_copy(
         update={
@@ -183,7 +194,7 @@ def _record(
                 watch_seconds=made.recovered.watch_seconds,
                 train_steps=steps,
                 train_images=made.recovered.images,
-                training_macs=shop.training_macs(cell, steps, spec.batch_size),
+                training_macs=shop.training_macs(cell),
                 peak_memory_bytes=measured.peak_memory_bytes,
             ),
         }

@@ -5,16 +5,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.sweep import Outcome
 
+
+class Group(TyperGroup):
+    """Commands of which an unknown one is answered with the one that was probably meant, else with all."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name. Raises UserError where there is none."""
+        if cmd_name not in self.commands:
+            from strategies.registry import UnknownName
+
+            kind = f"{ctx.command_path.partition(' ')[2]} command".strip()
+            raise UserError(str(UnknownName(kind, cmd_name, [*self.commands])))
+        return super().get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
+    cls=Group,
     name="ganprune",
     help="The benchmark that decides how a GAN gets pruned.",
     no_args_is_help=True,
@@ -22,8 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-listing = typer.Typer(help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
-showing = typer.Typer(help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
+listing = typer.Typer(cls=Group, help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
+showing = typer.Typer(cls=Group, help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(listing, name="list")
 app.add_typer(showing, name="show")
 
@@ -44,6 +60,21 @@ PluginOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
 
 RESULTS, REPORTS = Path("results"), Path("reports")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ganprune {version('ganprune')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[bool, typer.Option("--version", help="The version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """The benchmark that decides how a GAN gets pruned."""
 
 
 @app.command()
@@ -72,7 +103,8 @@ def run(
             experiment,
             _with_plugins(overrides, plugins),
             results=results,
-            reports=None,
+            reports=reports,
+            draw=False,
             run=name,
             fresh=fresh,
             jobs=jobs,
@@ -94,6 +126,31 @@ def validate(experiment: ExperimentArgument, overrides: SetOption = None, plugin
     loaded = load_experiment(experiment, _with_plugins(overrides, plugins))
     cells = expand(loaded, Known.installed())
     typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cell{'' if len(cells) == 1 else 's'}.")
+    if loaded.latency.enabled and "cuda" in loaded.latency.devices:
+        from bench.sweep import device_note
+
+        if skipped := device_note(loaded):
+            typer.echo(skipped)
+
+
+@app.command("check-workload")
+def check_workload(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML with [[workload]] tables of your own.")],
+) -> None:
+    """Try a GAN of your own: what will work, what will not, and why."""
+    from bench.check import check
+    from bench.experiment import load_workloads
+    from bench.terminal import print_finding
+
+    works = True
+    specs, quality = load_workloads(file)
+    for spec in specs:
+        typer.echo(spec.name)
+        for finding in check(spec, quality):
+            print_finding(finding)
+            works = works and finding.kind != "problem"
+    if not works:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -107,10 +164,11 @@ def plan(
     plugins: PluginOption = None,
 ) -> None:
     """Cells: done, missing, estimated time."""
+    from bench.estimate import estimate_latency_seconds, estimate_seconds
     from bench.experiment import load_experiment
     from bench.paths import run_folder
     from bench.store import RunStore
-    from bench.sweep import MAIN, estimate_seconds, make_plan, missing_cells, settings_of
+    from bench.sweep import MAIN, device_note, make_plan, missing_cells, settings_of
     from bench.terminal import print_note, print_plan
 
     loaded = load_experiment(experiment, _with_plugins(overrides, plugins))
@@ -119,7 +177,10 @@ def plan(
     store.check_version()
     planned = make_plan(loaded, settings_of(loaded, device=device))
     missing = missing_cells(planned, store, print_note)
-    print_plan(planned, missing, estimate_seconds(planned, missing, jobs), folder)
+    seconds = estimate_seconds(planned, missing, jobs)
+    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, missing, store), folder)
+    if skipped := device_note(loaded):
+        print_note(skipped)
 
 
 @app.command()
@@ -141,7 +202,8 @@ def train(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the workload's recipe.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="Image source, e.g. mnist (downloads); default: the workload's.")
+        str | None,
+        typer.Option("--data", help="Image source, e.g. mnist (downloads), or a folder; default: the workload's."),
     ] = None,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -170,12 +232,20 @@ def prune(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,
+    workload_file: Annotated[
+        Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
+    ] = None,
 ) -> None:
     """Prune one generator and save it (see `bench.load`)."""
     _load_plugins(plugins)
     from bench.pruning import prune_to_folder
     from bench.terminal import print_pruned
 
+    if workload_file is not None:
+        from bench.experiment import load_workloads
+        from bench.workloads.own import define
+
+        define(load_workloads(workload_file)[0])
     made = prune_to_folder(
         out,
         workload=workload,

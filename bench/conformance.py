@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,7 +90,7 @@ def _on_workload(strategy: Strategy, workload: str, sparsities: tuple[float, ...
     if strategy.schedule is None:
         yield from _one_shot(strategy, workload, context, ranking, sparsities)
     else:
-        yield from _in_training(strategy, workload, sparsities)
+        yield from _in_training(strategy, workload, ranking, sparsities)
 
 
 def _one_shot(
@@ -113,7 +114,8 @@ def _one_shot(
             problems["prunes without an exception"].append(f"{level.value:g}: {type(error).__name__}: {error}")
             continue
         made.append((level, pruned))
-        if level.name == "sparsity" and (gap := abs(removal.sparsity("params") - level.value)) > unit(strategy, pruned):
+        gap = abs(removal.sparsity("params") - level.value)
+        if level.name == "sparsity" and gap > unit(strategy, pruned, ranking):
             problems["reaches what is asked within one unit"].append(f"{level.value:g}: {gap:.4f} away")
         twin = strategy.decide(again, level, "params").apply(context.generator)
         if not _same(pruned.generator, twin.generator):
@@ -127,7 +129,7 @@ def _one_shot(
     yield _check(workload, "leaves no more at a higher sparsity", "" if sizes == sorted(sizes)[::-1] else str(sizes))
 
 
-def _in_training(strategy: Strategy, workload: str, sparsities: tuple[float, ...]) -> Iterator[Check]:
+def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities: tuple[float, ...]) -> Iterator[Check]:
     """A third of the levels, each through a training of a few steps."""
     thing = WORKLOADS[workload]
     checkpoint, data = load_checkpoint(thing), DATA_SOURCES[thing.data]()
@@ -152,7 +154,7 @@ def _in_training(strategy: Strategy, workload: str, sparsities: tuple[float, ...
             problems.append(f"{level.value:g}: the output is not finite")
         reached = 1 - _left(recovered.generator) / _left(checkpoint.generator)
         assert recovered.pruned is not None
-        if level.name == "sparsity" and abs(reached - level.value) > unit(strategy, recovered.pruned):
+        if level.name == "sparsity" and abs(reached - level.value) > unit(strategy, recovered.pruned, ranking):
             problems.append(f"{level.value:g}: reached {reached:.4f}")
     yield _check(workload, "prunes within a training, to what is asked", "; ".join(problems[:3]))
 
@@ -164,13 +166,12 @@ def levels_of(strategy: Strategy, sparsities: tuple[float, ...]) -> list[Level]:
     return [Level(strategy.levels.knob or "sparsity", value) for value in strategy.levels.fixed]
 
 
-def unit(strategy: Strategy, pruned: Pruned) -> float:
+def unit(strategy: Strategy, pruned: Pruned, ranking: Ranking) -> float:
     """The largest share of the weights that one unit (weight, channel, block) can be: how near a target can be met."""
     total = sum(cut.weights for cut in pruned.layers)
-    if pruned.bypassed or strategy.granularity.name == "block":
-        return 1.0
     if strategy.granularity.name != "channel":
-        return 1 / total + 1e-12
+        shares = getattr(ranking, "shares", None)  # of what is gone after each unit; weights go one by one
+        return 1 / total + 1e-12 if shares is None else float(np.diff(shares["params"]).max())
     # A channel takes its row in the layer that makes it and its column wherever it is read.
     rows = [cut.weights / cut.width[0] for cut in pruned.layers]
     columns = [cut.weights / cut.width[1] for cut in pruned.layers]

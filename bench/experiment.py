@@ -9,10 +9,10 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from pydantic_core import to_jsonable_python
 
 from bench.errors import Mistakes
 from bench.records import Cell
+from bench.workloads.spec import CLASSIFIER, FACTORY, WorkloadSpec
 from strategies.registry import SAFE_NAME, UnknownName
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ DENSE = "dense"
 METRICS = ("fid", "is")
 """The metrics of an experiment that names none. Agreement with dense and cost are always measured."""
 
-OWN_EXTRACTOR = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-"""``module:function``: a feature network of the user's own."""
+OWN_EXTRACTOR = FACTORY
+"""``module:function`` or ``file.py:function``: a feature network of the user's own."""
 
 Target = Literal["params", "macs"]
 
@@ -199,6 +200,8 @@ class Experiment(_Table):
     latency: Latency = Latency()
     gate: Annotated[dict[str, Any], AfterValidator(_json_able)] = Field(default_factory=dict)
     report: Report = Report()
+    workload: Annotated[tuple[WorkloadSpec, ...], Field(strict=False)] = ()
+    """``[[workload]]``: the user's own."""
 
     @property
     def name(self) -> str:
@@ -226,6 +229,8 @@ class Known:
     backends: Collection[str]
     parse_recovery: Callable[[str], object]
     """Raises ValueError, with a sentence, for what is not a recovery."""
+    built_in: Collection[str] = ()
+    """Names of workloads that a table of the user's cannot have."""
 
     @classmethod
     def installed(cls) -> Known:
@@ -248,6 +253,7 @@ class Known:
             metrics=tuple(REGISTERED),
             backends=tuple(BACKENDS),
             parse_recovery=parse_recovery,
+            built_in=tuple(name for name in WORKLOADS if WORKLOADS[name].own is None),
         )
 
 
@@ -274,6 +280,7 @@ def load_experiment(
     """
     text, label = _read(name_or_path)
     raw = _parse(text, label)
+    _place_workloads(raw, _folder_of(name_or_path))
     overridden: set[Loc] = set()
     wrong: list[str] = []
     for override in overrides:
@@ -289,7 +296,59 @@ def load_experiment(
     wrong += [f"{_place(loc, label, overridden)}: {sentence}" for loc, sentence in found]
     if experiment is None or wrong:
         raise Mistakes(wrong)
+    if experiment.workload:
+        from bench.workloads.own import define
+
+        define(experiment.workload)
     return experiment
+
+
+def load_workloads(path: str | Path) -> tuple[tuple[WorkloadSpec, ...], Quality]:
+    """The ``[[workload]]`` tables of a TOML file and its ``[quality]``, whatever else is in it.
+
+    Raises:
+        Mistakes: all that is wrong with the tables, each with its place.
+    """
+    text, label = _read(Path(path))
+    raw = _parse(text, label)
+    if not raw.get("workload"):
+        raise Mistakes([f"{label}: has no [[workload]] table."], "nothing was checked")
+    _place_workloads(raw, _folder_of(Path(path)))
+    try:
+        quality = Quality.model_validate(raw.get("quality", {}))
+    except ValidationError:
+        quality = Quality()  # what is wrong with it, `validate` says
+    return check_workloads(raw["workload"], label), quality
+
+
+def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
+    """Tables, as TOML or Python gives them, understood. Raises `Mistakes`."""
+    try:
+        found = _Workloads.model_validate({"workload": raw}).workload
+    except ValidationError as error:
+        details = [_plain(dict(detail)) for detail in error.errors(include_url=False)]
+        raise Mistakes([f"{_place(loc, label, set())}: {sentence}" for loc, sentence in details]) from None
+    wrong = list(_wrong_own({"workload": raw}, Known.installed()))
+    if wrong:
+        raise Mistakes([f"{_place(loc, label, set())}: {sentence}" for loc, sentence in wrong])
+    return found
+
+
+class _Workloads(_Table):
+    workload: Annotated[tuple[WorkloadSpec, ...], Field(strict=False)]
+
+
+def _folder_of(name_or_path: str | Path) -> Path:
+    """Where the relative names of an experiment's file start."""
+    shipped = isinstance(name_or_path, str) and name_or_path in shipped_experiments()
+    return Path() if shipped else Path(name_or_path).parent
+
+
+def _place_workloads(raw: dict[str, Any], folder: Path) -> None:
+    """Say in every ``[[workload]]`` where its relative names start: at ``folder``, the place of the file."""
+    for _, table in _tables(raw):
+        own = table.get("folder", ".")
+        table["folder"] = str(folder / own) if isinstance(own, str) else own
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
@@ -297,7 +356,7 @@ def dump(experiment: Experiment) -> dict[str, Any]:
 
     ``Experiment.model_validate`` of it gives an equal experiment.
     """
-    return experiment.model_dump(mode="json", by_alias=True)
+    return experiment.model_dump(mode="json", by_alias=True, exclude=set() if experiment.workload else {"workload"})
 
 
 def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
@@ -433,7 +492,9 @@ def _override_value(key: str, text: str) -> Any:
 
 def _check(raw: dict[str, Any], known: Known) -> tuple[Experiment | None, list[Found]]:
     """The experiment, or None, and every mistake in the order of the file format."""
-    experiment, found = None, [*_wrong_names(raw, known), *_wrong_levels(raw, known), *_repeated(raw)]
+    everything = replace(known, workloads=(*known.workloads, *_own_names(raw)))
+    found = [*_wrong_own(raw, known), *_wrong_names(raw, everything), *_wrong_levels(raw, known), *_repeated(raw)]
+    experiment = None
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
@@ -441,10 +502,37 @@ def _check(raw: dict[str, Any], known: Known) -> tuple[Experiment | None, list[F
     return experiment, sorted(found, key=lambda mistake: _rank(mistake[0]))
 
 
+def _own_names(raw: dict[str, Any]) -> list[str]:
+    """The names of the ``[[workload]]`` tables; '' for one without."""
+    names = [table.get("name") for _, table in _tables(raw)]
+    return [name if isinstance(name, str) else "" for name in names]
+
+
+def _wrong_own(raw: dict[str, Any], known: Known) -> Iterator[Found]:
+    """Names in the user's own workloads: taken ones, and extractors that do not exist."""
+    names = _own_names(raw)
+    for i, table in _tables(raw):
+        name, judge = table.get("name"), table.get("extractor")
+        if isinstance(name, str) and name in known.built_in:
+            yield ("workload", i, "name"), f"a built-in workload is called {name!r}. Take another name."
+        if isinstance(name, str) and name in [n for k, n in enumerate(names) if k < i]:
+            yield ("workload", i, "name"), f"{name!r} is the name of two tables."
+        if isinstance(judge, str) and judge not in known.extractors and not OWN_EXTRACTOR.fullmatch(judge):
+            yield ("workload", i, "extractor"), UnknownName("extractor", judge, [CLASSIFIER, *known.extractors]).message
+
+
+def _tables(raw: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The ``[[workload]]`` tables that are tables, each with its place."""
+    tables = raw.get("workload")
+    for i, table in enumerate(tables if isinstance(tables, list) else []):
+        if isinstance(table, dict):
+            yield i, table
+
+
 def _rank(loc: Loc) -> list[int]:
     """Sorts places by table and key as the format has them; unknown keys last."""
-    order = ["experiment", "quality", "latency", "gate", "report"]
-    tables: list[type[_Table]] = [*TABLES.values(), StrategyChoice]
+    order = ["experiment", "quality", "latency", "gate", "report", "workload"]
+    tables: list[type[BaseModel]] = [*TABLES.values(), StrategyChoice, WorkloadSpec]
     order += [name for table in tables for name in table.model_fields]
     return [part if isinstance(part, int) else order.index(part) if part in order else 99 for part in loc]
 
@@ -481,9 +569,14 @@ def _plain(detail: dict[str, Any]) -> Found:
 def _key_hint(loc: Loc) -> str:
     """What the unknown key at ``loc`` may have been meant to be."""
     key = str(loc[-1])
+    if loc[0] == "workload" and len(loc) > 1:
+        model: Any = WorkloadSpec
+        for part in loc[1:-1]:
+            model = _table_at(model, part) if isinstance(part, str) else model
+        return _hint(key, list(model.model_fields))
     if len(loc) > 2:
         return _hint(key, list(StrategyChoice.model_fields))
-    here = list(TABLES[str(loc[0])].model_fields) if len(loc) == 2 else [*TABLES, "gate"]
+    here = list(TABLES[str(loc[0])].model_fields) if len(loc) == 2 else [*TABLES, "gate", "workload"]
     elsewhere = [table for table, model in TABLES.items() if key in model.model_fields]
     return f"It belongs in [{elsewhere[0]}]." if elsewhere else _hint(key, here)
 
@@ -498,6 +591,17 @@ def _broken_plugins(raw: dict[str, Any]) -> Iterator[Found]:
                 load_plugin(name)
             except PluginError as error:
                 yield loc, f"{error}. Mend it, or take it out."
+
+
+def _table_at(model: type[BaseModel], key: str) -> type[BaseModel]:
+    """The model of the table at ``key``; ``model`` itself where it is none."""
+    kinds: list[Any] = [model.model_fields[key].annotation] if key in model.model_fields else []
+    while kinds:
+        kind = kinds.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+        kinds += get_args(kind)
+    return model
 
 
 def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[Found]:

@@ -31,6 +31,17 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def check_writable(folder: Path) -> None:
+    """Whether files can be made in ``folder`` or, where it is not there yet, in what it will stand in. Leaves nothing.
+
+    Raises:
+        OSError: they cannot.
+    """
+    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    with tempfile.TemporaryFile(dir=place):
+        pass
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON with a final newline. NaN and infinities are refused."""
     write_atomically(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

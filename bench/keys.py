@@ -68,13 +68,15 @@ def cell_keys(
     """
     definition: dict[str, Any] = {
         "checkpoint": checkpoint,
-        "generator": code_hash(_module_of(workload.generator)),
-        "inputs": _given(workload.inputs),
+        "generator": workload.own.code if workload.own else code_hash(_module_of(workload.generator)),
+        "inputs": workload.inputs.identity,
         "recovery": recovery.name,
         "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),
     }
     if recovery.name != "none":
         definition["recovery-code"] = code_hash("bench.recovery", "bench.seeds")
+    if recovery.needs_discriminator and workload.discriminator is not None:
+        definition["discriminator"] = code_hash(_module_of(workload.discriminator))
     if recovery.steps:
         definition["training"] = [_given(workload.recipe.spec), data]
     if strategy is not None:
@@ -171,12 +173,17 @@ def _tree_hash(module: str) -> str:
     source = _source(module)
     if source is None:
         return "no-source"
+    return hashlib.sha256(ast.dump(stripped(source)).encode()).hexdigest()
+
+
+def stripped(source: str) -> ast.Module:
+    """The syntax tree of ``source`` without docstrings; comments are not in it anyway."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = _without_docstrings(body)  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return tree
 
 
 def _without_docstrings(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -47,6 +47,7 @@ def read_run(folder: Path) -> ReportInputs:
         records=records,
         latency=[timing for timing in store.latencies() if timing.architecture in architectures],
         failures=failures,
+        failed_timings=[failure for failure in store.latency_failures() if failure.architecture in architectures],
         excluded=excluded,
         samples=samples,
         environment=read_json(store.paths.environment) if store.paths.environment.exists() else {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,10 +15,11 @@ from bench.artifact import save_artifact
 from bench.errors import UserError
 from bench.files import write_atomically
 from bench.keys import digest
-from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr
-from bench.measure.complexity import MACS_VERSION, Macs, count_macs, count_macs_fvcore
+from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr, unlike_distance
+from bench.measure.coded import CODED_VERSION, pack
+from bench.measure.complexity import MACS_VERSION, skipping_zeros
 from bench.measure.discriminator import D_ACCURACY_VERSION, says_real
-from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, footprint, peak_resident_bytes
+from bench.measure.footprint import BYTES_VERSION, PARAMS_VERSION, Footprint, footprint, nonzero, peak_resident_bytes
 from bench.measure.frechet import frechet_distance, low_rank
 from bench.measure.generate import generate
 from bench.measure.metrics import METRICS
@@ -83,15 +84,16 @@ def measure(
     else:
         dense_images, dense_features = dense_reference(cell, shop, make_dense) if finite else (None, None)
         if dense_images is not None and dense_features is not None:
-            numbers |= _agreement(images, judged, loaded, dense_images, dense_features)
+            unit = shop.once(f"unlike/{shop.dense_key(cell)}", lambda: unlike_distance(dense_features.numpy()))
+            numbers |= _agreement(images, judged, loaded, dense_images, dense_features, unit)
     if finite:
         numbers |= _told_apart(cell, recovered, images, dense_images, shop)
     # One input on the CPU: counting does not depend on the device.
     one = tuple(x[:1] for x in inputs)
     generator = generator.cpu()
-    macs = count_macs(generator, one)
-    second, unsupported = count_macs_fvcore(generator, one)
     size = footprint(generator)
+    macs = skipping_zeros(shop.macs(cell.workload, generator, one), size.layers)
+    second, unsupported = shop.macs_fvcore(cell.workload, generator, one)
     numbers |= {
         "params": _exact(size.params, "parameters", PARAMS_VERSION),
         "params_nonzero": _exact(size.params_nonzero, "parameters", PARAMS_VERSION),
@@ -101,26 +103,27 @@ def measure(
         "macs_effective": _exact(macs.effective, "MACs", MACS_VERSION),
         "macs_fvcore": _exact(second, "MACs", f"fvcore-{shop.provenance['libraries']['fvcore']}"),
     }
+    if recovered.pruned and recovered.pruned.codes:
+        numbers["bytes_coded"] = _exact(len(pack(generator, recovered.pruned.codes)), "bytes", CODED_VERSION)
     architecture = architecture_of(loaded, generator, recovered)
-    achieved_params, achieved_macs = _achieved(
-        loaded, generator, macs, shop.forward_macs(cell.workload, cell.checkpoint)[0]
-    )
+    dense_macs, _ = shop.forward_macs(cell.workload, cell.checkpoint)
     _keep(cell, keys, recovered, images, shop, numbers)
     flags = [f"uncounted:{name}" for name in macs.uncounted]
     flags += [f"fvcore-unsupported:{name}" for name in unsupported]
     if settings.num_images < SMALL_N:
         flags.append("small-n")
-    if "fid" in settings.metrics and low_rank(judged.gaussian, loaded.reference.train, loaded.reference.held_out):
+    gaussians = [g for g in (judged.gaussian, loaded.reference.train, loaded.reference.held_out) if g is not None]
+    if "fid" in settings.metrics and low_rank(*gaussians):
         flags.append("low-rank-fid")
     return Measured(
         numbers,
         judged.inception_score if finite else None,
         finite,
-        bool((images == images[:1]).all()) or bool((images.flatten(1).amax(1) == images.flatten(1).amin(1)).all()),
+        bool((images == images[:1]).all()) or bool((images.flatten(1) == images.flatten(1)[:, :1]).all()),
         architecture,
         layers_of(loaded, generator, recovered),
-        achieved_params,
-        achieved_macs,
+        _achieved_params(loaded, size, recovered.pruned.tied if recovered.pruned else {}),
+        1 - macs.effective / dense_macs,
         peak_resident_bytes(),
         flags,
     )
@@ -151,7 +154,7 @@ def _quality_numbers(judged: Judged | None, cell: Cell, loaded: Loaded, shop: Wo
 def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
     """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
     versions = shop.metric_versions(cell.workload, cell.checkpoint)
-    if "fid" not in versions:
+    if "fid" not in versions or loaded.reference.held_out is None:
         return {}
     count = len(loaded.data.held_out)
     return {
@@ -167,11 +170,11 @@ def _floor(loaded: Loaded, shop: Workshop, cell: Cell) -> dict[str, Number]:
 
 
 def _agreement(
-    images: Tensor, judged: Judged, loaded: Loaded, dense_images: Tensor, dense_features: Tensor
+    images: Tensor, judged: Judged, loaded: Loaded, dense_images: Tensor, dense_features: Tensor, unlike: float
 ) -> dict[str, Number]:
     extractor = loaded.extractor
     count = len(dense_images)
-    distance = feature_distance(dense_features.numpy(), judged.features[:count])
+    distance = feature_distance(dense_features.numpy(), judged.features[:count], unlike)
     values = {
         "psnr-to-dense": (psnr(images[:count], dense_images), "dB", "higher", PSNR_VERSION),
         f"feature-distance-to-dense[{extractor.name}]": (
@@ -206,7 +209,11 @@ def _told_apart(
         return {}
     count = min(AGREEMENT_IMAGES, len(images))
     real = loaded.data.train_subset(count)
-    sets = {"real": real, "generated": images[:count]} | ({} if dense_images is None else {"dense": dense_images})
+    sets = (
+        ({"real": real} if len(real) else {})
+        | {"generated": images[:count]}
+        | ({} if dense_images is None else {"dense": dense_images})
+    )
     shares: dict[str, float] = {}
     for name, shown in sets.items():
         judged = partial(says_real, discriminator, shown, loaded.device)
@@ -260,10 +267,11 @@ def _write_dense(shop: Workshop, eval_key: str, images: Tensor, judged: Judged) 
 def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> Architecture:
     """The widths of what runs. Masked networks share the dense architecture, and so its latency."""
     shape = widths(generator)
-    factory = loaded.workload.generator
+    own, factory = loaded.workload.own, loaded.workload.generator
+    made_by = [own.code] if own else [factory.__module__, factory.__qualname__]
     kept = recovered.pruned.kept if recovered.pruned else {}
     return Architecture(
-        hash=digest([factory.__module__, factory.__qualname__, shape])[:16],
+        hash=digest([*made_by, shape])[:16],
         widths=shape,
         kept={name: {side: indices.tolist() for side, indices in sides.items()} for name, sides in kept.items()},
         bypassed=list(recovered.pruned.bypassed) if recovered.pruned else [],
@@ -282,7 +290,7 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
         if name in tied:
             kept = 0
         elif name in masks:
-            kept = int(masks[name].sum())
+            kept = nonzero(masks[name])
         else:
             kept = left[name].weight.numel() if name in left else 0
         cut = LayerCut(
@@ -298,11 +306,10 @@ def layers_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) -> lis
     return found
 
 
-def _achieved(loaded: Loaded, generator: nn.Module, macs: Macs, dense_macs: int) -> tuple[float, float]:
-    """Achieved sparsity in weights and in MACs, counted on the network itself, zeros included as removed."""
+def _achieved_params(loaded: Loaded, size: Footprint, tied: Mapping[str, str]) -> float:
+    """Achieved sparsity in weights, counted on the network itself: zeros and weights taken from elsewhere are gone."""
     dense = sum(layer.weight.numel() for layer in prunable_layers(loaded.checkpoint.generator).values())
-    left = sum(int(layer.weight.count_nonzero()) for layer in prunable_layers(generator).values())
-    return 1 - left / dense, 1 - macs.effective / dense_macs
+    return 1 - sum(layer.nonzero for name, layer in size.layers.items() if name not in tied) / dense
 
 
 def _keep(

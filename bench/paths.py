@@ -8,6 +8,9 @@ from pathlib import Path
 
 from bench.records import Cell
 
+FAILED_TIMING = ".latency.json"
+"""How the name of a failed timing ends; those of failed cells end in their key."""
+
 KEY_LENGTH = 16
 """Hexadecimal digits of a key in a file name."""
 
@@ -62,6 +65,9 @@ class RunPaths:
     def latency(self, workload: str, batch: int, key: str) -> Path:
         return self.latencies / f"{safe(workload)}--b{batch}--{key[:KEY_LENGTH]}.json"
 
+    def latency_failure(self, workload: str, batch: int, key: str) -> Path:
+        return self.failures / f"{safe(workload)}--b{batch}--{key[:KEY_LENGTH]}{FAILED_TIMING}"
+
     def cell_samples(self, eval_key: str) -> Path:
         """The first images of a cell, for the grids."""
         return self.samples / f"{eval_key[:KEY_LENGTH]}.safetensors"
@@ -69,6 +75,10 @@ class RunPaths:
     def dense_reference(self, eval_key: str) -> Path:
         """Images and features of a dense cell, with which the others are compared."""
         return self.samples / f"dense-{eval_key[:KEY_LENGTH]}.safetensors"
+
+    def training(self, eval_key: str) -> Path:
+        """The unfinished training of a cell; removed when its record is written."""
+        return self.root / "training" / eval_key[:KEY_LENGTH]
 
     def artifact(self, prune_key: str) -> Path:
         return self.root / "artifacts" / prune_key[:KEY_LENGTH]

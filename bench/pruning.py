@@ -68,7 +68,7 @@ def prune_to_folder(
             "seed": seed,
         }
     )
-    shop = Workshop(Settings(num_images=2, device=device))
+    shop = Workshop(Settings(num_images=2, metrics=(), device=device))
     try:
         with one_thread():
             made = make(cell, shop)

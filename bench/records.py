@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -65,7 +65,20 @@ class CurvePoint(TypedDict):
     fid: float | None
     """Of the averaged generator, BatchNorm recalibrated, on the first evaluation inputs; None: not finite."""
     loss_g: float | None
+    """Adversarial; None where there was none (distillation alone)."""
     loss_d: float | None
+    loss_extra: NotRequired[float | None]
+    """What G's loss had besides: distillation, and what a schedule adds."""
+    accuracy_real: NotRequired[float | None]
+    """Share of the real images that D named rightly in training, as it was before its own step."""
+    accuracy_fake: NotRequired[float | None]
+    logit_real: NotRequired[float | None]
+    """D's mean logit of real images."""
+    logit_fake: NotRequired[float | None]
+    d_density: NotRequired[float | None]
+    """Share of D's weights not held at zero, after the last of these steps."""
+    balance: NotRequired[float | None]
+    """The balance ratio that D's density followed last; None: it does not follow it."""
 
 
 class Layer(_Frozen):
@@ -237,6 +250,27 @@ class LatencyRecord(_Frozen):
     compared, or not finite."""
     output_tolerance: float | None = None
     """The largest such difference that is timed."""
+
+
+class LatencyFailure(_Frozen):
+    """A timing that raised. It is tried again by the next run."""
+
+    schema_version: int = SCHEMA_VERSION
+    latency_key: str
+    workload: str
+    checkpoint: str
+    architecture: str
+    device: str
+    backend: str
+    batch: int
+    error: str
+    traceback: str
+    attempt: int
+
+    @property
+    def label(self) -> str:
+        """The timing in one line, for the report."""
+        return f"{self.workload} latency of {self.architecture}, {self.device} {self.backend} batch {self.batch}"
 
 
 class PlannedCell(_Frozen):

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +16,11 @@ from pydantic import BaseModel, ValidationError
 
 from bench.errors import UserError
 from bench.files import write_atomically, write_json
-from bench.paths import RunPaths
+from bench.paths import FAILED_TIMING, RunPaths
 from bench.records import (
     SCHEMA_VERSION,
     Failure,
+    LatencyFailure,
     LatencyRecord,
     Manifest,
     PlannedCell,
@@ -29,7 +31,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class DamagedFile(UserError):
-    """A file of a run that is cut off, is not what it should be, or has other fields than this version writes."""
+    """A file of a run that is cut off, is not what it should be, or has other fields than this version writes.
+
+    ``found`` is the message without its last sentence, which says what to do.
+    """
+
+    def __init__(self, found: str, remedy: str) -> None:
+        self.found = found
+        super().__init__(f"{found} {remedy}")
+
+
+RUN_AGAIN = "Run the experiment again: the next `ganprune run` makes it anew and keeps the rest."
+DELETE = "Delete it and run the experiment again: what is finished is kept."
 
 
 def parse(path: Path, model: type[Model]) -> Model:
@@ -39,10 +52,12 @@ def parse(path: Path, model: type[Model]) -> Model:
         DamagedFile: not JSON, or not a ``model``.
         UserError: not readable, or written by another schema version.
     """
+    # A manifest says what the run is: that is not written over unasked.
+    remedy = DELETE if model is Manifest else RUN_AGAIN
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DamagedFile(f"{path}: damaged, not text. Delete it; the next run makes it again.") from error
+        raise DamagedFile(f"{path}: damaged, not text.", remedy) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
     try:
@@ -53,10 +68,7 @@ def parse(path: Path, model: type[Model]) -> Model:
             raise _other_version(path, version) from error
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise DamagedFile(
-            f"{path}: damaged or not a {model.__name__} ({where}: {first['msg']}). "
-            "Delete it; the next run makes it again."
-        ) from error
+        raise DamagedFile(f"{path}: damaged or not a {model.__name__} ({where}: {first['msg']}).", remedy) from error
     if (version := getattr(found, "schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
         raise _other_version(path, version)
     return found
@@ -120,10 +132,11 @@ class RunStore:
             self.read_manifest()
 
     def write_record(self, record: Record) -> None:
-        """Keep a finished cell; a failure of the same cell is forgotten."""
+        """Keep a finished cell; a failure of the same cell is forgotten, and so is its training's state."""
         with writable(self.paths.root):
             write_atomically(self.paths.cell(record.cell, record.keys.eval), _dump(record))
             self.paths.failure(record.cell, record.keys.eval).unlink(missing_ok=True)
+        shutil.rmtree(self.paths.training(record.keys.eval), ignore_errors=True)
 
     def read_record(self, planned: PlannedCell) -> Record | None:
         """The record of a planned cell; None where there is none. Raises UserError for a damaged one."""
@@ -132,7 +145,7 @@ class RunStore:
             return None
         record = parse(path, Record)
         if record.keys != planned.keys or record.cell != planned.cell:
-            raise DamagedFile(f"{path}: holds the record of another cell. Delete it; the next run makes it again.")
+            raise DamagedFile(f"{path}: holds the record of another cell.", RUN_AGAIN)
         return record
 
     def write_failure(self, failure: Failure) -> None:
@@ -149,8 +162,11 @@ class RunStore:
         return None
 
     def write_latency(self, record: LatencyRecord) -> None:
+        """Keep a timing; a failure of the same one is forgotten."""
+        place = (record.workload, record.batch, record.latency_key)
         with writable(self.paths.root):
-            write_atomically(self.paths.latency(record.workload, record.batch, record.latency_key), _dump(record))
+            write_atomically(self.paths.latency(*place), _dump(record))
+            self.paths.latency_failure(*place).unlink(missing_ok=True)
 
     def read_latency(self, workload: str, batch: int, key: str) -> LatencyRecord | None:
         path = self.paths.latency(workload, batch, key)
@@ -159,6 +175,27 @@ class RunStore:
     def latencies(self) -> list[LatencyRecord]:
         """All timings of the run."""
         return [parse(path, LatencyRecord) for path in sorted(self.paths.latencies.glob("*.json"))]
+
+    def write_latency_failure(self, failure: LatencyFailure) -> None:
+        with writable(self.paths.root):
+            path = self.paths.latency_failure(failure.workload, failure.batch, failure.latency_key)
+            write_atomically(path, _dump(failure))
+
+    def read_latency_failure(self, workload: str, batch: int, key: str) -> LatencyFailure | None:
+        """The last failed attempt at a timing; a damaged note of one counts as none."""
+        path = self.paths.latency_failure(workload, batch, key)
+        return _note(path) if path.exists() else None
+
+    def latency_failures(self) -> list[LatencyFailure]:
+        """All failed timings of the run."""
+        found = [_note(path) for path in sorted(self.paths.failures.glob(f"*{FAILED_TIMING}"))]
+        return [failure for failure in found if failure is not None]
+
+
+def _note(path: Path) -> LatencyFailure | None:
+    with contextlib.suppress(DamagedFile):
+        return parse(path, LatencyFailure)
+    return None
 
 
 def _dump(model: BaseModel) -> str:

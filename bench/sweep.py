@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -16,15 +16,21 @@ from bench.errors import UserError
 from bench.executors import Done, Executor, Failed, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import Experiment, Known, dump, expand
-from bench.measure.generate import generate
-from bench.measure.quality import judge
 from bench.paths import run_folder, safe
-from bench.records import NOT_TIMED_YET, Cell, Failure, LatencyRecord, Manifest, PlannedCell, Record
-from bench.recovery import parse_recovery
-from bench.seeds import stream
+from bench.records import (
+    NOT_TIMED_YET,
+    Cell,
+    Failure,
+    LatencyFailure,
+    LatencyRecord,
+    Manifest,
+    PlannedCell,
+    Record,
+)
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
-from bench.workshop import Settings, Workshop, git_revision, libraries, machine, one_thread
+from bench.workloads.own import own_specs
+from bench.workshop import Settings, Workshop, git_revision, libraries, machine
 from strategies.catalog import DENSE
 
 T = TypeVar("T")
@@ -68,7 +74,7 @@ class Outcome:
     """Cells that raised; they stand in ``failures/``."""
     seconds: float
     failed_timings: int = 0
-    """Architectures whose latency could not be measured."""
+    """Timings that raised; they stand in ``failures/`` as well."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ def settings_of(
         sample_seed=experiment.sweep.seeds[0],
         save=save,
         plugins=tuple(_absolute(name) for name in experiment.sweep.plugins),
+        workloads=own_specs(experiment.sweep.workloads),
     )
 
 
@@ -126,6 +133,21 @@ def check_device(device: str) -> None:
         raise UserError(f"--device {device}: torch {torch.__version__} sees no CUDA device here. Use --device cpu.")
     if kind not in {"cpu", "cuda"}:
         raise UserError(f"--device {device}: only cpu and cuda are supported.")
+
+
+def devices_here(experiment: Experiment) -> list[str]:
+    """Those of the experiment's latency devices that this machine has."""
+    return [device for device in experiment.latency.devices if device != "cuda" or torch.cuda.is_available()]
+
+
+def device_note(experiment: Experiment) -> str:
+    """What is to be said where the experiment times on a device that is not here; empty where it does not.
+
+    No mistake: the same file is good on the machine that has one, and all cells can be measured here.
+    """
+    latency = experiment.latency
+    absent = sorted(set(latency.devices) - set(devices_here(experiment))) if latency.enabled else []
+    return f"latency on {', '.join(absent)} is left out: no such device here." if absent else ""
 
 
 class CellSetup:
@@ -167,11 +189,8 @@ def cell_cost(shop: Workshop) -> Callable[[Cell], float]:
     """A rough cost of a cell in MACs, for dealing out groups."""
 
     def cost(cell: Cell) -> float:
-        loaded = shop.load(cell.workload, cell.checkpoint)
-        recovery = parse_recovery(cell.recovery)
         generator, _ = shop.forward_macs(cell.workload, cell.checkpoint)
-        training = shop.training_macs(cell, recovery.steps, loaded.workload.recipe.spec.batch_size)
-        return float(generator * 2 * shop.settings.num_images + training)
+        return float(generator * 2 * shop.settings.num_images + shop.training_macs(cell))
 
     return cost
 
@@ -243,7 +262,7 @@ def _or_none(read: Callable[[], T | None], note: Callable[[str], None]) -> T | N
     try:
         return read()
     except DamagedFile as error:
-        note(f"{str(error).split(' Delete it')[0]} It is measured again.")
+        note(f"{error.found} It is measured again.")
         return None
 
 
@@ -295,9 +314,9 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         return 0
     found = [_or_none(partial(store.read_record, planned), Silent().note) for planned in plan.cells]
     records = [record for record in found if record is not None]
-    devices = [device for device in latency.devices if device != "cuda" or torch.cuda.is_available()]
-    if skipped := sorted(set(latency.devices) - set(devices)):
-        progress.note(f"latency on {', '.join(skipped)} is left out: no such device here")
+    devices = devices_here(experiment)
+    if skipped := device_note(experiment):
+        progress.note(skipped)
     tasks = latency_tasks(records, devices=devices, batches=latency.batches, backends=latency.backends)
     timed = {
         task.key: _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note)
@@ -310,16 +329,35 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     progress.phase("latency", len(missing))
     failed = 0
     alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
-    for outcome in alone.run(LatencySetup(), [[missing]]):
+    for outcome in alone.run(LatencySetup(plan.settings.workloads), [[missing]]):
         task: LatencyTask = outcome.item
         if isinstance(outcome, Done):
             timing: LatencyRecord = outcome.result
             store.write_latency(timing)
         else:
             failed += 1
+            _keep_latency_failure(store, task, outcome)
             progress.note(f"failed: latency of {task.workload} {task.architecture}: {outcome.error}")
         progress.advance(f"{task.workload} batch {task.batch}")
     return failed
+
+
+def _keep_latency_failure(store: RunStore, task: LatencyTask, outcome: Failed) -> None:
+    before = store.read_latency_failure(task.workload, task.batch, task.key)
+    store.write_latency_failure(
+        LatencyFailure(
+            latency_key=task.key,
+            workload=task.workload,
+            checkpoint=task.checkpoint,
+            architecture=task.architecture,
+            device=task.device,
+            backend=task.backend,
+            batch=task.batch,
+            error=outcome.error,
+            traceback=outcome.traceback,
+            attempt=before.attempt + 1 if before else 1,
+        )
+    )
 
 
 def environment(settings: Settings, jobs: int) -> dict[str, Any]:
@@ -351,28 +389,3 @@ def _warn_about_versions(store: RunStore, progress: Progress) -> None:
             f"this run was begun with other versions: {', '.join(changed)}. Finished cells are kept as they are; "
             "use --fresh to measure all under the same."
         )
-
-
-def estimate_seconds(plan: Plan, missing: Sequence[PlannedCell], jobs: int) -> float:
-    """How long the missing cells will take, from timing one small image set of each workload here and now."""
-    shop = Workshop(replace(plan.settings, run=None))
-    cost = cell_cost(shop)
-    with one_thread():
-        rates = {name: _seconds_per_mac(shop, name, checkpoint) for name, checkpoint in _trainings(missing)}
-    return sum(cost(p.cell) * rates[p.cell.workload] for p in missing) / max(1, jobs)
-
-
-def _trainings(cells: Sequence[PlannedCell]) -> list[tuple[str, str]]:
-    return list({p.cell.workload: (p.cell.workload, p.cell.checkpoint) for p in cells}.values())
-
-
-def _seconds_per_mac(shop: Workshop, workload: str, checkpoint: str) -> float:
-    loaded = shop.load(workload, checkpoint)
-    inputs = loaded.workload.inputs.sample(100, stream(0, "eval", "estimate"))
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        images, _ = generate(loaded.checkpoint.generator, inputs)
-        judge(loaded.extractor, images)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds) / (shop.forward_macs(workload, checkpoint)[0] * len(inputs[0]))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.cell import Made
+    from bench.check import Finding
     from bench.conformance import Check
     from bench.export import Exported
     from bench.sweep import Outcome, Plan
@@ -43,7 +44,7 @@ def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None
     # A strategy's name already says what it is made of; --json has all of it.
     columns = [c for c in (rows[0] if rows else []) if c not in {"criterion", "granularity", "allocation", "schedule"}]
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in {"name", "levels"})
     for row in rows:
         table.add_row(*(_levels(row[c]) if c == "levels" else _plain(row[c]) for c in columns))
     console.print(table if rows else f"no {kind}")
@@ -91,7 +92,8 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
         )
     if outcome.failed_timings:
         console.print(
-            f"{outcome.failed_timings} latency measurements failed and are tried again by the next run.",
+            f"{outcome.failed_timings} latency measurements failed; they are in {outcome.folder / 'failures'} "
+            "and are tried again by the next run.",
             style="bold red",
         )
     console.print(str(page), soft_wrap=True, markup=False)
@@ -148,7 +150,9 @@ def _summary_cells(row: dict[Any, Any], lead: str, scale: float) -> list[str]:
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
 
 
-def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folder: Path) -> None:
+def print_plan(
+    plan: Plan, missing: Sequence[PlannedCell], seconds: float, latency_seconds: float, folder: Path
+) -> None:
     """Cells, done, missing, estimated time."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("workload", "strategy", "recovery", "cells", "done", "missing"):
@@ -165,10 +169,15 @@ def print_plan(plan: Plan, missing: Sequence[PlannedCell], seconds: float, folde
     console.print(table)
     total = len(plan.cells)
     console.print(f"{total} cells: {total - len(missing)} done, {len(missing)} missing. Run: {folder}", soft_wrap=True)
-    if missing:
-        minutes = seconds / 60
-        about = f"{math.ceil(seconds)} s" if minutes < 2 else f"{minutes:.0f} min"
-        console.print(f"The missing cells will take about {about} here, latency and report not included.")
+    times = [f"the missing cells about {_about(seconds)}"] if missing else []
+    times += [f"latency about {_about(latency_seconds)}"] if latency_seconds else []
+    if times:
+        text = f"{', '.join(times)} here, about {_about(seconds + latency_seconds)} in all; report not included."
+        console.print(text[0].upper() + text[1:])
+
+
+def _about(seconds: float) -> str:
+    return f"{math.ceil(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def print_card(card: dict[str, Any], out: Path) -> None:
@@ -177,6 +186,12 @@ def print_card(card: dict[str, Any], out: Path) -> None:
         if key in card:
             console.print(f"{key:<18} {card[key]}")
     console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_finding(finding: Finding) -> None:
+    """One line of `check-workload`: whether it works, and what was found."""
+    style = {"ok": "green", "note": "yellow", "problem": "bold red"}[finding.kind]
+    console.print(Text(f"  {finding.kind:<8}", style=style), Text(finding.text), soft_wrap=True)
 
 
 def print_pruned(made: Made, out: Path) -> None:

@@ -18,8 +18,11 @@ from bench.records import LatencyRecord, Record
 from bench.seeds import stream
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import load_checkpoint
+from bench.workloads.own import define
+from bench.workloads.spec import WorkloadSpec
 from bench.workshop import libraries, machine, versions
 from bench.zeros import Zeros, zeros_of
+from strategies.baking import plain
 from strategies.catalog import DENSE
 from strategies.granularity.nm import pattern
 from strategies.layers import in_dim, prunable_layers, widths
@@ -109,10 +112,15 @@ def latency_tasks(
     return list(tasks.values())
 
 
+@dataclass(frozen=True)
 class LatencySetup:
     """Picklable: makes the work of a latency process."""
 
+    workloads: tuple[WorkloadSpec, ...] = ()
+    """The user's own, which the process makes again."""
+
     def __call__(self) -> Work:
+        define(self.workloads)
         torch.set_num_threads(THREADS)
         return time_task
 
@@ -124,7 +132,7 @@ def time_task(task: LatencyTask) -> LatencyRecord:
         RuntimeError: the pruned network cannot be rebuilt from its record; timing another would be wrong.
     """
     workload = WORKLOADS[task.workload]
-    dense = load_checkpoint(workload, task.checkpoint).generator
+    dense = plain(load_checkpoint(workload, task.checkpoint).generator)  # as the pruned one: that is no speed-up
     pruned = rebuilt(dense, task)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(
@@ -160,7 +168,7 @@ def rebuilt(dense: nn.Module, task: LatencyTask) -> nn.Module:
         kept.setdefault(module, {})[side] = torch.tensor(indices, dtype=torch.long)
     pruned = bypass(shrink(dense, kept), task.bypassed)
     found = tuple((name, *width) for name, width in widths(pruned).items())
-    if task.widths and found != task.widths:
+    if (kept or task.bypassed) and found != task.widths:
         raise RuntimeError(f"architecture {task.architecture} cannot be rebuilt from its record: not timed")
     plant(pruned, task.zeros)
     return pruned

@@ -8,16 +8,18 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.keys import cell_keys, streams
-from bench.measure.complexity import count_macs
-from bench.measure.extractors import Extractor
+from bench.keys import cell_keys, digest, streams
+from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
+from bench.measure.extractors import Extractor, nobody
 from bench.measure.judges import find_extractor
 from bench.measure.latency import device_model
 from bench.measure.metrics import METRICS, Terms
@@ -31,6 +33,9 @@ from bench.workloads.base import Workload
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
+from bench.workloads.own import define
+from bench.workloads.references import images_named
+from bench.workloads.spec import FOLDER, WorkloadSpec
 from strategies.base import Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.plugins import PluginError, installed_plugins, load_plugin
@@ -53,6 +58,7 @@ class Settings:
     download: bool = False
     """Whether a public extractor's weights may be downloaded."""
     metrics: tuple[str, ...] = ("fid", "is")
+    """None: nothing is judged, and no judge is needed."""
     device: str = "cpu"
     run: Path | None = None
     """The run's folder, for samples and the dense reference; None: nothing is written."""
@@ -64,6 +70,8 @@ class Settings:
     """Whether to keep the weights of every cell (those of trained cells are always kept)."""
     plugins: tuple[str, ...] = ()
     """Modules that bring strategies; loaded in every process."""
+    workloads: tuple[WorkloadSpec, ...] = ()
+    """The tables of the user's own workloads: another process makes them again from these."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class Workshop:
     """Loads once, scores once, makes each network once. One for each process; the settings never change."""
 
     def __init__(self, settings: Settings) -> None:
+        define(settings.workloads)
         self.settings = settings
         installed_plugins()
         for name in settings.plugins:
@@ -117,7 +126,10 @@ class Workshop:
         channels, height, width = data.train.shape[1:]
         shape = (channels, height, width)
         weights = Weights(self.settings.extractor_weights, self.settings.download)
-        extractor = find_extractor(thing.extractor if chosen == "workload" else chosen, shape, weights)
+        own = thing.own
+        labelled = partial(own.classifier_images, shape, data) if own else lambda: data
+        name = thing.extractor if chosen == "workload" else chosen
+        extractor = find_extractor(name, shape, weights, labelled) if self.settings.metrics else nobody()
         if extractor.image_shape not in (None, shape):
             raise UserError(
                 f"quality.extractor: {extractor.name!r} judges images of {extractor.image_shape}, "
@@ -129,6 +141,12 @@ class Workshop:
             raise UserError(
                 f"quality.metrics: {names} needs class scores, and extractor {extractor.name!r} gives features only. "
                 'Leave it out, as in metrics = ["fid"], or use another extractor.'
+            )
+        if data.statistics is not None and any(metric.needs_real for metric in metrics):
+            names = ", ".join(repr(metric.name) for metric in metrics if metric.needs_real)
+            raise UserError(
+                f"quality.metrics: {names} compares image with image, and the reference of workload {workload!r} is "
+                "statistics without images. Leave it out, or give images as the reference."
             )
         return Loaded(
             thing,
@@ -209,25 +227,34 @@ class Workshop:
             self._rankings[key] = rank()
         return self._rankings[key]
 
-    def training_macs(self, cell: Cell, steps: int, batch: int) -> int:
-        """MACs of ``steps`` training steps of the dense networks; a backward pass counts as two forward ones.
+    def training_macs(self, cell: Cell) -> int:
+        """MACs of the cell's recovery on the dense networks, see `Recovery.training_macs`; 0 without training.
 
-        A step runs G once and D three times (real, generated for D, generated for G), forward and backward.
         Schedules that shrink G on the way do less; the cost stated is that of the dense networks, for all alike.
         """
-        if steps == 0:
+        recovery = parse_recovery(cell.recovery)
+        if recovery.steps == 0:
             return 0
-        generator, discriminator = self.forward_macs(cell.workload, cell.checkpoint)
-        return steps * batch * 3 * (generator + 3 * discriminator)
+        loaded = self.load(cell.workload, cell.checkpoint)
+        batch = min(loaded.workload.recipe.spec.batch_size, len(loaded.data.train))
+        return recovery.training_macs(*self.forward_macs(cell.workload, cell.checkpoint), batch)
+
+    def macs(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> Macs:
+        """`count_macs`, once for each architecture: only ``effective`` depends on the weights, see `skipping_zeros`."""
+        return self.once(f"macs/{workload}/{_structure(model)}", lambda: count_macs(model, inputs))
+
+    def macs_fvcore(self, workload: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, tuple[str, ...]]:
+        """`count_macs_fvcore`, once for each architecture."""
+        return self.once(f"fvcore/{workload}/{_structure(model)}", lambda: count_macs_fvcore(model, inputs))
 
     def _forward_macs(self, workload: str, checkpoint: str) -> tuple[int, int]:
         """MACs of one image through G and through D (0 without D)."""
         loaded = self.load(workload, checkpoint)
         inputs = loaded.workload.inputs.sample(1, stream(0, "eval"))
-        macs = count_macs(loaded.checkpoint.generator, inputs).dense
+        macs = self.macs(workload, loaded.checkpoint.generator, inputs).dense
         if loaded.checkpoint.discriminator is None:
             return macs, 0
-        image = loaded.data.train[:1].float()
+        image = torch.zeros(1, *loaded.data.train.shape[1:])
         return macs, count_macs(loaded.checkpoint.discriminator, (image,)).dense
 
     @functools.cached_property
@@ -241,12 +268,24 @@ class Workshop:
         }
 
 
+def _structure(model: nn.Module) -> str:
+    """What a network is but for its weights: kinds and order of its modules, as torch writes them, and all shapes."""
+    shapes = [(name, tuple(x.shape)) for name, x in model.state_dict().items() if isinstance(x, Tensor)]
+    return digest([type(model).__module__, type(model).__qualname__, repr(model), shapes])
+
+
 def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:
-    """The images that a checkpoint was trained on: those of its card, by default those of the workload."""
+    """The images that a checkpoint was trained on: those of its card, by default those of the workload.
+
+    Raises:
+        UserError: there is no such source, or nothing fit to be compared with.
+    """
+    if workload.own is not None:
+        return workload.own.images(checkpoint.generator, checkpoint.fingerprint)
     name = str(checkpoint.card.get("data", workload.data))
-    if name not in DATA_SOURCES:
+    if name not in DATA_SOURCES and not name.startswith(FOLDER):
         raise UserError(f"checkpoint {checkpoint.name!r}: {UnknownName('data source', name, [*DATA_SOURCES])}")
-    return DATA_SOURCES[name]()
+    return images_named(name, workload)
 
 
 @contextlib.contextmanager

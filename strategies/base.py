@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field
+from dataclasses import Field, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from strategies.baking import plain
 from strategies.layers import named_weights, positions
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Context:
     initialisation: Snapshot | None = None
     """Both networks before their first step, for strategies that say needs={'initialisation'}."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wiring: dict[str, Any] = field(default_factory=dict)
+    """What was found out about the generator's wiring, which no training changes; contexts of one network share it."""
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Name and weight of every convolution and linear layer of the generator."""
@@ -78,10 +80,13 @@ class Context:
             raise MissingData("this context has no sampler of generator inputs; say needs={'inputs'}")
         return tuple(x.to(self.device) for x in self.draw_inputs(count, self.rng))
 
-    @functools.cached_property
+    @property
     def positions(self) -> dict[str, int]:
         """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
-        return positions(self.generator, self.example_inputs)
+        if "positions" not in self.wiring:
+            self.wiring["positions"] = positions(self.generator, self.example_inputs)
+        found: dict[str, int] = self.wiring["positions"]
+        return found
 
 
 Reduction = Callable[[Tensor], Tensor]
@@ -130,6 +135,10 @@ class Criterion:
     """How a single weight's score comes from its raw value, element by element."""
     draws: bool = False
     """Whether the raw values have a leading dimension of draws (batches, projections): scores are the mean over it."""
+    reads: bool = False
+    """Whether a channel's score is ``unit`` of the sum of the raw values that *read* it, instead of ``reduce`` of
+    the filter that makes it: of ``w dL/dw`` that sum is what the loss changes by when the channel vanishes, norm and
+    bias included, where the filter's would leave them behind."""
 
     def __call__(self, context: Context) -> Scores:
         return self.score(context)
@@ -137,6 +146,11 @@ class Criterion:
     def of_weights(self, raw: Tensor) -> Tensor:
         """One score a weight from a layer's raw values."""
         return self.unit(raw).mean(0) if self.draws else self.unit(raw)
+
+    def of_inputs(self, raw: Tensor, in_dim: int) -> Tensor:
+        """Sum of the raw values that read each input channel, float64 ``(draws, in)``."""
+        draws = raw.double() if self.draws else raw.double()[None]
+        return draws.movedim(1 + in_dim, 1).flatten(2).sum(2)
 
     def of_channels(self, raw: Tensor, out_dim: int) -> Tensor:
         """One score an output channel, float64 ``(out,)``, from raw values shaped like the weight."""
@@ -286,6 +300,9 @@ class Strategy:
         """Score the context's generator once; the ranking answers every level."""
         if "discriminator" in self.needs and context.discriminator is None:
             raise NotApplicable(f"{self.name} needs a discriminator, the workload has none")
+        # What is normalised before each forward pass can be neither masked nor cut.
+        if (generator := plain(context.generator)) is not context.generator:
+            context = replace(context, generator=generator)
         return self.granularity.rank(context, self.criterion, self.allocation, after)
 
     def decide(self, ranking: Ranking, level: Level, target: Target) -> Removal:

@@ -52,6 +52,7 @@ from strategies.schedules import (
     performance,
     reinit,
     rigl,
+    scratch,
     set_,
     soft,
 )
@@ -150,11 +151,13 @@ strategy("l1-weight-erk+set", l1, weight, erk, set_)
 strategy("l1-weight-erk+rigl", l1, weight, erk, rigl)
 strategy("l1-weight-global+lottery-init", l1, weight, global_, lottery_init)
 strategy("l1-weight-global+lottery-rewind", l1, weight, global_, lottery_rewind)
+strategy("l1-weight-global+scratch", l1, weight, global_, scratch)
 strategy("random-weight-global+iterative", random, weight, global_, iterative)
 strategy("l1-channel-global+iterative", l1, channel, global_mean, iterative)
 strategy("l1-channel-global+cubic", l1, channel, global_mean, cubic)
 strategy("l1-channel-global+hard", l1, channel, global_mean, hard)
 strategy("l1-channel-global+soft", l1, channel, global_mean, soft)
 strategy("l1-channel-global+performance", l1, channel, global_mean, performance)
+strategy("l1-channel-uniform+scratch", l1, channel, uniform, scratch)
 strategy("bnscale-channel-global+bnprox", bnscale, channel, global_, bnprox)
 strategy("rownorm-channel+everystep", rownorm, channel, global_, everystep, Levels(knob="threshold"))

@@ -29,6 +29,9 @@ class Training(Protocol):
 
     generator: nn.Module
     discriminator: nn.Module
+    """Something without weights where nothing is ``adversarial``."""
+    adversarial: bool
+    """Whether G plays against D; else it only learns from what hooks add to its loss."""
     steps: int
 
     @property
@@ -83,3 +86,47 @@ class NoHooks:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Nothing was kept."""
+
+
+class Together:
+    """Several hooks that act in one training, in the order in which they are given.
+
+    Their losses add up. At most one of them may return a physically smaller generator in the same step.
+    """
+
+    def __init__(self, *hooks: Hooks) -> None:
+        self.hooks = hooks
+
+    def before_step(self, step: int, training: Training) -> None:
+        for hooks in self.hooks:
+            hooks.before_step(step, training)
+
+    def extra_loss(self, step: int, training: Training, inputs: tuple[Tensor, ...], fake: Tensor) -> Tensor | None:
+        """The sum of all losses; None where none of the hooks has one."""
+        found = [hooks.extra_loss(step, training, inputs, fake) for hooks in self.hooks]
+        losses = [loss for loss in found if loss is not None]
+        return torch.stack(losses).sum() if losses else None
+
+    def after_step(self, step: int, training: Training) -> Pruned | None:
+        """Raises RuntimeError where two of the hooks prune in one step."""
+        found = [pruned for hooks in self.hooks if (pruned := hooks.after_step(step, training)) is not None]
+        if len(found) > 1:
+            raise RuntimeError(
+                f"{len(found)} hooks pruned the generator after step {step}; one training has one schedule"
+            )
+        return found[0] if found else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(i): hooks.state_dict() for i, hooks in enumerate(self.hooks)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for i, hooks in enumerate(self.hooks):
+            hooks.load_state_dict(state[str(i)])
+
+
+def together(*hooks: Hooks | None) -> Hooks:
+    """One hooks object for all that are given; None stands for nothing to do."""
+    given = [each for each in hooks if each is not None]
+    if not given:
+        return NoHooks()
+    return given[0] if len(given) == 1 else Together(*given)

@@ -23,7 +23,10 @@ class KeepHooks(NoHooks):
         for model in (training.generator, training.average):
             keep_zeros(model, self.pruned.masks)
             put_on_levels(model, self.pruned.codes)
-            follow(model, self.pruned.tied, training.discriminator)
+            if self.pruned.tied and training.adversarial:
+                follow(model, self.pruned.tied, training.discriminator)
+            elif self.pruned.tied:  # nobody trains D, so what is taken from it stays as it was
+                stay(model, self.pruned.tied, self.pruned.generator)
         return None
 
 
@@ -52,6 +55,16 @@ def put_on_levels(model: nn.Module, codes: dict[str, Tensor]) -> None:
         means = sums / count.clamp_min(1)
         means[0] = 0.0
         weight.copy_(means[flat].to(weight.dtype).view(weight.shape))
+
+
+@torch.no_grad()
+def stay(model: nn.Module, tied: dict[str, str], pruned: nn.Module) -> None:
+    """Set, in place, each weight that belongs to D to what it is in ``pruned``."""
+    theirs = prunable_layers(pruned)
+    for name, owner in tied.items():
+        if owner.startswith(OF_DISCRIMINATOR):
+            weight = prunable_layers(model)[name].weight
+            weight.copy_(theirs[name].weight.to(weight))
 
 
 @torch.no_grad()

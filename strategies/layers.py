@@ -1,41 +1,134 @@
-"""The layers whose weights are counted and pruned: every convolution and every linear layer."""
+"""The layers whose weights are counted and pruned: every convolution and every linear layer.
+
+Beside PyTorch's own layers these are modules of the user's that hold a ``weight`` of a convolution or a linear
+layer themselves and use it by a function: equalised, modulated and demodulated convolutions, for example.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 PrunableLayer: TypeAlias = _ConvNd | nn.Linear
+"""Typed as PyTorch's own; a layer of the user's has no more in common with them than its ``weight``."""
+
+
+class Dims(NamedTuple):
+    """The dimension of a layer's ``weight`` that makes outputs and the one that reads inputs."""
+
+    out: int
+    into: int
+
+
+_REGISTERED: dict[type[nn.Module], Dims] = {}
+
+
+MARK = "_weight_dims"
+"""The attribute of an own layer that has become smaller: a weight of one channel no longer shows what it is."""
+
+
+def register_layer(kind: type[nn.Module], *, out_dim: int, in_dim: int) -> None:
+    """Say along which dimensions modules of class ``kind`` hold the outputs and inputs of their ``weight``.
+
+    Needed only where the convention does not hold: outputs first, inputs second, after a leading 1 if there is
+    one before a two-dimensional kernel, as in the usual modulated convolution.
+    """
+    _REGISTERED[kind] = Dims(out_dim, in_dim)
+
+
+def layer_dims(module: nn.Module) -> Dims | None:
+    """Where the outputs and inputs of the module's ``weight`` are; None for what is no convolution or linear layer."""
+    if (marked := module.__dict__.get(MARK)) is not None:
+        return cast(Dims, marked)
+    for kind in type(module).__mro__:
+        if kind in _REGISTERED:
+            return _REGISTERED[kind]
+    if is_torch_layer(module):
+        if not _has_weight(module):
+            return None  # somebody sets it before each forward pass, from tensors that only they know
+        return Dims(1, 0) if isinstance(module, _ConvTransposeNd) else Dims(0, 1)
+    weight = module._parameters.get("weight")
+    if weight is None or any(_is_torch(kind) and kind is not nn.Module for kind in type(module).__mro__[:-1]):
+        return None  # an embedding, a norm, a slope for each channel
+    if weight.ndim > 5 or sum(size > 1 for size in weight.shape) < 2:
+        return None  # one value for each channel, whatever the shape it is kept in
+    return Dims(1, 2) if weight.ndim == 5 and weight.shape[0] == 1 else Dims(0, 1)
+
+
+def is_torch_layer(module: nn.Module) -> bool:
+    """Whether it is one of PyTorch's convolution or linear layers, with a weight that can be had or not."""
+    return isinstance(module, _ConvNd | nn.Linear)
+
+
+def _has_weight(module: nn.Module) -> bool:
+    made = any(isinstance(hook, SpectralNorm | WeightNorm) for hook in module._forward_pre_hooks.values())
+    return "weight" in module._parameters or made or parametrize.is_parametrized(module, "weight")
+
+
+def mark_own_layers(model: nn.Module) -> None:
+    """Let the layers of somebody's own be known as layers however small they get."""
+    for module in model.modules():
+        if is_own(module) and (dims := layer_dims(module)) is not None:
+            module.__dict__[MARK] = dims
+
+
+def is_own(module: nn.Module) -> bool:
+    """Whether the module's class is somebody's own, not one of PyTorch's."""
+    return not _is_torch(type(module))
+
+
+def _is_torch(kind: type) -> bool:
+    return kind.__module__.split(".")[0] == "torch"
 
 
 def prunable_layers(model: nn.Module) -> dict[str, PrunableLayer]:
     """Name -> layer, in the order of `named_modules`: the scope over which sparsity is counted."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, _ConvNd | nn.Linear)}
+    return {name: cast(PrunableLayer, m) for name, m in model.named_modules() if layer_dims(m) is not None}
+
+
+def _dims(layer: nn.Module) -> Dims:
+    dims = layer_dims(layer)
+    if dims is None:
+        raise TypeError(f"{type(layer).__name__} is no convolution or linear layer")
+    return dims
 
 
 def out_dim(layer: nn.Module) -> int:
     """The dimension of ``layer.weight`` that makes outputs: 0, but 1 for a transposed convolution."""
-    return 1 if isinstance(layer, _ConvTransposeNd) else 0
+    return _dims(layer).out
 
 
 def in_dim(layer: nn.Module) -> int:
     """The dimension of ``layer.weight`` that reads inputs: 1, but 0 for a transposed convolution."""
-    return 1 - out_dim(layer)
+    return _dims(layer).into
 
 
 def widths(model: nn.Module) -> dict[str, tuple[int, int]]:
     """``(out, in)`` channels of every prunable layer, groups included."""
     found = {}
     for name, layer in prunable_layers(model).items():
-        if isinstance(layer, nn.Linear):
-            found[name] = (layer.out_features, layer.in_features)
-        else:
+        if isinstance(layer, _ConvNd):
             found[name] = (layer.out_channels, layer.in_channels)
+        else:
+            found[name] = weight_widths(layer)
     return found
+
+
+def weight_widths(layer: nn.Module) -> tuple[int, int]:
+    """``(out, in)`` sizes of the layer's weight: of a grouped convolution one side is that of a single group."""
+    weight = cast(Tensor, layer.weight)
+    dims = _dims(layer)
+    return int(weight.shape[dims.out]), int(weight.shape[dims.into])
 
 
 def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str, int]:
@@ -43,11 +136,13 @@ def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str,
 
     A convolution: its output positions. A transposed convolution: its input positions. A linear layer:
     the vectors it is applied to. So a layer's MACs are its positions times its (kept) weight entries.
+    A layer of the user's own: the MACs of the products in its ``forward`` that its weight takes part in.
     """
-    counts = dict.fromkeys(prunable_layers(model), 0)
+    layers = prunable_layers(model)
+    counts = dict.fromkeys(layers, 0)
+    batch = len(example_inputs[0])
 
     def count(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        batch = len(example_inputs[0])
         if isinstance(layer, nn.Linear):
             counts[name] += output.numel() // (output.shape[-1] * batch)
         else:
@@ -55,20 +150,68 @@ def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str,
             spatial = len(layer.kernel_size)  # type: ignore[arg-type]
             counts[name] += grid.shape[-spatial:].numel()
 
-    handles = [
-        layer.register_forward_hook(lambda m, i, o, name=name: count(name, m, i, o))
-        for name, layer in prunable_layers(model).items()
-    ]
     modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.no_grad():
-            model.eval()(*example_inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in modes.items():
-            module.training = mode
+    with contextlib.ExitStack() as stack:
+        for name, layer in layers.items():
+            if isinstance(layer, _ConvNd | nn.Linear):
+                hook = layer.register_forward_hook(lambda m, i, o, name=name: count(name, m, i, o))
+                stack.callback(hook.remove)
+        products = stack.enter_context(OwnProducts(model))
+        try:
+            with torch.no_grad():
+                model.eval()(*example_inputs)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+    for name, macs in products.macs.items():
+        counts[name] = macs // (layers[name].weight.numel() * batch)
     return counts
+
+
+class OwnProducts(TorchDispatchMode):
+    """While it is entered: the MACs that layers of the user's own do with their weight, by layer.
+
+    A product in a layer's ``forward`` counts if one factor has as many entries as the weight, or so many for each
+    image of the batch (modulated weights). A fixed blur in the same ``forward`` does not.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        layers = prunable_layers(model)
+        own = {name for name, layer in layers.items() if not isinstance(layer, _ConvNd | nn.Linear)}
+        self.macs = dict.fromkeys((name for name in layers if name in own), 0)
+        self.layers = layers if own else {}
+        self._running: list[tuple[str, int]] = []
+        self._handles = contextlib.ExitStack()
+
+    def __enter__(self) -> OwnProducts:
+        for name, layer in self.layers.items():
+            entries = layer.weight.numel()
+            before = layer.register_forward_pre_hook(lambda m, i, what=(name, entries): self._running.append(what))
+            after = layer.register_forward_hook(lambda m, i, o: self._leave(), always_call=True)
+            self._handles.callback(before.remove)
+            self._handles.callback(after.remove)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._handles.close()
+
+    def _leave(self) -> None:
+        self._running.pop()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self._running and self._running[-1][0] in self.macs and func.overloadpacket in flop_registry:
+            name, entries = self._running[-1]
+            batches = {1, *(x.shape[0] for x in args if isinstance(x, Tensor) and x.ndim), *args[8:9]}
+            if any(isinstance(x, Tensor) and x.ndim > 1 and x.numel() in {entries * n for n in batches} for x in args):
+                flops = flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=result)
+                self.macs[name] += int(flops) // 2
+        return result
 
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -98,3 +241,23 @@ def outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         for module, mode in modes.items():
             module.training = mode
     return torch.cat([tensor.double().flatten() for tensor in tensors_of(made)])
+
+
+def stored_weight(layer: nn.Module) -> Tensor:
+    """The parameter that holds the layer's weight, which a mask has to be held on.
+
+    Usually ``layer.weight``. Under a parametrization (spectral norm) that is computed anew at every use, and the
+    parameter is ``parametrizations.weight.original``; under torch's older hooks it is ``weight_orig``.
+
+    Raises:
+        TypeError: a parametrization of several tensors (weight norm), where a zero has no place of its own.
+    """
+    if parametrize.is_parametrized(layer, "weight"):
+        held = layer.parametrizations.weight  # type: ignore[union-attr]
+        if not isinstance(getattr(held, "original", None), Tensor):
+            raise TypeError(f"{type(layer).__name__}: its weight is computed from several tensors and cannot be masked")
+        return held.original  # type: ignore[union-attr, return-value]
+    original = getattr(layer, "weight_orig", None)
+    weight = layer.weight if original is None else original
+    assert isinstance(weight, Tensor)
+    return weight

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,30 @@ def test_every_command_is_there_with_its_options(name: str) -> None:
 def test_without_a_command_the_help_is_shown(ganprune: Command) -> None:
     answer = ganprune()
     assert "Usage: ganprune" in answer.out + answer.err
+
+
+def test_the_version_is_that_of_the_distribution(ganprune: Command) -> None:
+    answer = ganprune("--version")
+    assert (answer.code, answer.out) == (0, f"ganprune {version('ganprune')}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["lsit"], "no command 'lsit'. Did you mean 'list'?"),
+        (["list", "strategy"], "no list command 'strategy'. Did you mean 'strategies'?"),
+        (["show", "strategies", "dense"], "no show command 'strategies'. Did you mean 'strategy'?"),
+        (
+            ["list", "zebras"],
+            "no list command 'zebras'. Known: strategies, criteria, workloads, experiments, metrics, plugins.",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_unknown_command_is_answered_with_a_suggestion(
+    arguments: Sequence[str], part: str, ganprune: Command
+) -> None:
+    ganprune(*arguments).refused(part)
 
 
 def test_the_installed_command_is_this_one() -> None:
@@ -297,6 +322,20 @@ def test_cuda_without_a_gpu_is_one_message(command: str, ganprune: Command, tmp_
     )
 
 
+@pytest.mark.parametrize("command", ["validate", "plan"])
+@pytest.mark.parametrize("here", [False, True], ids=["no-gpu", "gpu"])
+def test_timing_on_a_device_that_is_not_here_is_noted_and_no_mistake(
+    here: bool, command: str, ganprune: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: here)
+    monkeypatch.setattr("bench.estimate.latency_tasks", lambda *_, **__: [])  # would ask for the device's name
+    write_experiment(tmp_path, latency=True)
+    answer = ganprune(command, "mini.toml", "--set", 'latency.devices=["cpu", "cuda"]')
+    assert (answer.code, answer.err) == (0, "")
+    assert ("latency on cuda is left out: no such device here." in answer.out) is not here
+    assert "left out" not in ganprune(command, "mini.toml").out
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "two"])
 def test_a_number_of_workers_that_is_none_is_a_usage_error(jobs: str, ganprune: Command) -> None:
     answer = ganprune("run", "quick", "--jobs", jobs)
@@ -362,6 +401,9 @@ def test_a_run_with_a_failed_timing_exits_1_and_has_all_its_cells(
     ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NoClock:
+        def __init__(self, workloads: object) -> None:
+            """A picklable setup, as the real one."""
+
         def __call__(self) -> Callable[[object], object]:
             def fail(_: object) -> object:
                 raise ValueError("no clock")
@@ -372,13 +414,17 @@ def test_a_run_with_a_failed_timing_exits_1_and_has_all_its_cells(
     answer = ganprune("run", "mini.toml", "--set", "latency.enabled=true")
     assert answer.code == 1
     assert "3 of 3 cells finished" in answer.out
-    assert "2 latency measurements failed" in answer.out
+    assert "2 latency measurements failed; they are in" in answer.out
+    assert str(run / "failures") in answer.out.replace("\n", "")
+    page = Path(answer.out.splitlines()[-1])
+    for text in (page.read_text(), page.with_name("report.md").read_text()):
+        assert "These timings raised" in text and "dummy latency of " in text and "ValueError: no clock" in text
 
 
 def test_a_plan_counts_done_and_missing_and_estimates_the_rest(ganprune: Command, run: Path) -> None:
     answer = ganprune("plan", "mini.toml", "--set", "sparsities=[0.5, 0.7]")
     assert "5 cells: 3 done, 2 missing." in answer.out and str(run) in answer.out
-    assert "will take about" in answer.out
+    assert "The missing cells about " in answer.out
     rows = {line.split()[1]: line.split()[-3:] for line in answer.out.splitlines() if line.startswith(" dummy")}
     assert rows == {
         "dense": ["1", "1", "0"],
@@ -395,7 +441,13 @@ def test_a_plan_runs_and_writes_nothing(ganprune: Command, tmp_path: Path) -> No
 
 def test_a_plan_of_a_finished_run_estimates_nothing(ganprune: Command, run: Path) -> None:
     answer = ganprune("plan", "mini.toml")
-    assert "3 cells: 3 done, 0 missing." in answer.out and "will take" not in answer.out
+    assert "3 cells: 3 done, 0 missing." in answer.out and "report not included" not in answer.out
+
+
+def test_a_plan_estimates_latency_too(ganprune: Command, run: Path) -> None:
+    answer = ganprune("plan", "mini.toml", "--set", "latency.enabled=true")
+    assert "0 missing" in answer.out
+    assert "Latency about " in answer.out and "report not included." in answer.out
 
 
 def test_a_plan_notes_a_damaged_record(ganprune: Command, run: Path) -> None:
@@ -432,7 +484,7 @@ def test_a_report_by_name_is_of_the_newest_run(ganprune: Command, run: Path) -> 
 def test_a_report_of_a_damaged_record_names_it(content: bytes, ganprune: Command, run: Path) -> None:
     record = next((run / "cells").glob("*l1-weight*"))
     record.write_bytes(content)
-    ganprune("report", "mini").refused(record.name, "Delete it; the next run makes it again.")
+    ganprune("report", "mini").refused(record.name, "Run the experiment again: the next `ganprune run` makes it anew")
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "report"])
@@ -463,6 +515,15 @@ def test_a_report_that_cannot_be_written_is_one_message(
     answer = ganprune(*command)
     assert answer.code == 2
     assert answer.err.startswith("ganprune: reports") and answer.err.count("\n") == 1
+
+
+def test_reports_that_cannot_be_written_are_found_before_any_cell_runs(ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    (tmp_path / "there").write_text("a file is in the way")
+    ganprune("run", "mini.toml", "--reports", "there/deep").refused(
+        "there/deep/mini: cannot be written (", "Nothing was run", "--reports"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mini.toml", "there"]
 
 
 def test_no_permission_for_the_report_is_one_message(

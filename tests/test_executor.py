@@ -55,6 +55,11 @@ def test_no_worker_is_left_when_all_is_done() -> None:
     assert active_children() == []
 
 
+def test_a_worker_cleans_up_when_all_is_done(tmp_path: Path) -> None:
+    outcomes(1, [[("leave", str(tmp_path / "cleaned"))]])
+    assert (tmp_path / "cleaned").exists()
+
+
 def test_an_item_that_raises_fails_with_its_traceback_and_the_rest_of_its_group_goes_on() -> None:
     found = outcomes(1, [[("square", 1), ("raise", "idea"), ("square", 2)]])
     failed = found["raise", "idea"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+import bench.workshop
 from bench.cell import run_cell
 from bench.numbers import AGREEMENT_IMAGES, SAMPLE_IMAGES
 from bench.records import Cell, Number, Record
+from bench.workloads.networks import parameter_total
 from bench.workloads.store import read_weights, write_weights
 from bench.workshop import Settings, Workshop
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
@@ -90,3 +94,31 @@ def test_nothing_is_written_without_a_run(
     for thing in (dense, cell(recovery="finetune-2")):
         record_of(thing, shop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_architecture_is_counted_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[tuple[str, int]] = []
+
+    def spy(name: str) -> None:
+        count = getattr(bench.workshop, name)
+
+        def call(model: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+            counted.append((name, parameter_total(model)))
+            return count(model, inputs)
+
+        monkeypatch.setattr(bench.workshop, name, call)
+
+    spy("count_macs")
+    spy("count_macs_fvcore")
+    shop = Workshop(settings)
+    generator = parameter_total(shop.load("dummy", "shipped").checkpoint.generator)
+    records = [record_of(cell(sparsity=sparsity), shop) for sparsity in (0.3, 0.6)]
+    assert [name for name, size in counted if size == generator] == ["count_macs", "count_macs_fvcore"]
+    smaller = record_of(cell("l1-channel-global"), shop)
+    size = int(smaller.numbers["params"].value or 0)
+    assert [name for name, found in counted if found == size] == ["count_macs", "count_macs_fvcore"]
+    effective = [record.numbers["macs_effective"].value or 0 for record in records]
+    dense = [record.numbers["macs_dense"].value for record in records]
+    assert effective[0] > effective[1] and dense[0] == dense[1] == shop.forward_macs("dummy", "shipped")[0]
+    alone = record_of(cell(sparsity=0.6), Workshop(settings))
+    assert alone.numbers == records[1].numbers

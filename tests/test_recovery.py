@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from bench.paths import safe
 from bench.recovery import Recovered, Recovery, parse_recovery, recover
 from bench.seeds import stream
 from bench.training.loop import TrainingSpec
@@ -86,16 +90,89 @@ def statistics(model: nn.Module) -> list[Tensor]:
 # Names.
 
 
-@pytest.mark.parametrize("name", ["none", "bn-recalibrate", "finetune-1", "finetune-200", "finetune-200-d.frozen"])
+FATES = ("", "-d.frozen", "-d.reset", "-d.pruned", "-d.adapt", "-d.sparse0.5")
+LESSONS = ("output", "feature", "dfeature")
+EVERY = [
+    *("none", "bn-recalibrate"),
+    *(f"finetune-6{fate}" for fate in FATES),
+    *(f"finetune-6-distil.{lesson}" for lesson in LESSONS),
+    *(f"distil-6-{lesson}" for lesson in LESSONS),
+    "finetune-6-d.adapt-distil.feature",
+]
+
+
+@pytest.mark.parametrize(
+    "name", [*EVERY, "finetune-1", "finetune-200-d.sparse0.0625", "finetune-9-d.reset-distil.output"]
+)
 def test_a_name_and_its_recovery_are_one_to_one(name: str) -> None:
     assert parse_recovery(name).name == name
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
-@given(st.integers(1, 10**9), st.sampled_from(["original", "frozen"]))
-def test_every_recovery_is_found_again_by_its_name(steps: int, discriminator: str) -> None:
-    recovery = Recovery(steps, discriminator)  # type: ignore[arg-type]
+recoveries = st.one_of(
+    st.builds(Recovery, calibrate=st.booleans()),
+    st.builds(
+        Recovery,
+        st.integers(1, 10**9),
+        st.sampled_from(["original", "frozen", "reset", "pruned", "adapt"]),
+        distil=st.sampled_from([None, "output", "feature", "dfeature"]),
+    ),
+    st.builds(
+        Recovery,
+        st.integers(1, 10**9),
+        st.just("sparse"),
+        d_sparsity=st.integers(1, 9999).map(lambda parts: parts / 10_000),
+        distil=st.sampled_from([None, "output", "feature", "dfeature"]),
+    ),
+    st.builds(
+        Recovery,
+        st.integers(1, 10**9),
+        distil=st.sampled_from(["output", "feature", "dfeature"]),
+        adversarial=st.just(False),
+    ),
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(recoveries)
+def test_every_recovery_is_found_again_by_its_name(recovery: Recovery) -> None:
     assert parse_recovery(recovery.name) == recovery
+    assert re.fullmatch(r"[a-z0-9._-]+", recovery.name)
+    assert safe(recovery.name) == recovery.name
+
+
+pieces = st.sampled_from(
+    [*("d.frozen", "d.sparse0.5", "d.sparse0.50", "d.sparse1.5", "d.adapt", "distil.output", "distil.", "output", "")]
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(["finetune", "distil"]), st.sampled_from(["0", "3", "03"]), st.lists(pieces, max_size=3))
+def test_a_name_that_is_understood_is_the_name_of_what_it_means(kind: str, steps: str, rest: list[str]) -> None:
+    name = "-".join([kind, steps, *rest])
+    try:
+        found = parse_recovery(name)
+    except ValueError:
+        return
+    assert found.name == name
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"discriminator": "frozen"},
+        {"distil": "output"},
+        {"steps": 3, "calibrate": False},
+        {"steps": 3, "adversarial": False},
+        {"steps": 3, "adversarial": False, "distil": "output", "discriminator": "reset"},
+        {"steps": 3, "discriminator": "sparse"},
+        {"steps": 3, "d_sparsity": 0.5},
+        {"steps": 3, "discriminator": "sparse", "d_sparsity": 0.12345},
+        {"steps": 3, "discriminator": "sparse", "d_sparsity": 1.0},
+    ],
+)
+def test_what_has_no_name_is_no_recovery(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Recovery(**fields)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +180,9 @@ def test_every_recovery_is_found_again_by_its_name(steps: int, discriminator: st
     [
         *("", "None", "bn", "finetune", "finetune-", "finetune-0", "finetune-010", "finetune--5", "finetune-1.5"),
         *("finetune-5-d.thawed", "finetune-5-d.frozen-x", " finetune-5", "finetune-5\n", "finetune-٣", "distil-5"),
+        *("distil-5-pixels", "distil-0-output", "distil-5-output-d.frozen", "finetune-5-distil.output-d.frozen"),
+        *("finetune-5-d.sparse0", "finetune-5-d.sparse1", "finetune-5-d.sparse0.50", "finetune-5-d.sparse0.12345"),
+        *("finetune-5-d.sparse.5", "finetune-5-d.frozen-d.pruned", "finetune-5-output", "bn-recalibrate-d.frozen"),
     ],
 )
 def test_a_bad_name_is_refused_with_the_known_ones(name: str) -> None:
@@ -156,7 +236,7 @@ def test_recalibration_follows_its_seed() -> None:
 
 
 @pytest.mark.parametrize("name", list(WORKLOADS))
-@pytest.mark.parametrize("recovery", ["none", "bn-recalibrate", "finetune-6", "finetune-6-d.frozen"])
+@pytest.mark.parametrize("recovery", EVERY)
 def test_dense_goes_through_every_recovery_and_comes_out_ready_for_use(name: str, recovery: str) -> None:
     found = recovered(name, parse_recovery(recovery))
     assert found.pruned is None
@@ -164,6 +244,7 @@ def test_dense_goes_through_every_recovery_and_comes_out_ready_for_use(name: str
     assert not any(p.requires_grad for p in found.generator.parameters())
     assert len(found.curve) == parse_recovery(recovery).steps
     trained = not same(found.generator, checkpoint(name).generator)
+    # Dense is its own teacher: without D, and without BatchNorm's batches to tell them apart, nothing is to be learnt.
     assert trained == (recovery != "none" and (name == "dummy" or "finetune" in recovery))
 
 
@@ -181,10 +262,11 @@ def test_the_checkpoint_stays_as_it_is(recovery: str) -> None:
         assert one.training is other.training is False
 
 
+@pytest.mark.parametrize("recovery", EVERY[2:])
 @pytest.mark.parametrize("name", list(WORKLOADS))
-def test_masked_weights_are_exactly_zero_after_fine_tuning(name: str) -> None:
+def test_masked_weights_are_exactly_zero_after_training(name: str, recovery: str) -> None:
     start = pruned(name, "l1-weight-global", 0.7)
-    found = recovered(name, TRAINED, start=start)
+    found = recovered(name, parse_recovery(recovery), start=start)
     for layer, values in named_weights(found.generator):
         mask = start.masks[layer]
         assert not values[~mask].any()
@@ -195,9 +277,10 @@ def test_masked_weights_are_exactly_zero_after_fine_tuning(name: str) -> None:
     assert all(moved)
 
 
-def test_a_physically_smaller_network_is_trained_as_it_is() -> None:
+@pytest.mark.parametrize("recovery", EVERY[2:])
+def test_a_physically_smaller_network_is_trained_as_it_is(recovery: str) -> None:
     start = pruned("dummy", "l1-channel-global")
-    found = recovered("dummy", TRAINED, start=start)
+    found = recovered("dummy", parse_recovery(recovery), start=start)
     assert [p.shape for p in found.generator.parameters()] == [p.shape for p in start.generator.parameters()]
     assert not same(found.generator, start.generator)
 
@@ -253,6 +336,102 @@ def test_training_without_a_discriminator_is_not_applicable() -> None:
     alone = replace(checkpoint("dummy"), discriminator=None)
     with pytest.raises(NotApplicable, match="needs a discriminator, dummy has none"):
         recover(TRAINED, DUMMY, alone, DATA_SOURCES[DUMMY.data](), seed=0)
+    with pytest.raises(NotApplicable, match="'distil-6-dfeature' needs a discriminator"):
+        recover(parse_recovery("distil-6-dfeature"), DUMMY, alone, DATA_SOURCES[DUMMY.data](), seed=0)
+
+
+@pytest.mark.parametrize("lesson", ["output", "feature"])
+def test_distillation_works_without_a_discriminator_and_shows_no_image(lesson: str) -> None:
+    alone = replace(checkpoint("dummy"), discriminator=None)
+    start = pruned("dummy", "l1-channel-global")
+    recovery = parse_recovery(f"distil-6-{lesson}")
+    found = recover(recovery, DUMMY, alone, DATA_SOURCES[DUMMY.data](), seed=0, pruned=start)
+    assert same(found.generator, recovered("dummy", recovery, start=start).generator)
+    assert (found.discriminator, found.images, len(found.curve)) == (None, 0, 6)
+    assert all(math.isnan(s.loss_g) and math.isnan(s.loss_d) and s.loss_extra > 0 for s in found.curve)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("name", list(WORKLOADS))
+def test_distillation_brings_the_pruned_network_nearer_to_what_is_distilled(name: str, lesson: str) -> None:
+    start = pruned(name, "l1-channel-global", 0.3)
+    losses = [s.loss_extra for s in recovered(name, parse_recovery(f"distil-60-{lesson}"), start=start).curve]
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+def test_features_are_distilled_while_a_schedule_cuts_the_network() -> None:
+    found = scheduled("dummy", Level.sparsity(0.5), parse_recovery("finetune-6-distil.feature"))
+    assert found.pruned is not None and found.pruned.kept
+    assert all(s.loss_extra > 0 for s in found.curve)
+
+
+# What happens to D.
+
+
+def density(model: nn.Module) -> float:
+    weights = [w for _, w in named_weights(model)]
+    return sum(int(w.count_nonzero()) for w in weights) / sum(w.numel() for w in weights)
+
+
+@pytest.mark.parametrize(
+    ("recovery", "strategy", "expected"),
+    [
+        ("finetune-6", "l1-weight-global", 1.0),
+        ("finetune-6-d.sparse0.75", None, 0.25),
+        ("finetune-6-d.sparse0.75", "l1-weight-global", 0.25),
+        ("finetune-6-d.pruned", None, 1.0),
+        ("finetune-6-d.pruned", "l1-weight-global", 0.3),
+        ("finetune-6-d.pruned", "l1-channel-global", None),
+    ],
+)
+@pytest.mark.parametrize("name", list(WORKLOADS))
+def test_what_is_left_of_d(name: str, recovery: str, strategy: str | None, expected: float | None) -> None:
+    start = pruned(name, strategy, 0.7) if strategy else None
+    found = recovered(name, parse_recovery(recovery), start=start)
+    assert found.discriminator is not None
+    if expected is None:
+        total = sum(w.numel() for _, w in named_weights(checkpoint(name).generator))
+        expected = sum(w.numel() for _, w in named_weights(found.generator)) / total
+    unit = 1 / sum(w.numel() for _, w in named_weights(found.discriminator))
+    assert density(found.discriminator) == pytest.approx(expected, abs=unit)
+    assert found.curve[-1].d_density == pytest.approx(density(found.discriminator))
+
+
+def test_d_follows_a_schedule_to_the_sparsity_of_g() -> None:
+    found = scheduled("dummy", Level.sparsity(0.5), parse_recovery("finetune-8-d.pruned"))
+    assert found.discriminator is not None
+    total = sum(w.numel() for _, w in named_weights(checkpoint("dummy").generator))
+    left = sum(w.numel() for _, w in named_weights(found.generator)) / total
+    assert density(found.discriminator) == pytest.approx(left, abs=2e-3)
+    densities = [s.d_density for s in found.curve]
+    assert densities == sorted(densities, reverse=True) and len(set(densities)) > 2
+
+
+def test_a_reset_discriminator_comes_from_the_seed_and_knows_nothing() -> None:
+    first, again, other, shipped = (
+        recovered("plain", parse_recovery(f"finetune-1{end}"), seed=seed)
+        for end, seed in (("-d.reset", 0), ("-d.reset", 0), ("-d.reset", 1), ("", 0))
+    )
+    assert first.curve == again.curve
+    assert len({found.curve[0].loss_d for found in (first, other, shipped)}) == 3
+    shapes = [p.shape for p in first.discriminator.parameters()]  # type: ignore[union-attr]
+    assert shapes == [p.shape for p in checkpoint("plain").discriminator.parameters()]  # type: ignore[union-attr]
+
+
+def test_the_work_of_a_training_in_closed_form() -> None:
+    works = {
+        "finetune-10": 3 * 7 + 9 * 5,
+        "finetune-10-d.reset": 3 * 7 + 9 * 5,
+        "finetune-10-d.frozen": 3 * 7 + 5 * 5,
+        "finetune-10-distil.feature": 4 * 7 + 9 * 5,
+        "finetune-10-distil.dfeature": 4 * 7 + 13 * 5,
+        "distil-10-output": 4 * 7,
+        "distil-10-dfeature": 4 * 7 + 4 * 5,
+        "finetune-10-d.adapt": (3 * 7 + 9 * 5) + (7 + 3 * 5),  # every one of so few steps is measured
+        "none": 0,
+    }
+    for name, work in works.items():
+        assert parse_recovery(name).training_macs(7, 5, 4) == work * 4 * (0 if name == "none" else 10)
 
 
 def test_every_strategy_and_dense_train_on_the_same_images_in_the_same_order() -> None:

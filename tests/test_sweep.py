@@ -19,11 +19,13 @@ import bench.keys
 import bench.sweep
 from bench.cell import run_cell
 from bench.errors import UserError
+from bench.estimate import estimate_latency_seconds, estimate_seconds
 from bench.experiment import Experiment
 from bench.files import write_atomically
+from bench.loading import read_run
 from bench.records import Cell, Failure, PlannedCell, Record
 from bench.store import RunStore
-from bench.sweep import Outcome, Plan, estimate_seconds, groups, make_plan, missing_cells, run_experiment, settings_of
+from bench.sweep import Outcome, Plan, groups, make_plan, missing_cells, run_experiment, settings_of
 from bench.workshop import Workshop
 from tests.helpers.cells import experiment, write_experiment
 from tests.helpers.executor import InProcess
@@ -227,6 +229,34 @@ def test_a_damaged_record_whose_cell_fails_does_not_stop_the_run(sweep: Sweeps, 
     sweep.record("l1-weight").write_text("{")
     faulty[BAD] = ValueError("no idea")
     assert sweep(latency=True).failed == 1
+
+
+def test_a_failed_timing_is_kept_tried_again_and_forgotten_when_it_goes_well(
+    sweep: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoClock:
+        def __init__(self, workloads: object) -> None: ...
+
+        def __call__(self) -> Any:
+            def fail(_: object) -> object:
+                raise ValueError("no clock")
+
+            return fail
+
+    store = RunStore(sweep.results / "runs" / "mini" / "main")
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.sweep, "LatencySetup", NoClock)
+        for attempt in (1, 2):
+            outcome = sweep(latency=True)
+            (failure,) = store.latency_failures()
+            assert (outcome.failed, outcome.failed_timings, failure.attempt) == (0, 1, attempt)
+    assert (failure.workload, failure.batch, failure.error) == ("dummy", 1, "ValueError: no clock")
+    assert "Traceback" in failure.traceback
+    (shown,) = read_run(store.paths.root).failed_timings
+    assert shown == failure
+    assert sweep(latency=True).failed_timings == 0
+    assert (sweep.files("failures"), len(sweep.files("latency"))) == ({}, 1)
+    assert list(read_run(store.paths.root).failed_timings) == []
 
 
 def test_a_mistake_of_the_user_ends_the_run_and_keeps_what_is_finished(
@@ -495,6 +525,29 @@ def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Pat
     assert estimate_seconds(plan, plan.cells[:2], 1) == pytest.approx(whole / 2)
     assert estimate_seconds(plan, plan.cells, 2) == pytest.approx(whole / 2)
     assert estimate_seconds(plan, [], 2) == 0
+
+
+def test_the_estimated_timings_are_those_that_a_run_then_takes(
+    sweep: Sweeps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.latency._switches", lambda: 0)  # what others do here must not spoil a timing
+    monkeypatch.setattr("bench.estimate.expected_seconds", lambda call: 1.0 if call > 0 else 0.0)
+    strategies = ["l1-weight-global", "l1-channel-uniform", "random-channel-uniform"]
+
+    def estimated(*more: str, sparsities: tuple[float, ...] = (0.3, 0.6)) -> float:
+        fields = {"strategies": [*strategies, *more], "sparsities": sparsities, "seeds": [0, 1], "latency": True}
+        plan, _ = plan_of(tmp_path, **fields)
+        store = RunStore(sweep.results / "runs" / "mini" / "main")
+        return estimate_latency_seconds(plan, missing_cells(plan, store, sweep.note), store)
+
+    expected = estimated()
+    sweep(strategies=strategies, sparsities=[0.3, 0.6], seeds=[0, 1], latency=True)
+    assert [total for name, total in sweep.phases if name == "latency"] == [expected] == [3]
+    assert estimated() == 0
+    assert estimated(sparsities=(0.3, 0.8)) == 1
+    assert estimated("l1-channel-global") == 2
+    (sweep.results / "runs" / "mini" / "main" / "latency" / next(iter(sweep.files("latency")))).unlink()
+    assert estimated() == 1
 
 
 def test_a_plan_counts_a_damaged_record_as_missing(sweep: Sweeps, tmp_path: Path) -> None:

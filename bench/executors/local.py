@@ -43,6 +43,8 @@ class LocalExecutor:
                 yield from _stage(workers, waiting, setup)
         finally:
             for worker in workers:
+                worker.dismiss()
+            for worker in workers:
                 worker.end()
 
 
@@ -71,6 +73,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.todo: list[Any] = []
+        self.idle = False
         saved = {name: os.environ.get(name) for name in THREAD_VARIABLES}
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read when the child imports its libraries
         try:
@@ -103,8 +106,15 @@ class _Worker:
             return f"the worker process was ended by {name}{hint}"
         return f"the worker process ended with exit code {code}"
 
+    def dismiss(self) -> None:
+        """Let an idle worker end by itself, so that it can release what the system would keep (semaphores)."""
+        self.pipe.close()
+        self.idle = not self.todo
+
     def end(self) -> None:
         self.pipe.close()
+        if self.idle:
+            self.process.join(timeout=5)
         self.process.terminate()
         self.process.join(timeout=5)
         if self.process.is_alive():

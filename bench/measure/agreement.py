@@ -35,17 +35,28 @@ def psnr(a: Tensor, b: Tensor) -> float:
     if a.dtype != torch.uint8 or b.dtype != torch.uint8:
         raise TypeError(f"PSNR compares uint8 images, found {a.dtype} and {b.dtype}")
     _check_paired(tuple(a.shape), tuple(b.shape))
-    squared = (a.to(torch.int32) - b.to(torch.int32)).square().flatten(1).double().mean(1)
+    # Squared differences of 8 bits are whole numbers below 2 ** 16: exact in float32, and so are their sums in float64.
+    squared = (a.float() - b.float()).square().flatten(1).mean(1, dtype=torch.float64)
     decibel = 10 * torch.log10(255.0**2 / squared)
     return float(decibel.clamp(max=PSNR_CAP).mean())
 
 
-def feature_distance(dense: NDArray[np.floating], pruned: NDArray[np.floating]) -> float | None:
+def unlike_distance(dense: NDArray[np.floating]) -> float:
+    """The unit of `feature_distance`: the mean distance between the features of unlike images."""
+    return float(torch.pdist(torch.from_numpy(dense[:UNPAIRED_ROWS].astype(np.float64))).mean())
+
+
+def feature_distance(
+    dense: NDArray[np.floating], pruned: NDArray[np.floating], unlike: float | None = None
+) -> float | None:
     """How far features moved, in units of the distance between unlike images; lower is better.
 
     ``mean_i |dense_i - pruned_i| / mean_{i<j} |dense_i - dense_j|`` with Euclidean norms, features
     ``(N >= 2, d)``, rows of one z in the same place; i and j run over the first `UNPAIRED_ROWS` rows.
     0: the same images; about 1: each image as different as that of any other z.
+
+    Args:
+        unlike: `unlike_distance` of ``dense`` where it is known already: it is most of the work.
 
     Returns:
         None where all dense features are the same: there is no unit then.
@@ -56,11 +67,10 @@ def feature_distance(dense: NDArray[np.floating], pruned: NDArray[np.floating]) 
     _check_paired(dense.shape, pruned.shape)
     if dense.ndim != 2 or len(dense) < 2:
         raise ValueError(f"features of shape (N >= 2, d) expected, found {dense.shape}")
-    dense, pruned = dense.astype(np.float64), pruned.astype(np.float64)
-    unpaired = float(torch.pdist(torch.from_numpy(dense[:UNPAIRED_ROWS])).mean())
-    if unpaired == 0:
+    unlike = unlike_distance(dense) if unlike is None else unlike
+    if unlike == 0:
         return None
-    return float(np.linalg.norm(dense - pruned, axis=1).mean()) / unpaired
+    return float(np.linalg.norm(dense.astype(np.float64) - pruned.astype(np.float64), axis=1).mean()) / unlike
 
 
 def _check_paired(a: tuple[int, ...], b: tuple[int, ...]) -> None:

@@ -8,9 +8,11 @@ FLOPs, where someone asks for them, are 2 x MACs.
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +20,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from strategies.layers import prunable_layers
+from bench.measure.footprint import LayerSize, nonzero
+from strategies.layers import OwnProducts, prunable_layers
 
 MACS_VERSION = "flop-counter-1"
 
@@ -131,15 +134,22 @@ def count_macs(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Macs:
         # Entered first, so asked last: it sees the operators as the counter passes them on, decomposed.
         stack.enter_context(observer)
         stack.enter_context(counter)
+        products = stack.enter_context(OwnProducts(model))
         model(*inputs)
-    by_module = {name: flops // 2 for name, flops in counts.items()}
+    # Own layers may hold others and filter with fixed kernels: theirs is what they multiply by their weight.
+    by_module = {name: flops // 2 for name, flops in counts.items()} | products.macs
     dense = counter.get_total_flops() // 2
-    effective = dense
-    for name, macs in by_module.items():
-        weight = layers[name].weight.detach()
-        effective -= macs - macs * int(torch.count_nonzero(weight)) // max(weight.numel(), 1)
     uncounted = tuple(sorted(name for name in observer.seen if name not in map(str, counter.flop_registry)))
-    return Macs(dense, effective, by_module, uncounted)
+    sizes = {name: LayerSize(layer.weight.numel(), nonzero(layer.weight)) for name, layer in layers.items()}
+    return skipping_zeros(Macs(dense, dense, by_module, uncounted), sizes)
+
+
+def skipping_zeros(macs: Macs, layers: Mapping[str, LayerSize]) -> Macs:
+    """``macs`` of an architecture, with the effective ones of a network that has it and these weights."""
+    effective = macs.dense
+    for name, count in macs.by_module.items():
+        effective -= count - count * layers[name].nonzero // max(layers[name].weights, 1)
+    return replace(macs, effective=effective)
 
 
 def count_macs_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> tuple[int, tuple[str, ...]]:
@@ -157,6 +167,33 @@ def count_macs_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> t
         analysis = FlopCountAnalysis(model, inputs)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         return int(analysis.total()), tuple(sorted(analysis.unsupported_ops()))
+
+
+def count_products_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> int:
+    """Only what `count_macs` counts, by fvcore: convolutions, matrix products and, with a handler, attention.
+
+    Raises:
+        ModuleNotFoundError: fvcore is not installed.
+    """
+    with _settled(model, example_inputs) as inputs, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis
+
+        analysis = FlopCountAnalysis(model, inputs)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        analysis.set_op_handle("aten::scaled_dot_product_attention", _traced_attention)
+        counts = analysis.by_operator()
+    return int(sum(count for name, count in counts.items() if name in PRODUCTS_OF_FVCORE))
+
+
+PRODUCTS_OF_FVCORE = ("conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention")
+
+
+def _traced_attention(inputs: list[Any], outputs: list[Any]) -> Any:
+    """MACs of an attention from the shapes in a trace: queries with keys, their weights with values."""
+    query, key, value = ([int(size) for size in x.type().sizes()] for x in inputs[:3])
+    pairs = math.prod(query[:-1]) * key[-2]
+    return Counter({"scaled_dot_product_attention": pairs * (query[-1] + value[-1])})
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:

@@ -51,6 +51,14 @@ class Plan:
     """No further round in search of clean pairs once so much was timed."""
 
 
+def expected_seconds(call: float, plan: Plan | None = None) -> float:
+    """How long a quiet machine times two networks that take ``call`` seconds a call each."""
+    plan = plan or Plan()
+    round_seconds = 2 * plan.calls_per_block * call
+    rounds = min(max(plan.rounds, math.ceil(plan.min_seconds / round_seconds)), plan.max_rounds)
+    return rounds * round_seconds + 2 * plan.warmup * call
+
+
 @dataclass(frozen=True)
 class Block:
     """Seconds a call, mean over one block, and whether the scheduler interrupted the block."""

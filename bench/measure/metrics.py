@@ -71,8 +71,8 @@ SQUARED = "squared feature distance"
 def _fid(judged: Judged, ref: Reference) -> Values:
     return {
         "fid": frechet_distance(ref.train, judged.gaussian),
-        "fid-held-out": frechet_distance(ref.held_out, judged.gaussian),
-        "fid-train-subset": frechet_distance(ref.train_subset, judged.gaussian),
+        "fid-held-out": None if ref.held_out is None else frechet_distance(ref.held_out, judged.gaussian),
+        "fid-train-subset": None if ref.train_subset is None else frechet_distance(ref.train_subset, judged.gaussian),
     }
 
 

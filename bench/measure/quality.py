@@ -13,10 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.errors import UserError
 from bench.measure.extractors import Extractor
 from bench.measure.frechet import frechet_distance
 from bench.measure.gaussian import CHUNK_ROWS, LARGE, Gaussian, GaussianAccumulator, fit
 from bench.workloads.data import ImageData
+
+UNKNOWN_COUNT = 2**31
+"""How many images statistics in a file were made of, for whoever asks whether there were enough."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class Reference:
     """The real images' side of the metrics, computed once for each (data, extractor)."""
 
     train: Gaussian
-    held_out: Gaussian
-    train_subset: Gaussian
+    held_out: Gaussian | None
+    """None, as all below: the reference is statistics, not images."""
+    train_subset: Gaussian | None
     """Of a fixed training subset as large as the held-out part: what FID[held-out] is compared with."""
     real: NDArray[np.float32] | None = None
     """Features of the first training images, for metrics that compare image with image; None: not asked for."""
@@ -73,7 +78,20 @@ def gaussian_and_first(
 
 
 def reference(extractor: Extractor, data: ImageData, device: torch.device | str = "cpu", *, real: int = 0) -> Reference:
-    """The Gaussians of the real images, and the features of the first ``real`` training images."""
+    """The Gaussians of the real images, and the features of the first ``real`` training images.
+
+    Raises:
+        UserError: statistics of another number of features than the extractor gives.
+    """
+    if data.statistics is not None:
+        if len(data.statistics.mean) != extractor.width:
+            raise UserError(
+                f"reference {data.name!r}: statistics of {len(data.statistics.mean)} features, extractor "
+                f"{extractor.name!r} gives {extractor.width}. They belong to the network that made them."
+            )
+        # How many images they were made of is not in the file; enough for a full rank is what everybody assumes.
+        gaussian = Gaussian(data.statistics.mean, data.statistics.covariance, UNKNOWN_COUNT)
+        return Reference(gaussian, None, None, None, extractor.standard)
     size = len(data.held_out)
     train, first = gaussian_and_first(extractor, data.train, max(size, real), device)
     return Reference(
@@ -120,6 +138,8 @@ class Quality:
 def quality(judged: Judged, ref: Reference) -> Quality:
     """FID and IS of one image set, whose judge gives logits."""
     assert judged.inception_score is not None
+    assert ref.held_out is not None
+    assert ref.train_subset is not None
     return Quality(
         fid=frechet_distance(ref.train, judged.gaussian),
         fid_held_out=frechet_distance(ref.held_out, judged.gaussian),

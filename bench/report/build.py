@@ -83,7 +83,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         method(frame, latency),
         cost_section(inputs.records, latency),
         environment_section(inputs.environment),
-        failures_section(inputs.failures),
+        failures_section(inputs.failures, inputs.failed_timings),
         exclusions_section(frame, inputs.excluded),
         columns_section(frame),
         experiment_section(inputs.experiment),

@@ -117,7 +117,9 @@ def write_html(
         "method": markdown_html(markdown.method(frame, latency), table_label="Metrics and their versions"),
         "cost": markdown_html(cost_section(inputs.records, latency), table_label="What pruning cost"),
         "environment": markdown_html(markdown.environment_section(inputs.environment), table_label="Environment"),
-        "failures": markdown_html(markdown.failures_section(inputs.failures), table_label="Failed cells"),
+        "failures": markdown_html(
+            markdown.failures_section(inputs.failures, inputs.failed_timings), table_label="Failed cells and timings"
+        ),
         "exclusions": markdown_html(markdown.exclusions_section(frame, inputs.excluded), table_label="Excluded cells"),
         "columns": [(inline_html(term), inline_html(text)) for term, text in markdown.columns_of(frame).items()],
         "experiment": markdown_html(markdown.experiment_section(inputs.experiment)),

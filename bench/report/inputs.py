@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import Failure, LatencyRecord, Record
+from bench.records import Failure, LatencyFailure, LatencyRecord, Record
 from bench.report.grid import Images, SampleKey
 from bench.tables import escape
 
@@ -28,6 +28,7 @@ class ReportInputs:
     records: Sequence[Record]
     latency: Sequence[LatencyRecord] = ()
     failures: Sequence[Failure] = ()
+    failed_timings: Sequence[LatencyFailure] = ()
     excluded: Sequence[str] = ()
     """Combinations that the experiment left out, in words."""
     samples: Mapping[SampleKey, Images] = field(default_factory=dict)

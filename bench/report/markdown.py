@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import Failure
+from bench.records import Failure, LatencyFailure
 from bench.tables import escape, markdown_table
 from bench.tables.lead import family_of
 from bench.tables.naming import DENSE
@@ -116,13 +116,15 @@ def environment_section(environment: Mapping[str, Any]) -> str:
     return section("Environment", markdown_table(["what", "value"], rows, left=2) if rows else "Not recorded.")
 
 
-def failures_section(failures: Sequence[Failure]) -> str:
-    """Cells that raised; tracebacks are in the run's ``failures/``."""
-    if not failures:
+def failures_section(failures: Sequence[Failure], timings: Sequence[LatencyFailure] = ()) -> str:
+    """Cells and timings that raised; tracebacks are in the run's ``failures/``."""
+    if not failures and not timings:
         return section("Failures", "None.")
     rows = [[escape(f.cell.label), escape(f.error), str(f.attempt)] for f in failures]
-    text = "These cells raised and are missing from every table; the next run tries them again."
-    return section("Failures", text, markdown_table(["cell", "error", "attempts"], rows, left=3))
+    rows += [[escape(f.label), escape(f.error), str(f.attempt)] for f in timings]
+    what = " and ".join(name for name, some in (("cells", failures), ("timings", timings)) if some)
+    text = f"These {what} raised and are missing from every table; the next run tries them again."
+    return section("Failures", text, markdown_table(["what", "error", "attempts"], rows, left=3))
 
 
 def exclusions_section(frame: pd.DataFrame, excluded: Sequence[str]) -> str:

@@ -21,10 +21,14 @@ BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 def draw_training(
     path: Path, rows: list[dict[str, float]], curve: list[dict[str, float]], card: dict[str, Any]
 ) -> None:
-    """Three panels over the steps: losses, the shares that D tells apart, FID of the moving average. Writes a PNG."""
+    """Three panels over the steps: losses, the shares that D tells apart, FID of the moving average. Writes a PNG.
+
+    Without a judge there is no third one.
+    """
     with paper_style():
         figure = Figure(figsize=(PAGE, 2.1), layout="constrained")
-        losses, accuracy, fid = figure.subplots(1, 3)
+        panels = figure.subplots(1, 3 if curve else 2)
+        losses, accuracy = panels[:2]
         steps = [row["step"] / 1000 for row in rows]
         for axes, names in (
             (losses, {"loss_g": "generator", "loss_d": "discriminator"}),
@@ -36,12 +40,14 @@ def draw_training(
         losses.set_ylabel(f"{card['spec']['loss']} loss")
         accuracy.set_ylabel("share that D tells apart")
         accuracy.set_ylim(0, 1)
-        values = [point["fid"] for point in curve]
-        if values and max(values) > 10 * min(values) > 0:
-            logarithmic_axis(fid.yaxis, padded(values))
-        fid.plot([point["step"] / 1000 for point in curve], values, "o-", color=GREEN, markersize=2.5, linewidth=0.8)
-        fid.set_ylabel(f"FID[{card['extractor']}],\nlower is better")
-        for axes in (losses, accuracy, fid):
+        if curve:
+            fid, values = panels[2], [point["fid"] for point in curve]
+            if max(values) > 10 * min(values) > 0:
+                logarithmic_axis(fid.yaxis, padded(values))
+            steps = [point["step"] / 1000 for point in curve]
+            fid.plot(steps, values, "o-", color=GREEN, markersize=2.5, linewidth=0.8)
+            fid.set_ylabel(f"FID[{card['extractor']}],\nlower is better")
+        for axes in panels:
             axes.set_xlabel("thousand steps")
             axes.spines[["top", "right"]].set_visible(False)
         buffer = io.BytesIO()
@@ -49,11 +55,14 @@ def draw_training(
     write_atomically(path, buffer.getvalue())
 
 
-def draw_digits(path: Path, images: Tensor, columns: int = 10, zoom: int = 2) -> None:
-    """A PNG grid of grey images ``(N, 1, H, W)``, each pixel ``zoom`` pixels wide, nothing interpolated."""
-    array = images.numpy()[:, 0]
+def draw_samples(path: Path, images: Tensor, columns: int = 10, zoom: int = 2) -> None:
+    """A PNG grid of grey or colour images ``(N, C, H, W)``, each pixel ``zoom`` pixels wide, nothing interpolated."""
+    array = images.numpy().transpose(0, 2, 3, 1)
     rows = [np.concatenate(list(array[i : i + columns]), axis=1) for i in range(0, len(array), columns)]
     grid = np.concatenate(rows, axis=0).repeat(zoom, 0).repeat(zoom, 1)
     buffer = io.BytesIO()
-    imsave(buffer, grid, cmap="gray", vmin=0, vmax=255, format="png")
+    if grid.shape[2] == 1:
+        imsave(buffer, grid[:, :, 0], cmap="gray", vmin=0, vmax=255, format="png")
+    else:
+        imsave(buffer, grid, format="png")
     write_atomically(path, buffer.getvalue())

@@ -8,9 +8,8 @@ from typing import Any
 
 def workload_card(card: dict[str, Any]) -> str:
     """Markdown for the weights of a workload."""
-    spec, curve = card["spec"], card["fid_curve"]
+    spec = card["spec"]
     settings = ", ".join(f"{name} {value}" for name, value in spec.items())
-    rows = "\n".join(f"| {p['step']:,} | {p['fid']:.2f} | {p['is']:.2f} |" for p in curve)
     hashes = "\n".join(f"| `{part}.safetensors` | `{value}` |" for part, value in card["hashes"].items())
     return f"""# {card["workload"]}
 
@@ -28,32 +27,49 @@ precision, and every number below was measured after that rounding.
 | time | {card["cpu_seconds"]:,} CPU seconds on one thread, torch {card["torch"]} |
 | initialisation | seed {card["seed"]}; hash of G `{card["initialisation"][:16]}` |
 
-| measured with `{card["extractor"]}`, N = {card["num_images"]:,} | |
+{_quality(card)}
+
+![losses and accuracy of D over the steps, FID where there is a judge](curve.png)
+
+![100 samples](samples.png)
+
+{_curve(card)}## Hashes of the stored tensors
+
+| file | SHA-256 |
+|---|---|
+{hashes}
+"""
+
+
+def _quality(card: dict[str, Any]) -> str:
+    """The table of quality and what it is good for."""
+    if "fid" not in card:
+        return (
+            "Its quality was not measured: the images have no labels that a judge could learn from. Look at the samples.\n\n"
+            f"It knows {card['training_images']:,} images."
+        )
+    return f"""| measured with `{card["extractor"]}`, N = {card["num_images"]:,} | |
 |---|---|
 | FID to the training images | {card["fid"]:.2f} |
 | FID to the held-out images | {card["fid_held_out"]:.2f} |
 | FID to as many training images | {card["fid_train_subset"]:.2f} |
 | IS | {card["is"]:.2f} (real images {card["is_real"]:.2f}) |
 
-Intended use: a small, honest workload for comparing pruning strategies. Not a model of handwriting: it knows
-{card["training_images"]:,} digits. FID and IS here are relative to a small network (`{card["extractor"]}`) and are not
-comparable with Inception's.
+Intended use: a small, honest workload for comparing pruning strategies, not a model of its subject: it knows
+{card["training_images"]:,} images. FID and IS here are relative to a small network (`{card["extractor"]}`) and are not
+comparable with Inception's."""
 
-![losses, accuracy of D and FID over the steps](curve.png)
 
-![100 samples](samples.png)
-
-## FID curve (N = 2,000)
+def _curve(card: dict[str, Any]) -> str:
+    if not card.get("fid_curve"):
+        return ""
+    rows = "\n".join(f"| {p['step']:,} | {p['fid']:.2f} | {p['is']:.2f} |" for p in card["fid_curve"])
+    return f"""## FID curve (N = 2,000)
 
 | step | FID | IS |
 |---:|---:|---:|
 {rows}
 
-## Hashes of the stored tensors
-
-| file | SHA-256 |
-|---|---|
-{hashes}
 """
 
 

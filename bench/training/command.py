@@ -15,9 +15,28 @@ from bench.training.judge import train_lenet
 from bench.training.train import train_workload
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.data import DATA_SOURCES
+from bench.workloads.spec import FOLDER
 from strategies.registry import UnknownName
 
 JUDGE = "mnist-lenet"
+
+
+def _source(name: str, data: str | None) -> str | None:
+    """The name of the images: a registered source, or ``folder:PATH``. Raises UserError."""
+    learns_any = name in WORKLOADS and WORKLOADS[name].image_shape is not None
+    if data is None and learns_any:
+        raise UserError(f"{name} learns from your images: name their folder with --data FOLDER.")
+    if data is None or (data in DATA_SOURCES and not learns_any):
+        return data
+    if not learns_any:
+        found = [other for other in WORKLOADS if WORKLOADS[other].image_shape is not None]
+        raise UserError(
+            f"--data: {UnknownName('data source', data, [*DATA_SOURCES])} "
+            f"Folders are for {', '.join(found)}; {name} has its own images."
+        )
+    if not Path(data).is_dir():
+        raise UserError(f"--data {data}: no such folder.")
+    return f"{FOLDER}{Path(data).absolute()}"
 
 
 def train(
@@ -35,8 +54,7 @@ def train(
     torch.set_num_threads(1)
     if name != JUDGE and name not in WORKLOADS:
         raise UserError(str(UnknownName("workload", name, [*WORKLOADS, JUDGE])))
-    if data is not None and data not in DATA_SOURCES:
-        raise UserError(f"--data: {UnknownName('data source', data, [*DATA_SOURCES])}")
+    data = _source(name, data)
     try:
         if name == JUDGE:
             if steps is not None or data is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -43,7 +45,10 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class StepStats:
-    """What one step measured: losses, the share of real and generated images that D told apart, its mean logits."""
+    """What one step measured: losses, the share of real and generated images that D told apart, its mean logits.
+
+    All but the step and ``loss_extra`` are NaN in a training without D.
+    """
 
     step: int
     loss_g: float
@@ -52,6 +57,18 @@ class StepStats:
     accuracy_fake: float
     logit_real: float
     logit_fake: float
+    loss_extra: float = 0.0
+    """What hooks added to G's loss (distillation)."""
+    d_density: float = 1.0
+    """The share of D's weights that is not held at zero."""
+    balance: float | None = None
+    """The balance ratio that D's density followed last; None: it does not, or not yet."""
+
+
+_NOTHING_SEEN = dict.fromkeys(
+    ("loss_g", "loss_d", "accuracy_real", "accuracy_fake", "logit_real", "logit_fake"), math.nan
+)
+"""Of a step without D."""
 
 
 def translate(images: Tensor, moves: Tensor, reach: int) -> Tensor:
@@ -75,7 +92,7 @@ class GanTraining:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: nn.Module | None,
         spec: TrainingSpec,
         *,
         images: Tensor,
@@ -86,14 +103,18 @@ class GanTraining:
         hooks: Hooks | None = None,
         train_discriminator: bool = True,
     ) -> None:
-        """``images`` are uint8 ``(N, C, H, W)`` training images; ``sample(n, rng)`` draws G's inputs."""
+        """``images`` are uint8 ``(N, C, H, W)`` training images; ``sample(n, rng)`` draws G's inputs.
+
+        Without a discriminator nothing is adversarial: G learns from what the hooks add to its loss alone.
+        """
         self.spec, self.steps, self.seed = spec, steps, seed
         self.device = torch.device(device)
         self.images, self.sample = images, sample
         self.train_discriminator = train_discriminator
         self.hooks: Hooks = hooks or NoHooks()
         self.generator = self._placed(generator)
-        self.discriminator = self._placed(discriminator)
+        self.adversarial = discriminator is not None
+        self.discriminator = self._placed(nn.Identity() if discriminator is None else discriminator)
         self.step_count = 0
         self.last: StepStats | None = None
         self.kept: Kept | None = None
@@ -109,7 +130,13 @@ class GanTraining:
         return model.to(self.device).to(memory_format=memory)
 
     def _adam(self, model: nn.Module, lr: float) -> torch.optim.Adam:
-        return torch.optim.Adam(model.parameters(), lr=lr, betas=self.spec.betas, fused=True)
+        # As a group: unlike a bare list it may be empty, as the stand-in of a missing D is.
+        return torch.optim.Adam([{"params": list(model.parameters())}], lr=lr, betas=self.spec.betas, fused=True)
+
+    @property
+    def batch_size(self) -> int:
+        """Images of one step: those of the spec, or all where there are fewer."""
+        return min(self.spec.batch_size, len(self.images))
 
     @property
     def average(self) -> nn.Module:
@@ -133,7 +160,7 @@ class GanTraining:
         Each epoch is a fresh permutation and an incomplete last batch is dropped: a function of the seed
         and the step alone, so every strategy with this seed sees the same images in the same order.
         """
-        size = min(self.spec.batch_size, len(self.images))
+        size = self.batch_size
         per_epoch = len(self.images) // size
         epoch, position = divmod(step, per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
@@ -165,45 +192,55 @@ class GanTraining:
                 group["lr"] = lr * self._decay(step)
         self.generator.train()
         self.discriminator.train()
-        real = self._real_batch(step)
-        inputs = self.sample(len(real), stream(self.seed, "train", "inputs", step))
+        inputs = self.sample(self.batch_size, stream(self.seed, "train", "inputs", step))
         inputs = tuple(x.to(self.device) for x in inputs)
-
         with self._autocast():
             fake = self.generator(*inputs)
-            real_logits = self.discriminator(self._moved(real, "real")).float()
-            fake_logits = self.discriminator(self._moved(fake.detach(), "fake")).float()
-            loss_d = discriminator_loss(self.spec.loss, real_logits, fake_logits, self.spec.fake_weight)
-        if self.train_discriminator:
-            self.opt_d.zero_grad(set_to_none=True)
-            loss_d.backward()
-            self.opt_d.step()
+        seen = self._judge(step, fake.detach()) if self.adversarial else _NOTHING_SEEN
 
         self.discriminator.requires_grad_(False)
         with self._autocast():
-            loss_g = generator_loss(self.spec.loss, self.discriminator(self._moved(fake, "generator")).float())
+            terms: dict[str, Tensor] = {}
+            if self.adversarial:
+                logits = self.discriminator(self._moved(fake, "generator")).float()
+                terms["loss_g"] = generator_loss(self.spec.loss, logits)
             extra = self.hooks.extra_loss(step, self, inputs, fake)
-            total = loss_g if extra is None else loss_g + extra
+            if extra is not None:
+                terms["loss_extra"] = extra
+        if not terms:
+            raise ValueError("a training without D needs hooks that give G a loss")
         self.opt_g.zero_grad(set_to_none=True)
+        total: Tensor = functools.reduce(torch.add, terms.values())
         total.backward()
         self.opt_g.step()
         self.discriminator.requires_grad_(True)
 
         self.ema.update(self.generator)
-        self.last = StepStats(
-            step=step,
-            loss_g=loss_g.item(),
-            loss_d=loss_d.item(),
-            accuracy_real=(real_logits > 0).float().mean().item(),
-            accuracy_fake=(fake_logits < 0).float().mean().item(),
-            logit_real=real_logits.mean().item(),
-            logit_fake=fake_logits.mean().item(),
-        )
+        self.last = StepStats(step, **(seen | {name: term.item() for name, term in terms.items()}))
         pruned = self.hooks.after_step(step, self)
         if pruned is not None and pruned.physical:
             self._continue_with(pruned)
         self.step_count = step + 1
         return self.last
+
+    def _judge(self, step: int, fake: Tensor) -> dict[str, float]:
+        """One step of D on real images and on ``fake``, and what it measured."""
+        real = self._real_batch(step)
+        with self._autocast():
+            real_logits = self.discriminator(self._moved(real, "real")).float()
+            fake_logits = self.discriminator(self._moved(fake, "fake")).float()
+            loss_d = discriminator_loss(self.spec.loss, real_logits, fake_logits, self.spec.fake_weight)
+        if self.train_discriminator:
+            self.opt_d.zero_grad(set_to_none=True)
+            loss_d.backward()
+            self.opt_d.step()
+        return {
+            "loss_d": loss_d.item(),
+            "accuracy_real": (real_logits > 0).float().mean().item(),
+            "accuracy_fake": (fake_logits < 0).float().mean().item(),
+            "logit_real": real_logits.mean().item(),
+            "logit_fake": fake_logits.mean().item(),
+        }
 
     def _continue_with(self, pruned: Pruned) -> None:
         """Go on training the smaller network: its average and Adam's moments are cut as its weights were."""

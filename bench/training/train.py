@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.errors import UserError
 from bench.files import write_atomically, write_json
+from bench.measure.classifier import auto_classifier
 from bench.measure.extractors import EXTRACTORS, Extractor
 from bench.measure.generate import batches, generate
 from bench.measure.quality import Quality, Reference, judge, quality, reference
@@ -21,10 +22,12 @@ from bench.seeds import stream
 from bench.training.batchnorm import recalibrate
 from bench.training.card import workload_card
 from bench.training.loop import GanTraining, StepStats
-from bench.workloads.base import InputSpec, Workload
+from bench.workloads.base import Inputs, Workload
 from bench.workloads.checkpoints import initialise
-from bench.workloads.data import DATA_SOURCES
+from bench.workloads.data import ImageData
 from bench.workloads.networks import parameter_total
+from bench.workloads.references import images_named
+from bench.workloads.spec import CLASSIFIER
 from bench.workloads.store import half, load_into, read_weights, state_hash, write_weights
 
 CALIBRATION_IMAGES = 2_000
@@ -59,14 +62,14 @@ def train_workload(
         raise UserError(f"workload {workload.name!r} has no discriminator; it cannot be trained here.")
     recipe = workload.recipe
     steps = steps or recipe.steps
-    data = DATA_SOURCES[workload.data]()
-    extractor = EXTRACTORS[workload.extractor]()
-    if tuple(data.train.shape[1:]) != extractor.image_shape:
+    data = images_named(workload.data, workload)
+    extractor = _judge_of(workload, data)
+    if extractor is not None and tuple(data.train.shape[1:]) != extractor.image_shape:
         raise UserError(
             f"data source {data.name!r} has images of {tuple(data.train.shape[1:])}, workload {workload.name!r} "
             f"and its judge {extractor.name!r} want {extractor.image_shape}."
         )
-    ref = reference(extractor, data, device)
+    ref = reference(extractor, data, device) if extractor else None
     generator, discriminator = initialise(workload, seed)
     assert discriminator is not None
     initialisation = state_hash(generator.state_dict())
@@ -101,7 +104,7 @@ def train_workload(
         if done == rewind_step:
             write_weights(out / "rewind-generator.safetensors", half(training.generator.state_dict()))
             write_weights(out / "rewind-discriminator.safetensors", half(training.discriminator.state_dict()))
-        if done % curve_every == 0 or done == steps:
+        if extractor and ref and (done % curve_every == 0 or done == steps):
             model = averaged(training, workload, seed)
             point = _measure(model, workload.inputs, extractor, ref, CURVE_IMAGES, device)
             log.curve.append({"step": done, "fid": point.fid, "is": point.inception_score})
@@ -117,8 +120,6 @@ def train_workload(
     state_g = half(averaged(training, workload, seed).state_dict())
     state_d = half(training.discriminator.state_dict())
     shipped = load_into(workload.generator(), state_g, "the trained generator").to(device).eval()
-    final = _measure(shipped, workload.inputs, extractor, ref, FINAL_IMAGES, device)
-    real = judge(extractor, data.train, device)
     hashes = {"generator": state_hash(state_g), "discriminator": state_hash(state_d)}
     for part in ("rewind-generator", "rewind-discriminator"):
         hashes[part] = state_hash(read_weights(out / f"{part}.safetensors"))
@@ -128,31 +129,51 @@ def train_workload(
         "data_fingerprint": data.fingerprint,
         "training_images": len(data.train),
         "held_out_images": len(data.held_out),
-        "extractor": extractor.name,
-        "extractor_fingerprint": extractor.fingerprint,
         "cpu_seconds": round(log.cpu_seconds),
         "parameters": {
             "generator": parameter_total(shipped),
             "discriminator": parameter_total(discriminator),
         },
-        "num_images": FINAL_IMAGES,
-        "fid": round(final.fid, 3),
-        "fid_held_out": round(final.fid_held_out, 3),
-        "fid_train_subset": round(final.fid_train_subset, 3),
-        "is": round(final.inception_score, 3),
-        "is_real": round(quality(real, ref).inception_score, 3),
-        "fid_curve": [{k: round(v, 3) for k, v in point.items()} for point in log.curve],
         "initialisation": initialisation,
         "hashes": hashes,
         "torch": torch.__version__.split("+")[0],
         "device": str(device),
     }
+    if extractor and ref:
+        final = _measure(shipped, workload.inputs, extractor, ref, FINAL_IMAGES, device)
+        real = judge(extractor, data.train, device)
+        card |= _measured(final, quality(real, ref), log, extractor)
     write_weights(out / "generator.safetensors", state_g)
     write_weights(out / "discriminator.safetensors", state_d)
     write_json(out / "card.json", card)
     write_atomically(out / "MODEL_CARD.md", workload_card(card))
     _write_pictures(out, card, log, shipped, workload.inputs, seed, device)
     return card
+
+
+def _judge_of(workload: Workload, data: ImageData) -> Extractor | None:
+    """The workload's extractor; None where it would have to learn from labels that the images do not have."""
+    if workload.extractor != CLASSIFIER:
+        return EXTRACTORS[workload.extractor]()
+    if len(data.train_labels.unique()) < 2:
+        return None
+    channels, height, width = data.train.shape[1:]
+    return auto_classifier(data, (channels, height, width))
+
+
+def _measured(final: Quality, real: Quality, log: _Log, extractor: Extractor) -> dict[str, Any]:
+    """What a card says of the quality of the weights."""
+    return {
+        "extractor": extractor.name,
+        "extractor_fingerprint": extractor.fingerprint,
+        "num_images": FINAL_IMAGES,
+        "fid": round(final.fid, 3),
+        "fid_held_out": round(final.fid_held_out, 3),
+        "fid_train_subset": round(final.fid_train_subset, 3),
+        "is": round(final.inception_score, 3),
+        "is_real": round(real.inception_score, 3),
+        "fid_curve": [{k: round(v, 3) for k, v in point.items()} for point in log.curve],
+    }
 
 
 def averaged(training: GanTraining, workload: Workload, seed: int) -> nn.Module:
@@ -165,7 +186,7 @@ def averaged(training: GanTraining, workload: Workload, seed: int) -> nn.Module:
 
 
 def _measure(
-    model: nn.Module, inputs: InputSpec, extractor: Extractor, ref: Reference, count: int, device: str
+    model: nn.Module, inputs: Inputs, extractor: Extractor, ref: Reference, count: int, device: str
 ) -> Quality:
     images, _ = generate(model, inputs.sample(count, stream(0, "eval")), device=device)
     return quality(judge(extractor, images, device), ref)
@@ -234,10 +255,10 @@ def _no_state(path: Path, error: Exception) -> UserError:
 
 
 def _write_pictures(
-    out: Path, card: dict[str, Any], log: _Log, model: nn.Module, inputs: InputSpec, seed: int, device: str
+    out: Path, card: dict[str, Any], log: _Log, model: nn.Module, inputs: Inputs, seed: int, device: str
 ) -> None:
-    from bench.report.training import draw_digits, draw_training
+    from bench.report.training import draw_samples, draw_training
 
     draw_training(out / "curve.png", log.rows, log.curve, card)
     images, _ = generate(model, inputs.sample(100, stream(seed, "eval", "grid")), device=device)
-    draw_digits(out / "samples.png", images)
+    draw_samples(out / "samples.png", images)

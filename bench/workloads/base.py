@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from bench.training.loop import TrainingSpec
 from strategies.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.workloads.own import Own
+
+
+class Inputs(Protocol):
+    """How the inputs of a generator are drawn."""
+
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """``n`` inputs from ``rng``, on the CPU: one tensor ``(n, ...)`` for each argument of the generator."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two draws from one stream must share to be equal, JSON-able; part of every key."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,12 @@ class InputSpec:
         if self.distribution == "normal":
             return (torch.randn(n, self.latent, generator=rng),)
         return (torch.rand(n, self.latent, generator=rng) * 2 - 1,)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The fields that do not have their default: a new field leaves the old keys alone."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
 
 @dataclass(frozen=True)
@@ -49,12 +69,29 @@ class Workload:
     summary: str
     generator: Callable[[], nn.Module]
     discriminator: Callable[[], nn.Module] | None
-    inputs: InputSpec
+    inputs: Inputs
     data: str
     extractor: str
     recipe: Recipe
-    weights: Literal["shipped", "initialisation"] = "shipped"
-    """``initialisation``: there is no training; the fresh networks of seed 0 are the checkpoint (tests only)."""
+    weights: Literal["shipped", "initialisation", "none"] = "shipped"
+    """``initialisation``: there is no training; the fresh networks of seed 0 are the checkpoint (tests only).
+    ``none``: nothing comes with the package; train it, or bring a checkpoint."""
+    image_shape: tuple[int, int, int] | None = None
+    """``(C, H, W)`` of what it makes, for those that learn from any folder of images; None: its data says."""
+    own: Own | None = None
+    """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
 
 
-WORKLOADS: Registry[Workload] = Registry("workload")
+class Workloads(Registry[Workload]):
+    """The registry of workloads: those of the user's own are defined by whatever experiment is loaded last."""
+
+    def replace(self, name: str, thing: Workload) -> None:
+        """Register ``thing``, in the place of what had its name."""
+        if name in self:
+            self._things[name] = thing
+        else:
+            self.add(name, thing)
+
+
+WORKLOADS = Workloads("workload")
+"""The built-in workloads, and the user's own as far as they were named in this process."""

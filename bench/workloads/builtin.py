@@ -5,6 +5,8 @@ from __future__ import annotations
 from bench.training.loop import TrainingSpec
 from bench.workloads.base import WORKLOADS, InputSpec, Recipe, Workload
 from bench.workloads.networks import (
+    Dcgan64Discriminator,
+    Dcgan64Generator,
     DcganDiscriminator,
     DcganGenerator,
     DummyDiscriminator,
@@ -12,6 +14,7 @@ from bench.workloads.networks import (
     MlpDiscriminator,
     MlpGenerator,
 )
+from bench.workloads.spec import CLASSIFIER, FOLDER
 
 __all__ = ["WORKLOADS"]
 
@@ -55,6 +58,32 @@ MNIST_MLP = WORKLOADS.add(
             spec=TrainingSpec(loss="non-saturating", batch_size=64, lr=2e-4, ema_decay=0.999),
             steps=17_000,
         ),
+    ),
+)
+
+DCGAN_64 = WORKLOADS.add(
+    "dcgan-64",
+    Workload(
+        name="dcgan-64",
+        summary="the classic DCGAN, 64 x 64 in colour; to be trained on a folder of images",
+        generator=Dcgan64Generator,
+        discriminator=Dcgan64Discriminator,
+        inputs=InputSpec(latent=100),
+        data=FOLDER,
+        extractor=CLASSIFIER,
+        recipe=Recipe(
+            spec=TrainingSpec(
+                loss="non-saturating",
+                batch_size=64,
+                lr=2e-4,
+                betas=(0.5, 0.999),
+                ema_decay=0.999,
+                channels_last=True,
+            ),
+            steps=20_000,
+        ),
+        weights="none",
+        image_shape=(3, 64, 64),
     ),
 )
 

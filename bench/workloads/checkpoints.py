@@ -16,7 +16,8 @@ from bench.workloads.base import Workload
 from bench.workloads.store import load_into, read_json, read_weights, state_hash
 
 SHIPPED = "shipped"
-"""The name of the checkpoint that comes with the package; any other name is a folder of `ganprune train`."""
+"""The name of the checkpoint that comes with the package, or with a table of the user's; any other name is a folder
+of `ganprune train`, in which ``{workload}`` stands for the workload's name, or a file for a workload of the user's."""
 
 PARTS = ("generator", "discriminator", "rewind-generator", "rewind-discriminator")
 
@@ -53,6 +54,9 @@ def load_checkpoint(workload: Workload, name: str = SHIPPED) -> Checkpoint:
     Raises:
         UserError: a missing, damaged or foreign file; weights that are not those of the card.
     """
+    if workload.own is not None and (name == SHIPPED or Path(name).is_file()):
+        networks = workload.own.load(None if name == SHIPPED else Path(name).absolute())
+        return _checkpoint(name, *networks, {})
     if workload.weights == "initialisation" and name == SHIPPED:
         generator, discriminator = initialise(workload, 0)
         recalibrate(generator, [workload.inputs.sample(500, stream(0, "calibrate", "init"))])
@@ -98,7 +102,17 @@ def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Mod
 
 
 def _folder(workload: Workload, name: str) -> Path:
-    folder = shipped_folder(workload.name) if name == SHIPPED else Path(name)
+    if workload.own is not None:
+        raise UserError(
+            f"checkpoint {name!r} of workload {workload.name!r}: no such file. Its own is called 'shipped'; another "
+            "one is a file that is read as its checkpoint table says."
+        )
+    if workload.weights == "none" and name == SHIPPED:
+        raise UserError(
+            f"workload {workload.name!r} comes without weights. Train it on your images, `ganprune train "
+            f'{workload.name} --data FOLDER --out DIR`, and write checkpoints = ["DIR"] (--checkpoint DIR).'
+        )
+    folder = shipped_folder(workload.name) if name == SHIPPED else Path(name.replace("{workload}", workload.name))
     if not folder.is_dir():
         raise UserError(
             f"checkpoint {name!r} of workload {workload.name!r}: no folder {folder}. "

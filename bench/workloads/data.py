@@ -12,12 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.errors import UserError
 from strategies.registry import Registry
 
 HELD_OUT_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is left of a reference whose images are not there: the Gaussian of their features."""
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class ImageData:
     held_out_labels: Tensor
     fingerprint: str
     """Hash over both parts, in order: names this exact split of these exact images."""
+    statistics: Statistics | None = None
+    """In place of images, of which there are none then."""
 
     def train_subset(self, size: int) -> Tensor:
         """A fixed subset of the training images (the first ``size``: the order is already a hash order)."""

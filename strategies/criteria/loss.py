@@ -62,16 +62,18 @@ def snip(context: Context) -> Scores:
 @criterion(
     "taylor",
     source="Molchanov et al. 2019, first order",
-    formula="E[(w g)^2], g = dL/dw of a batch; filters: E[(sum w g)^2]; L = -E[log D(G(z))]",
+    formula="E[(w g)^2], g = dL/dw of a batch; channels: E[(sum w g)^2] over what reads it; L = -E[log D(G(z))]",
     needs={"inputs", "discriminator"},
     reduce=square_of_sum,
     unit=squared,
     draws=True,
+    reads=True,
 )
 def taylor(context: Context) -> Scores:
-    """Squared first-order change of the loss when a weight, or a whole filter, becomes zero; mean over batches.
+    """Squared first-order change of the loss when a weight, or a whole channel, becomes zero; mean over batches.
 
-    Biases and norms that go with a channel are not counted. Needs: inputs, discriminator.
+    The sum over the weights that read a channel is the gradient of a gate on it (Molchanov's, behind the norm).
+    Needs: inputs, discriminator.
 
     Returns:
         ``w * g`` of each batch, ``(8, *weight.shape)``.

@@ -20,14 +20,15 @@ BYTES = 2**29
 @criterion(
     "reconstruct",
     source="distance to the dense output, second order; random projections as in Hutchinson 1990",
-    formula="E_z ||J w||^2 = E[(w v'J)^2], J = dG(z)/dw, v = +-1; filters: E[(sum w v'J)^2]",
+    formula="E_z ||J w||^2 = E[(w v'J)^2], J = dG(z)/dw, v = +-1; channels: E[(sum w v'J)^2] over what reads it",
     needs={"inputs"},
     reduce=square_of_sum,
     unit=squared,
     draws=True,
+    reads=True,
 )
 def reconstruct(context: Context) -> Scores:
-    """Squared distance to the dense output when a weight, or a whole filter, becomes zero, to second order.
+    """Squared distance to the dense output when a weight, or a whole channel, becomes zero, to second order.
 
     The distance is zero at the dense network and has its minimum there, so its first-order Taylor term vanishes.
     The first that does not is ``||J w||^2`` (Gauss-Newton), and a random vector ``v`` of +-1 estimates it without

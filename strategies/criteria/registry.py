@@ -21,12 +21,13 @@ def criterion(
     reduce: Reduction = sum_of,
     unit: Reduction = same,
     draws: bool = False,
+    reads: bool = False,
 ) -> Callable[[Callable[[Context], Scores]], Criterion]:
     """Register a function ``context -> scores`` as the criterion ``name``."""
 
     def register(score: Callable[[Context], Scores]) -> Criterion:
         code = score.__code__
-        thing = Criterion(name, score, source, formula, frozenset(needs), random, reduce, unit, draws)
+        thing = Criterion(name, score, source, formula, frozenset(needs), random, reduce, unit, draws, reads)
         return CRITERIA.add(name, thing, origin=f"{inspect.getfile(score)}:{code.co_firstlineno}")
 
     return register

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
+from strategies.baking import plain
 from strategies.base import (
     Context,
     Criterion,
@@ -42,6 +43,7 @@ class BlockRemoval:
         raise NotApplicable("a block cannot be held back while the network trains on; remove it in one shot")
 
     def apply(self, model: nn.Module) -> Pruned:
+        model = plain(model)
         small = bypass(model, self.blocks)
         if not _like_twin(model, small, self.blocks, self.example_inputs):
             raise NotApplicable(

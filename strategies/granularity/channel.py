@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
+from strategies.baking import plain, require_plain
 from strategies.base import (
     Context,
     Criterion,
@@ -27,8 +28,9 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.coupling import Coupling, Group, couple, kept_without
-from strategies.layers import out_dim, prunable_layers, widths
+from strategies.layers import in_dim, out_dim, prunable_layers, weight_widths, widths
 from strategies.slicing import shrink, silence, twin_error
+from strategies.tracing.trace import OUTPUT
 
 TWIN_TOLERANCE = 1e-9
 """Largest difference between a compact network and its masked twin, relative to the largest output."""
@@ -52,10 +54,12 @@ class ChannelRemoval:
         return kept_without(model, self.coupling.groups, self.removed)
 
     def hold(self, model: nn.Module) -> None:
+        require_plain(model)
         silence(model, self.kept(model))
 
     def apply(self, model: nn.Module) -> Pruned:
         """Cut, then compare with the masked twin. Raises `TwinMismatch`."""
+        model = plain(model)
         kept = self.kept(model)
         compact = shrink(model, kept)
         error = twin_error(model, compact, kept, self.example_inputs)
@@ -143,9 +147,14 @@ class ChannelGranularity:
         if isinstance(after, ChannelRemoval):  # what is only held at zero is still wired as before
             coupling = after.coupling
         else:
-            coupling = couple(context.generator, context.example_inputs)
+            if "coupling" not in context.wiring:
+                context.wiring["coupling"] = couple(context.generator, context.example_inputs)
+            coupling = context.wiring["coupling"]
         found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
         scored = {name: values for name, values in found.items() if values is not None}
+        if not coupling.groups:
+            reasons = dict.fromkeys(reason for reason in coupling.dense.values() if reason != OUTPUT)
+            raise NotApplicable("; ".join(["no group of channels can be removed", *list(reasons)[:3]]))
         if not scored:
             raise NotApplicable(f"no group of channels has a score by {criterion.name!r}")
         for name, values in scored.items():
@@ -163,9 +172,12 @@ class ChannelGranularity:
 def channel_scores(group: Group, model: nn.Module, scores: Scores, criterion: Criterion) -> Tensor | None:
     """One score a channel, float64 ``(size,)``: the mean over the members that make it and have a score.
 
-    Scores of a weight's shape are first reduced over each channel's filter by the criterion's ``reduce``.
+    Scores of a weight's shape are first reduced over each channel's filter by the criterion's ``reduce``; where it
+    ``reads``, the score comes from the layers that read the channel, if all of them have raw values.
     """
     modules = dict(model.named_modules())
+    if criterion.reads and (read := _read_scores(group, modules, scores, criterion)) is not None:
+        return read
     total, count = torch.zeros(group.size, dtype=torch.float64), torch.zeros(group.size, dtype=torch.float64)
     for member in group.members:
         if member.side != "out" or member.module not in scores:
@@ -176,6 +188,24 @@ def channel_scores(group: Group, model: nn.Module, scores: Scores, criterion: Cr
         total.index_add_(0, member.channels, values[member.indices])
         count.index_add_(0, member.channels, torch.ones(len(member.channels), dtype=torch.float64))
     return total / count if (count > 0).all() else None
+
+
+def _read_scores(group: Group, modules: Mapping[str, nn.Module], scores: Scores, criterion: Criterion) -> Tensor | None:
+    """One score a channel from what reads it; None where a reader has no raw values for each of its inputs."""
+    total: Tensor | None = None
+    for member in group.members:
+        if member.side != "in":
+            continue
+        if member.module not in scores:
+            return None
+        module = modules[member.module]
+        sums = criterion.of_inputs(scores[member.module].detach().cpu(), in_dim(module))
+        if int(member.indices.max()) >= sums.shape[1]:
+            return None  # a grouped layer, whose weight has fewer inputs than it reads
+        if total is None:
+            total = torch.zeros(len(sums), group.size, dtype=torch.float64)
+        total.index_add_(1, member.channels, sums[:, member.indices])
+    return None if total is None else criterion.unit(total).mean(0)
 
 
 def _layout(coupling: Coupling, context: Context) -> Layout:
@@ -223,14 +253,14 @@ def _shares(
     takes = {side: np.zeros((starts[-1], len(layers))) for side in ("out", "in")}
     for start, group in zip(starts, coupling.groups, strict=False):
         for member in group.members:
-            if member.module in column:
+            if member.module in column and member.side in takes:
                 counts = torch.bincount(member.channels, minlength=group.size).numpy()
                 takes[member.side][start : start + group.size, column[member.module]] += counts
     rows = np.array([starts[group] + channel for group, channel in order], dtype=np.intp)
     gone = {
         side: np.concatenate([np.zeros((1, len(layers))), values[rows].cumsum(0)]) for side, values in takes.items()
     }
-    width = np.array([widths(context.generator)[name] for name in layers], dtype=np.float64)
+    width = np.array([weight_widths(layer) for layer in layers.values()], dtype=np.float64)
     weights = np.array([layer.weight.numel() for layer in layers.values()], dtype=np.float64)
     uses = np.array([context.positions[name] for name in layers], dtype=np.float64)
     left = (1 - gone["out"] / width[:, 0]) * (1 - gone["in"] / width[:, 1]) * weights

@@ -34,12 +34,20 @@ class ConnectionRanking:
     dims: dict[str, int]
     positions: dict[str, int]
 
-    def cut(self, sparsity: float, target: Target) -> WeightRemoval:
+    @property
+    def shares(self) -> dict[Target, NDArray[np.float64]]:
+        """Share of parameters or MACs that is gone without the first so many parts."""
         options = [self._first(count) for count in range(len(self.order) + 1)]
-        shares = np.array([option.sparsity(target) for option in options])
+        return {
+            "params": np.array([option.sparsity("params") for option in options]),
+            "macs": np.array([option.sparsity("macs") for option in options]),
+        }
+
+    def cut(self, sparsity: float, target: Target) -> WeightRemoval:
+        shares = self.shares[target]
         if sparsity > shares[-1]:
             raise Infeasible(sparsity, float(shares[-1]), target)
-        return options[int(np.abs(shares - sparsity).argmin())]
+        return self._first(int(np.abs(shares - sparsity).argmin()))
 
     def at(self, value: float) -> WeightRemoval:
         return self._first(int((self.priorities < value).sum()))

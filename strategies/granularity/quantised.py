@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
+from strategies.baking import plain
 from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Target
 from strategies.granularity.weight import weight_scores
 from strategies.keeping import put_on_levels
@@ -31,7 +32,7 @@ class QuantisedRemoval:
         put_on_levels(model, self.codes)
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(model)
+        pruned = copy.deepcopy(plain(model))
         self.hold(pruned)
         width = widths(pruned)
         cuts = tuple(

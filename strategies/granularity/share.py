@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation
+from strategies.baking import plain
 from strategies.base import (
     Context,
     Criterion,
@@ -44,7 +45,7 @@ class ShareRemoval:
         tie(model, self.tied, self.discriminator)
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(model)
+        pruned = copy.deepcopy(plain(model))
         self.hold(pruned)
         width = widths(pruned)
         cuts = tuple(
@@ -76,14 +77,18 @@ class ShareRanking:
     total: int
     discriminator: nn.Module | None
 
+    @property
+    def shares(self) -> dict[Target, NDArray[np.float64]]:
+        """Share of the weights that is saved by each number of ties."""
+        return {"params": np.array([self._first(count).share for count in range(len(self.pairs) + 1)])}
+
     def cut(self, sparsity: float, target: Target) -> ShareRemoval:
         if target == "macs":
             raise NotApplicable("sharing saves storage, not multiplications; use target params")
-        options = [self._first(count) for count in range(len(self.pairs) + 1)]
-        shares = np.array([option.sparsity("params") for option in options])
+        shares = self.shares["params"]
         if sparsity > shares[-1]:
             raise Infeasible(sparsity, float(shares[-1]), target)
-        return options[int(np.abs(shares - sparsity).argmin())]
+        return self._first(int(np.abs(shares - sparsity).argmin()))
 
     def at(self, value: float) -> ShareRemoval:
         """The most alike ``value`` pairs that can be tied."""

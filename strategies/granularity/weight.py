@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
+from strategies.baking import plain, require_plain
 from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Scores, Target
 from strategies.keeping import keep_zeros
 from strategies.layers import prunable_layers, widths
@@ -25,11 +26,12 @@ class WeightRemoval:
     """Layer -> why it stays dense, where the granularity keeps it so."""
 
     def hold(self, model: nn.Module) -> None:
+        require_plain(model)
         keep_zeros(model, self.masks)
 
     def masked(self, model: nn.Module) -> nn.Module:
         """A copy of ``model`` with the masks in it."""
-        copied = copy.deepcopy(model)
+        copied = copy.deepcopy(plain(model))
         self.hold(copied)
         return copied
 

@@ -3,9 +3,9 @@
 from strategies.schedules.bnprox import bnprox
 from strategies.schedules.dynamic import rigl, set_
 from strategies.schedules.gradual import cubic, everystep, hard, iterative
-from strategies.schedules.lottery import lottery_init, lottery_rewind
+from strategies.schedules.lottery import lottery_init, lottery_rewind, scratch
 from strategies.schedules.performance import performance
-from strategies.schedules.pruning import MaskHooks, PruningHooks
+from strategies.schedules.pruning import PruningHooks
 from strategies.schedules.reinit import reinit
 from strategies.schedules.schedule import LAST_EVENT_SHARE, Schedule, cubic_share, spaced
 from strategies.schedules.soft import soft
@@ -24,6 +24,7 @@ SCHEDULES: dict[str, Schedule] = {
         performance,
         lottery_init,
         lottery_rewind,
+        scratch,
         bnprox,
     )
 }
@@ -32,7 +33,6 @@ SCHEDULES: dict[str, Schedule] = {
 __all__ = [
     "LAST_EVENT_SHARE",
     "SCHEDULES",
-    "MaskHooks",
     "PruningHooks",
     "Schedule",
     "bnprox",
@@ -46,6 +46,7 @@ __all__ = [
     "performance",
     "reinit",
     "rigl",
+    "scratch",
     "set_",
     "soft",
     "spaced",

@@ -6,7 +6,7 @@ from strategies.base import Context, Level, NotApplicable, Snapshot, Strategy, T
 from strategies.hooks import Training
 from strategies.schedules.gradual import iterative
 from strategies.schedules.pruning import PruningHooks
-from strategies.schedules.schedule import Schedule
+from strategies.schedules.schedule import Schedule, whole_share
 
 
 class LotteryHooks(PruningHooks):
@@ -50,6 +50,20 @@ class FromRewind(LotteryHooks):
         return context.rewind
 
 
+def first_step(steps: int) -> tuple[int, ...]:
+    """The first step alone."""
+    return (0,)
+
+
+scratch = Schedule(
+    "scratch",
+    first_step,
+    whole_share,
+    "control: the same size trained from scratch (Liu et al. 2019, Rethinking the Value of Network Pruning)",
+    needs=frozenset({"training", "initialisation"}),
+    hooks=FromInitialisation,
+)
+"""Everything goes at the first step, and what is left starts from the initialisation."""
 lottery_init = Schedule(
     "lottery-init",
     iterative.events,

@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-import torch
-from torch import Tensor
-
 from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Removal, Strategy, Target
 from strategies.hooks import NoHooks, Training
 
@@ -41,7 +38,7 @@ class PruningHooks(NoHooks):
     def __init__(self, strategy: Strategy, context: Context, level: Level, target: Target, steps: int) -> None:
         """Raises `NotApplicable` without steps, or where the strategy does not fit the generator."""
         if strategy.schedule is None:
-            raise ValueError(f"{strategy.name} has no schedule: prune before training and use `MaskHooks`")
+            raise ValueError(f"{strategy.name} has no schedule: prune before training and use `KeepHooks`")
         if steps < 1:
             raise NotApplicable(f"{strategy.name} prunes while training; this recovery has no training steps")
         self.strategy, self.context, self.level, self.target, self.steps = (
@@ -139,25 +136,3 @@ class PruningHooks(NoHooks):
         ranking = self.strategy.rank(self.context)
         assert isinstance(ranking, Restoring)  # its removals were savable
         return [ranking.restored(state) for state in states]
-
-
-class MaskHooks(NoHooks):
-    """Keeps a one-shot mask at zero while the network trains; physical removals need nothing kept."""
-
-    def __init__(self, masks: dict[str, Tensor]) -> None:
-        self.masks = masks
-
-    @torch.no_grad()
-    def after_step(self, step: int, training: Training) -> Pruned | None:
-        for model in (training.generator, training.average):
-            for name, mask in self.masks.items():
-                weight = model.get_submodule(name).weight
-                assert isinstance(weight, Tensor)
-                weight.mul_(mask.to(weight.device))
-        return None
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"masks": dict(self.masks)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.masks = dict(state["masks"])

@@ -5,9 +5,12 @@ Ratios are measured side by side in one run; nothing is asserted on time.
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +20,37 @@ import numpy as np
 import pytest
 import torch
 
+import bench.measure.quality
 import bench.numbers
 import bench.recovery
 from bench.cell import run_cell
+from bench.experiment import load_experiment
 from bench.measure.frechet import frechet_distance
 from bench.measure.gaussian import fit
-from bench.records import Cell
+from bench.records import Cell, Record
 from bench.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
 from bench.seeds import stream
+from bench.store import RunStore
+from bench.sweep import make_plan, settings_of
 from bench.workshop import Settings, Workshop
+from strategies.base import Strategy
+from strategies.granularity.channel import ChannelRemoval
+from strategies.granularity.weight import WeightRemoval
 
 IMAGES = 1_000
+
+NETWORKS = [
+    *((bench.numbers, name) for name in ("generate", "judge", "says_real")),  # G, the feature network, D
+    (bench.measure.quality, "judge"),  # the feature network on the real images, once a worker
+    (bench.recovery, "recalibrate"),
+]
+"""Where a cell without training runs networks over images."""
+
+LIBRARIES = "bench.sweep, torch_fidelity.metric_isc, fvcore.nn, torch_pruning"
+"""What a worker imports, some of it at its first cell."""
+
+PRUNING = [(Strategy, "rank"), (Strategy, "decide"), (WeightRemoval, "apply"), (ChannelRemoval, "apply")]
+"""Scoring, ordering, cutting, and the check against the masked twin."""
 
 
 def report(benchmark: Any) -> None:
@@ -143,6 +166,59 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
     benchmark.extra_info["share of D"] = round(sum(by_discriminator) / sum(total), 3)
     benchmark.extra_info["inside / bare loop"] = round(sum(inside) / sum(loop), 3)
     report(benchmark)
+
+
+def test_share_of_quick(benchmark: Any, tmp_path: Path) -> None:
+    """Every cell of `quick` with one seed, in one worker that writes its records: CPU time outside the networks.
+
+    By kind of cell, and how much of it is pruning. What a worker takes to import its libraries is given apart,
+    and the share with it: it is the same for one seed and for ten.
+    """
+    with multiprocessing.get_context("spawn").Pool(1) as worker:  # a new process: its first uses are part of it
+        spent = benchmark.pedantic(lambda: worker.apply(sweep_quick, (tmp_path / "run",)), rounds=1)
+    spent["all"] = [cell for kind in spent.values() for cell in kind]
+    for kind, times in spent.items():
+        total, outside, pruning = (sum(column) for column in zip(*times, strict=True))
+        benchmark.extra_info[f"\n  {kind} ({len(times)} cells)"] = (
+            f"{outside / total:.1%} of {total:.2f} CPU s outside the networks, {pruning / total:.1%} pruning"
+        )
+    command = [sys.executable, "-W", "ignore", "-c", f"import {LIBRARIES}, time; print(time.process_time())"]
+    start = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    total, outside, _ = (sum(column) for column in zip(*spent["all"], strict=True))
+    benchmark.extra_info["\n  imports of a worker, CPU s"] = round(start, 2)
+    benchmark.extra_info["share with them"] = round((outside + start) / (total + start), 3)
+    report(benchmark)
+
+
+def sweep_quick(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
+    """Kind of cell -> CPU seconds of each: all, outside the networks, pruning."""
+    torch.set_num_threads(1)
+    for name in LIBRARIES.split(", "):
+        importlib.import_module(name)
+    experiment = load_experiment("quick", ["seeds=[0]"])
+    settings = settings_of(experiment, run=folder)
+    cells = sorted(make_plan(experiment, settings).cells, key=lambda planned: planned.cell.strategy != "dense")
+    store, shop = RunStore(folder), Workshop(settings)
+    spent: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for planned in cells:
+        inside: list[float] = []
+        pruning: list[float] = []
+        start = time.process_time()
+        with counted(NETWORKS, inside), counted(PRUNING, pruning):
+            record = run_cell(planned.cell, planned.keys, shop)
+        store.write_record(record)
+        total = time.process_time() - start
+        spent[kind_of(record)].append((total, total - sum(inside), sum(pruning)))
+    return spent
+
+
+def kind_of(record: Record) -> str:
+    """`mnist-dcgan masks`, ...: what decides how a cell's time is spent."""
+    if record.cell.strategy == "dense":
+        return f"{record.cell.workload} dense, and first uses"
+    if record.architecture is None:
+        return f"{record.cell.workload} {record.status}"
+    return f"{record.cell.workload} {'channels' if record.physical else 'masks'}"
 
 
 def make_dense_once(shop: Workshop, dense: Cell) -> Callable[[], Any]:

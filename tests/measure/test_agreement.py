@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bench.measure.agreement import PSNR_CAP, UNPAIRED_ROWS, feature_distance, psnr
+from bench.measure.agreement import PSNR_CAP, UNPAIRED_ROWS, feature_distance, psnr, unlike_distance
 
 
 def images(seed: int, count: int = 6) -> torch.Tensor:
@@ -107,3 +107,8 @@ def test_feature_distance_refuses_features_of_different_number() -> None:
 def test_feature_distance_refuses_a_single_row() -> None:
     with pytest.raises(ValueError, match="N >= 2"):
         feature_distance(features(0)[:1], features(0)[:1])
+
+
+def test_a_known_unit_changes_nothing() -> None:
+    dense, pruned = features(0), features(1)
+    assert feature_distance(dense, pruned, unlike_distance(dense)) == feature_distance(dense, pruned)

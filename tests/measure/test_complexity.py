@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.measure.complexity import count_macs, count_macs_fvcore
+from bench.measure.complexity import count_macs, count_macs_fvcore, skipping_zeros
+from bench.measure.footprint import footprint
 from bench.workloads.networks import DcganGenerator, MlpGenerator
+from strategies.layers import prunable_layers
 
 
 def closed_form_macs(layer: nn.Module, positions: int) -> int:
@@ -124,7 +126,7 @@ def test_functional_convolutions_with_weights_that_want_gradients_are_counted() 
             return functional.conv2d(x, self.weight * x.mean(), padding=1)
 
     macs = count_macs(Modulated(), (torch.zeros(1, 3, 8, 8),))
-    assert (macs.dense, macs.by_module, macs.uncounted) == (64 * 6 * 3 * 9, {}, ())
+    assert (macs.dense, macs.by_module, macs.uncounted) == (64 * 6 * 3 * 9, {"": 64 * 6 * 3 * 9}, ())
 
 
 def test_attention_products_are_counted_on_a_cpu() -> None:
@@ -251,3 +253,14 @@ def test_fvcore_says_nothing(caplog: pytest.LogCaptureFixture, recwarn: pytest.W
     count_macs_fvcore(DcganGenerator(8, 8), (torch.zeros(1, 8),))
     assert caplog.records == []
     assert list(recwarn) == []
+
+
+def test_effective_macs_of_an_architecture_follow_from_the_weights() -> None:
+    dense = DcganGenerator(8, 8)
+    counted = count_macs(dense, (torch.zeros(1, 8),))
+    with torch.no_grad():
+        for number, layer in enumerate(prunable_layers(dense).values()):
+            layer.weight.view(-1)[:: number + 2] = 0
+    pruned = count_macs(dense, (torch.zeros(1, 8),))
+    assert skipping_zeros(counted, footprint(dense).layers) == pruned
+    assert pruned.effective < counted.effective == counted.dense

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.measure.footprint import footprint, peak_cuda_bytes, peak_resident_bytes, rusage_bytes
+from bench.measure.footprint import LayerSize, footprint, nonzero, peak_cuda_bytes, peak_resident_bytes, rusage_bytes
 from bench.workloads.networks import DcganGenerator, parameter_total
 
 
@@ -102,3 +102,17 @@ def test_a_cpu_has_no_cuda_memory() -> None:
 def test_peak_cuda_memory_is_at_least_what_is_held() -> None:
     block = torch.ones(1_000_000, device="cuda")
     assert (peak_cuda_bytes() or 0) >= block.numel() * 4
+
+
+def test_what_is_not_zero_is_counted_in_every_layout_and_type() -> None:
+    values = torch.tensor([0.0, -0.0, 1.0, float("nan"), -2.0, 0.0]).repeat(4).view(2, 3, 2, 2)
+    assert nonzero(values) == nonzero(values.to(memory_format=torch.channels_last)) == 12
+    assert nonzero(values.bfloat16()) == nonzero(values != 0) == 12
+
+
+def test_each_layer_stands_by_itself_with_a_shared_weight_in_both() -> None:
+    first, second = filled(nn.Linear(4, 4), nonzero=3), nn.Linear(4, 4)
+    second.weight = first.weight
+    size = footprint(nn.Sequential(first, second, filled(nn.Linear(4, 2), nonzero=5)))
+    assert size.layers == {"0": LayerSize(16, 3), "1": LayerSize(16, 3), "2": LayerSize(8, 5)}
+    assert size.weights_nonzero == 8

@@ -20,6 +20,7 @@ from bench.measure.latency import (
     cuda_timer,
     device_model,
     dtype_of,
+    expected_seconds,
     flushes_denormals,
     measure_latency,
     median_interval,
@@ -300,3 +301,10 @@ def test_the_cuda_timer_divides_the_events_time_by_the_calls(monkeypatch: pytest
     block = cuda_timer("cuda")(lambda: log.append("call"), 3)
     assert block.wall == pytest.approx(0.010)
     assert log == ["synchronize", "record", "call", "call", "call", "record", "synchronize"]
+
+
+def test_the_expected_time_is_that_of_the_rounds_and_the_warm_up() -> None:
+    plan = Plan(calls_per_block=10, warmup=5, rounds=5, min_seconds=0.4, max_rounds=60)
+    assert expected_seconds(0.02, plan) == pytest.approx(5 * 0.4 + 0.2)  # long calls: the fewest rounds
+    assert expected_seconds(0.001, plan) == pytest.approx(20 * 0.02 + 0.01)  # short calls: until 0.4 s are timed
+    assert expected_seconds(1e-5, plan) == pytest.approx(60 * 2e-4 + 1e-4)  # very short ones: the most rounds

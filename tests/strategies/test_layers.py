@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from strategies.layers import in_dim, named_weights, out_dim, positions, prunable_layers, widths
+from strategies import layers
+from strategies.granularity.coupling import couple
+from strategies.layers import in_dim, named_weights, out_dim, positions, prunable_layers, register_layer, widths
+from strategies.slicing import shrink
 
 
 class Scaled(nn.Linear):
@@ -86,3 +89,66 @@ def test_the_scope_is_convolutions_and_linear_layers_in_order_of_definition() ->
     assert list(prunable_layers(model)) == ["0", "2.1", "4"]
     assert [name for name, _ in named_weights(model)] == ["0", "2.1", "4"]
     assert not any(weight.requires_grad for _, weight in named_weights(model))
+
+
+class Modulated(nn.Module):
+    """Somebody's own: a weight for each image of the batch, and a fixed blur behind it."""
+
+    def __init__(self, out: int = 5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, out, 3, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, width, *size = x.shape
+        weight = (self.weight * x.mean((2, 3)).view(batch, 1, width, 1, 1)).flatten(0, 1)
+        y = torch.conv2d(x.reshape(1, -1, *size), weight, padding=1, groups=batch).view(batch, -1, *size)
+        return torch.conv2d(y, torch.ones(y.shape[1], 1, 3, 3), padding=1, groups=y.shape[1])
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_positions_of_an_own_layer_are_those_of_its_weight_alone(batch: int) -> None:
+    assert positions(Modulated(), (torch.ones(batch, 3, 8, 6),)) == {"": 8 * 6}
+
+
+def test_an_own_layer_stays_one_when_a_single_channel_is_left() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), Transposed(3, 2))
+    small = shrink(model, {"1": {"out": torch.tensor([0]), "in": torch.tensor([1])}})
+    assert list(prunable_layers(small)) == ["0", "1"]
+    assert widths(small)["1"] == (1, 1)
+
+
+class Transposed(nn.Module):
+    """Inputs first: against the convention."""
+
+    def __init__(self, into: int, out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(into, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+def test_a_layer_against_the_convention_is_pruned_once_it_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "_REGISTERED", {})
+    model = nn.Sequential(Transposed(4, 6), nn.ReLU(), Transposed(6, 3)).eval()
+    inputs = (torch.randn(2, 4),)
+    assert [group.name for group in couple(model, inputs).groups] == ["2"]  # proven all the same, scored by its reader
+    register_layer(Transposed, out_dim=1, in_dim=0)
+    (group,) = couple(model, inputs).groups
+    assert (group.name, group.size) == ("0", 6)
+    assert widths(model) == {"0": (6, 4), "2": (3, 6)}
+
+
+def test_values_for_each_channel_are_no_layer_whatever_their_shape() -> None:
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1, 4, 1, 1))
+
+    assert prunable_layers(nn.Sequential(Scale(), nn.PReLU(4), nn.LayerNorm([4, 4]), nn.Embedding(3, 4))) == {}
+
+
+def test_a_layer_whose_weight_cannot_be_had_is_out_of_scope() -> None:
+    layer = nn.Linear(3, 2)
+    del layer._parameters["weight"]
+    assert prunable_layers(nn.Sequential(nn.Linear(2, 3), layer)).keys() == {"0"}

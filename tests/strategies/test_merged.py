@@ -81,7 +81,15 @@ def test_codes_fit_into_a_byte(levels: int) -> None:
 
 
 def training(model: nn.Module, discriminator: nn.Module | None = None) -> Training:
-    return cast(Training, SimpleNamespace(generator=model, average=copy.deepcopy(model), discriminator=discriminator))
+    return cast(
+        Training,
+        SimpleNamespace(
+            generator=model,
+            average=copy.deepcopy(model),
+            discriminator=discriminator,
+            adversarial=discriminator is not None,
+        ),
+    )
 
 
 def test_fine_tuning_moves_whole_levels_by_the_mean_step_of_their_members() -> None:
@@ -200,6 +208,20 @@ def test_a_layer_of_g_takes_the_transpose_of_ds_and_follows_it_in_training() -> 
     for name, owner in pruned.tied.items():
         other = theirs.get_submodule(owner.removeprefix("discriminator:")).weight
         assert torch.equal(trained.average.get_submodule(name).weight, other.T)
+
+
+def test_without_a_game_what_was_taken_from_d_stays_as_it_was() -> None:
+    mine, theirs = with_discriminator()
+    strategy = Strategy("unlike-share-d", unlike, ShareGranularity(with_d=True), global_)
+    found = replace(context(mine, latents("mlp")), discriminator=theirs)
+    pruned = strategy.decide(strategy.rank(found), Level.sparsity(0.88), "params").apply(mine)
+    trained = training(copy.deepcopy(pruned.generator))
+    with torch.no_grad():
+        for parameter in trained.generator.parameters():
+            parameter.add_(1.0)
+    KeepHooks(pruned).after_step(0, trained)
+    for name, kept in named_weights(pruned.generator):
+        assert torch.equal(trained.generator.get_submodule(name).weight, kept) == (name in pruned.tied)
 
 
 class Unet(nn.Module):

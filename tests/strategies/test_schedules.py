@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from strategies.allocation import global_
-from strategies.base import Context, Infeasible, Level, Levels, NotApplicable, Strategy
+from strategies.base import Context, Infeasible, Level, Levels, NotApplicable, Pruned, Strategy
 from strategies.catalog import STRATEGIES
 from strategies.criteria import l1, rownorm
 from strategies.granularity.channel import ChannelRanking, channel
 from strategies.granularity.weight import weight
 from strategies.hooks import Training
+from strategies.keeping import KeepHooks
 from strategies.layers import named_weights, widths
-from strategies.schedules import MaskHooks, PruningHooks, Schedule, cubic_share, everystep
+from strategies.schedules import PruningHooks, Schedule, cubic_share, everystep
 from tests.strategies.nets import context, context_of, generator, latents
 
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]
@@ -209,7 +210,7 @@ def test_mask_hooks_keep_zeros_in_the_network_and_its_average_and_touch_nothing_
     mask = torch.tensor([[True, False], [True, True], [True, True], [False, True]])
     expected = {key: value.clone() for key, value in model.state_dict().items()}
     expected["0.weight"][~mask] = 0.0
-    keeping = MaskHooks({"0": mask})
+    keeping = KeepHooks(Pruned(nn.Identity(), (), masks={"0": mask}))
     assert keeping.after_step(0, during(model, average)) is None
     for trained in (model, average):
         assert all(torch.equal(value, expected[key]) for key, value in trained.state_dict().items())

@@ -9,7 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from strategies.base import Kept
-from strategies.slicing import can_slice, cuts, shrink, silence
+from strategies.slicing import can_slice, cuts, shrink, silence, twin_error
+
+
+class Modulated(nn.Module):
+    """A layer of somebody's own: outputs along dimension 1 of its weight, inputs along dimension 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_channel = 5
+        self.weight = nn.Parameter(torch.arange(60.0).view(1, 5, 3, 2, 2))
+        self.bias = nn.Parameter(torch.arange(5.0))
+
+
+class PerChannel(nn.Module):
+    """No layer: one number for each channel, whatever its shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, 5, 1, 1))
 
 
 def indices(*values: int) -> Tensor:
@@ -163,9 +181,14 @@ def test_silenced_and_small_networks_compute_the_same() -> None:
         (nn.Linear(4, 4), True),
         (nn.BatchNorm1d(4), True),
         (nn.InstanceNorm2d(4, affine=True), True),
-        (nn.Conv2d(4, 4, 1, groups=2), False),
-        (nn.GroupNorm(2, 4), False),
-        (nn.Embedding(4, 4), False),
+        (nn.Conv2d(4, 4, 1, groups=2), True),
+        (nn.GroupNorm(2, 4), True),
+        (nn.Embedding(4, 4), True),
+        (nn.PReLU(4), True),
+        (Modulated(), True),
+        (nn.LayerNorm(4), False),
+        (nn.Bilinear(4, 4, 4), False),
+        (PerChannel(), False),
     ],
 )
 def test_which_modules_can_be_made_smaller(module: nn.Module, expected: bool) -> None:
@@ -173,11 +196,104 @@ def test_which_modules_can_be_made_smaller(module: nn.Module, expected: bool) ->
 
 
 def test_a_module_that_cannot_be_made_smaller_is_refused_by_name() -> None:
-    model = nn.Sequential(nn.GroupNorm(2, 4))
-    with pytest.raises(TypeError, match="0: GroupNorm cannot be made smaller"):
+    model = nn.Sequential(nn.LayerNorm(4))
+    with pytest.raises(TypeError, match="0: LayerNorm cannot be made smaller"):
         shrink(model, {"0": {"out": indices(0)}})
 
 
 def test_cut_tensors_are_contiguous_also_when_the_network_is_channels_last() -> None:
     model = copy.deepcopy(network()).to(memory_format=torch.channels_last)
     assert all(parameter.is_contiguous() for parameter in shrink(model, KEPT).parameters())
+
+
+def test_an_own_layer_is_cut_along_the_dimensions_of_its_weight() -> None:
+    model = Modulated()
+    small = shrink(model, {"": {"out": indices(0, 3), "in": indices(2), ".out_channel": indices(0, 3)}})
+    assert torch.equal(small.weight, model.weight[:, [0, 3]][:, :, [2]])
+    assert small.bias.tolist() == [0.0, 3.0]
+    assert small.out_channel == 2
+
+
+def test_one_dimension_of_any_tensor_is_cut_by_its_place() -> None:
+    model = nn.Sequential(PerChannel())
+    small = shrink(model, {"0": {"weight:1:out": indices(1, 2)}})
+    assert small[0].weight.shape == (1, 2, 1, 1)
+
+
+def test_an_embedding_loses_columns_and_a_slope_its_values() -> None:
+    model = nn.Sequential(nn.Embedding(3, 4), nn.PReLU(4))
+    small = shrink(model, {"0": {"out": indices(1, 3)}, "1": {"out": indices(1, 3)}})
+    assert torch.equal(small[0].weight, model[0].weight[:, [1, 3]])
+    assert (small[0].embedding_dim, small[1].num_parameters) == (2, 2)
+
+
+def test_whole_groups_of_a_group_norm_go() -> None:
+    small = shrink(nn.Sequential(nn.GroupNorm(3, 6)), {"0": {"out": indices(0, 1, 4, 5)}})
+    assert (small[0].num_groups, small[0].num_channels) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "sides", "sizes"),
+    [
+        (nn.Conv2d(6, 12, 3, groups=6), {"out": indices(0, 1, 6, 7)}, (2, 4, 2)),
+        (nn.ConvTranspose2d(6, 12, 3, groups=6), {"in": indices(1, 4)}, (2, 4, 2)),
+        (nn.Conv2d(6, 4, 3, groups=2), {"in": indices(0, 2), "out": indices(0, 2)}, (4, 2, 2)),
+        (nn.ConvTranspose2d(6, 4, 3, groups=2), {"in": indices(0, 2, 3, 5), "out": indices(1)}, (4, 2, 2)),
+    ],
+    ids=["depthwise", "depthwise-transposed", "grouped", "grouped-transposed"],
+)
+def test_grouped_convolutions_stay_in_step_with_their_groups(
+    layer: nn.Conv2d, sides: dict[str, Tensor], sizes: tuple[int, int, int]
+) -> None:
+    if isinstance(layer, nn.ConvTranspose2d):  # its biases are those of all groups, its out side that of one
+        sides = sides | {"bias:0:out": torch.arange(sizes[1])}
+    small = shrink(nn.Sequential(layer), {"0": sides})[0]
+    assert (small.in_channels, small.out_channels, small.groups) == sizes
+    assert small(torch.randn(1, sizes[0], 5, 5)).shape[1] == sizes[1]
+
+
+def test_channels_that_only_meet_a_partner_are_silenced_where_they_are_made() -> None:
+    model = nn.Sequential(nn.Linear(2, 3))
+    silence(model, {"0": {"out": indices(0, 2), "product": indices(0, 2)}})
+    assert model[0].weight[1].abs().sum() == model[0].bias[1].abs() == 0
+    assert bool((model[0].weight[[0, 2]] != 0).any())
+
+
+@pytest.mark.parametrize("side", [".training", ".weight", ".forward", ".nothing"])
+def test_only_whole_numbers_are_set_as_attributes(side: str) -> None:
+    with pytest.raises(AttributeError, match="has no whole number"):
+        shrink(nn.Sequential(Modulated()), {"0": {side: indices(0)}})
+
+
+@pytest.mark.parametrize("side", ["sideways", "weight:0", "weight:0:both", "weight:x:in", ""])
+def test_a_side_that_does_not_exist_is_refused(side: str) -> None:
+    with pytest.raises(ValueError):
+        shrink(network(), {"0": {side: indices(0)}})
+
+
+def test_networks_with_several_outputs_are_compared_in_all_of_them() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"a": self.a(x), "b": self.b(x)}
+
+    model = Two().eval()
+    other = copy.deepcopy(model)
+    other.b.bias.data.add_(1.0)
+    inputs = (torch.ones(1, 2),)
+    assert twin_error(model, copy.deepcopy(model), {}, inputs) == 0.0
+    assert twin_error(model, other, {}, inputs) > 0.1
+
+
+def test_networks_that_draw_noise_are_compared_under_the_same_noise() -> None:
+    class Noisy(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + torch.randn(len(x), 1) * torch.ones(2)
+
+    state = torch.get_rng_state()
+    model = Noisy(2, 2).eval()
+    assert twin_error(model, copy.deepcopy(model), {}, (torch.ones(1, 2),)) == 0.0
+    torch.set_rng_state(state)

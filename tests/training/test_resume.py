@@ -18,12 +18,13 @@ from bench.training.loop import GanTraining, TrainingSpec
 from bench.training.resume import STATE_FILE, forget_training, load_training, save_training
 from bench.workloads.networks import DummyDiscriminator, DummyGenerator
 from strategies.allocation import global_, global_mean
-from strategies.base import Context, Level, NotApplicable, Snapshot, Strategy
+from strategies.base import Context, Level, NotApplicable, Pruned, Snapshot, Strategy
 from strategies.criteria import bnscale, l1, random
 from strategies.granularity.channel import channel
 from strategies.granularity.weight import weight
 from strategies.hooks import Hooks
-from strategies.schedules import SCHEDULES, MaskHooks, PruningHooks
+from strategies.keeping import KeepHooks
+from strategies.schedules import SCHEDULES, PruningHooks
 
 IMAGES = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 SPEC = TrainingSpec(loss="non-saturating", batch_size=4, lr=1e-2, ema_decay=0.9, channels_last=True)
@@ -146,10 +147,11 @@ def test_a_criterion_that_draws_goes_on_with_the_next_draw(tmp_path: Path) -> No
 def test_masks_of_a_one_shot_strategy_are_kept_with_the_training(tmp_path: Path) -> None:
     mask = torch.rand(12, 10, generator=torch.Generator().manual_seed(0))[:, :, None, None] > 0.5
     masks = {"net.3": mask.transpose(0, 1).expand(10, 12, 3, 3)}  # not contiguous, memory shared
-    run = made(hooks=MaskHooks(masks))
+    removed = Pruned(nn.Identity(), (), masks=masks)
+    run = made(hooks=KeepHooks(removed))
     run.step()
     save_training(tmp_path, run)
-    resumed = made(hooks=MaskHooks({}))
+    resumed = made(hooks=KeepHooks(removed))
     load_training(tmp_path, resumed)
     run.step()
     resumed.step()

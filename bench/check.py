@@ -1,0 +1,261 @@
+"""`ganprune check-workload`: one forward pass, counts, a little pruning; what works, what does not, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.experiment import Quality
+from bench.measure.classifier import accuracy
+from bench.measure.complexity import count_macs
+from bench.measure.extractors import Extractor
+from bench.measure.footprint import footprint
+from bench.measure.judges import find_extractor
+from bench.measure.public import Weights
+from bench.seeds import stream
+from bench.training.batchnorm import batchnorms
+from bench.workloads.data import ImageData
+from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint, workload_of
+from bench.workloads.spec import CLASSIFIER, WorkloadSpec
+from bench.workloads.store import state_hash
+from bench.workshop import one_thread
+from strategies.base import Context, Infeasible, LayerCut, Level, NotApplicable, Pruned
+from strategies.catalog import STRATEGIES
+
+Kind = Literal["ok", "note", "problem"]
+
+TRIED = {"weights": "l1-weight-global", "channels": "l1-channel-uniform"}
+"""What is pruned a little, by which strategy."""
+
+A_LITTLE = 0.3
+PROBED = 4
+"""How many images are generated to look at."""
+
+SAME = 1e-4
+"""Largest difference, in units of the image range, between outputs that count as the same."""
+
+
+FLAT = 0.1
+"""Images in [-1, 1] that differ by less than this are no pictures."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried. ``problem``: nothing can be measured before it is mended."""
+
+    kind: Kind
+    text: str
+
+
+def check(spec: WorkloadSpec, quality: Quality | None = None) -> Iterator[Finding]:
+    """Try everything that a run would need, one thing after the other. Ends where nothing further can be tried.
+
+    Args:
+        quality: the experiment's ``[quality]``, where the file has one: it may name another judge.
+    """
+    workload = workload_of(spec)
+    own = workload.own
+    assert own is not None
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        try:
+            generator, discriminator = own.load()
+            yield Finding("ok", f"weights: {_weights(spec)} for {type(generator).__name__}")
+            shape = own.image_shape(generator)
+        except UserError as error:
+            yield Finding("problem", str(error))
+            return
+        yield from _output(own, generator)
+        inputs = workload.inputs.sample(2, stream(0, "eval", "probe"))
+        yield from _counts(generator, inputs)
+        yield from _normalisation(generator)
+        yield from _discriminator(discriminator, shape)
+        yield from _pruning(generator, inputs)
+        yield from _reference(own, generator, shape, quality or Quality())
+        yield _latency(generator, inputs)
+
+
+def _weights(spec: WorkloadSpec) -> str:
+    return spec.checkpoint.file if spec.checkpoint else "as the factory makes them (no checkpoint is named)"
+
+
+def _output(own: Own, generator: nn.Module) -> Iterator[Finding]:
+    images = own.images_of(generator, PROBED)
+    low, high = own.spec.output.range
+    values = (images + 1) / 2 * (high - low) + low
+    _, channels, height, width = images.shape
+    seen = f"{channels} x {height} x {width}, values from {float(values.min()):.3g} to {float(values.max()):.3g}"
+    outside = float(((images < -1 - 2 * SLACK) | (images > 1 + 2 * SLACK)).float().mean())
+    if 0.01 < outside <= OUT_OF_RANGE:
+        yield Finding("note", f"output: {seen}; {outside:.0%} lie outside [{low:g}, {high:g}] and will be cut off.")
+    elif float(images.max() - images.min()) < FLAT:
+        yield Finding("note", f"output: {seen}: nearly one value. Is the checkpoint that of a trained generator?")
+    elif float(images.min()) > -SLACK or float(images.max()) < SLACK:
+        half = "upper" if float(images.min()) > -SLACK else "lower"
+        yield Finding("note", f"output: {seen}: only the {half} half of [{low:g}, {high:g}]. Is output.range right?")
+    else:
+        yield Finding("ok", f"output: {seen}, range [{low:g}, {high:g}]")
+    if float((images[:1] - images[1:]).abs().max()) < SAME:
+        yield Finding("note", "output: all images are the same, whatever the input. Every cell will be `collapsed`.")
+    if float((images - own.images_of(generator, PROBED)).abs().max()) > SAME:
+        yield Finding(
+            "note",
+            "output: the same inputs give other images the second time: the generator draws random numbers while it "
+            "runs. Numbers will not repeat, and channels cannot be verified. Feed the noise as an input of kind "
+            "'fixed' or 'normal' instead.",
+        )
+        return
+    # Other sizes of a batch draw other inputs: the first image of four is compared with itself alone.
+    inputs = tuple(x[:1] for x in workload_of(own.spec).inputs.sample(PROBED, stream(0, "eval", "probe")))
+    with torch.inference_mode():
+        alone = generator(*inputs)
+    if alone.shape[1:] != images.shape[1:] or float((alone - images[:1]).abs().max()) > SAME:
+        yield Finding("note", "output: an image depends on the others of its batch, so also on how batches are cut.")
+
+
+def _counts(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Finding]:
+    size = footprint(generator)
+    if size.weights == 0:
+        yield Finding("problem", "layers: no nn.Conv or nn.Linear, so there is nothing that could be pruned.")
+        return
+    yield Finding(
+        "ok", f"parameters: {size.params:,}, of them {size.weights:,} weights of convolutions and linear layers"
+    )
+    if size.weights < 0.5 * size.params:
+        yield Finding("note", "parameters: more than half are outside of nn.Conv and nn.Linear and are never pruned.")
+    macs = count_macs(generator, inputs)
+    yield Finding("ok", f"MACs: {macs.dense:,} for one image")
+    if macs.uncounted:
+        yield Finding("note", f"MACs: nobody counts {', '.join(macs.uncounted)}; the record will say so.")
+
+
+def _normalisation(generator: nn.Module) -> Iterator[Finding]:
+    found = len(batchnorms(generator))
+    if found:
+        yield Finding("ok", f"BatchNorm: {found} layers; bn-recalibrate and bnscale-* work")
+    else:
+        yield Finding("note", "BatchNorm: none. bn-recalibrate does nothing, bnscale-* will be not-applicable.")
+
+
+def _discriminator(discriminator: nn.Module | None, shape: tuple[int, int, int]) -> Iterator[Finding]:
+    if discriminator is None:
+        yield Finding(
+            "note", "discriminator: none. finetune-* and criteria that need one will be not-applicable; all else works."
+        )
+        return
+    images = torch.rand(2, *shape, generator=stream(0, "eval", "probe")) * 2 - 1
+    try:
+        with torch.inference_mode():
+            logits = discriminator(images)
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+        yield Finding(
+            "problem",
+            f"discriminator: fails on images {tuple(images.shape)}: {type(error).__name__}: {error}{cuda_hint(error)}\n"
+            "  It is called on images alone; one that wants labels as well has to be left out.",
+        )
+        return
+    if logits.shape != (2,) or not torch.isfinite(logits).all():
+        yield Finding(
+            "problem", f"discriminator: gives {tuple(logits.shape)} or values that are not finite for 2 images."
+        )
+        return
+    yield Finding("ok", f"discriminator: {type(discriminator).__name__}, one logit an image; finetune-* works")
+
+
+def _pruning(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Finding]:
+    for what, name in TRIED.items():
+        context = Context(generator, inputs, stream(0, "prune"))
+        strategy = STRATEGIES[name]
+        try:
+            ranking = strategy.rank(context)
+            try:
+                removal, most = strategy.decide(ranking, Level.sparsity(A_LITTLE), "params"), None
+            except Infeasible as error:
+                most = error.maximum
+                removal = strategy.decide(ranking, Level.sparsity(most / 2), "params")
+            pruned = removal.apply(generator)
+            with torch.inference_mode():
+                fine = bool(torch.isfinite(pruned.generator.eval()(*inputs)).all())
+        except NotApplicable as error:
+            yield Finding("note", f"{what}: {name}: {error}")
+            continue
+        except Exception as error:  # noqa: BLE001 - a user's network can surprise any strategy: that is the finding
+            yield Finding("note", f"{what}: {name} fails: {type(error).__name__}: {str(error).splitlines()[0]}")
+            continue
+        yield _pruned(what, pruned, fine, most)
+
+
+def _pruned(what: str, pruned: Pruned, fine: bool, most: float | None) -> Finding:
+    """``most``: the largest share that can be removed, where it is less than was asked for."""
+    weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
+    text = f"{what}: {1 - kept / weights:.1%} of the weights removed"
+    if not fine:
+        return Finding("note", f"{text}, and the output is not finite any more.")
+    text += ", verified against the masked twin" if what == "channels" else ""
+    dense = [cut for cut in pruned.layers if cut.kept == cut.weights and cut.note] if what == "channels" else []
+    text += f". {_dense(dense, len(pruned.layers))}" if dense else ""
+    return Finding("ok", text) if most is None else Finding("note", f"{text}. At most {most:.1%} can be removed.")
+
+
+def _dense(cuts: list[LayerCut], layers: int) -> str:
+    shown = "; ".join(f"{cut.name} ({cut.note})" for cut in cuts[:5])
+    return f"{len(cuts)} of {layers} layers stay dense: {shown}" + ("; ..." if len(cuts) > 5 else "")
+
+
+def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], quality: Quality) -> Iterator[Finding]:
+    try:
+        data = own.images(generator, state_hash(generator.state_dict()))
+        yield Finding("ok", _described(data))
+        name = own.extractor_name() if quality.extractor == "workload" else quality.extractor
+        labelled = partial(own.classifier_images, shape, data)
+        path = Path(quality.extractor_weights).absolute() if quality.extractor_weights else None
+        extractor = find_extractor(name, shape, Weights(path, quality.download), labelled)
+        if data.statistics is None:
+            extractor(data.train[:2])
+        elif len(data.statistics.mean) != extractor.width:
+            raise UserError(
+                f"reference: statistics of {len(data.statistics.mean)} features, {name!r} gives {extractor.width}."
+            )
+    except (UserError, KeyError, ValueError) as error:
+        yield Finding("problem", str(error))
+        return
+    yield from _judge(extractor, data, name, labelled() if name == CLASSIFIER else None)
+
+
+def _described(data: ImageData) -> str:
+    if data.statistics is not None:
+        return (
+            f"reference: statistics of {len(data.statistics.mean)} features, no images; FID to held-out images, KID, "
+            "prc and finetune-* need images"
+        )
+    return f"reference: {data.name}, {len(data.train):,} images, {len(data.held_out):,} more held out"
+
+
+def _judge(extractor: Extractor, data: ImageData, name: str, labelled: ImageData | None) -> Iterator[Finding]:
+    logits = f"{extractor.classes} classes" if extractor.classes else "no classes, so leave 'is' out of the metrics"
+    right = f"; names {accuracy(extractor, labelled):.0%} of the held-out images rightly" if labelled else ""
+    yield Finding("ok", f"extractor: {extractor.name}, {extractor.width} features, {logits}{right}")
+    if data.statistics is None and len(data.train) <= extractor.width:
+        yield Finding(
+            "note",
+            f"reference: {len(data.train):,} images for {extractor.width} features: FID is biased and flagged "
+            "`low-rank-fid`. Use more images, an extractor with fewer features, or KID.",
+        )
+
+
+def _latency(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Finding:
+    one = tuple(x[:1] for x in inputs)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(4):
+            start = time.perf_counter()
+            generator(*one)
+            seconds.append(time.perf_counter() - start)
+    return Finding("ok", f"one call: {1000 * min(seconds[1:]):.1f} ms on one CPU thread (a rough figure, not a result)")

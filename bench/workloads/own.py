@@ -1,0 +1,252 @@
+"""A workload of the user's own: from its table to a `Workload` that the rest of the benchmark knows no different.
+
+Nothing of the user's is imported or read before it is needed. Worker processes are given the table and build the
+workload anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.seeds import derive, stream
+from bench.training.loop import TrainingSpec
+from bench.workloads.base import WORKLOADS, Recipe, Workload
+from bench.workloads.data import ImageData
+from bench.workloads.factories import find_function, find_module, source_closure
+from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
+from bench.workloads.reading import load_checkpoint_file
+from bench.workloads.references import cached_images, read_reference
+from bench.workloads.sampling import Inputs
+from bench.workloads.spec import CLASSIFIER, WorkloadSpec, flat
+
+ImageShape = tuple[int, int, int]
+
+OUT_OF_RANGE = 0.5
+"""With a larger share of values outside of the stated range, the range is wrong, not the generator unbounded."""
+
+SLACK = 0.02
+"""Of the range's width: what may lie outside unnoticed."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """What only the user's workloads have."""
+
+    spec: WorkloadSpec
+
+    def here(self, key: str = "") -> str:
+        """``workload 'faces', checkpoint``: the place, for messages."""
+        return f"workload {self.spec.name!r}" + (f", {key}" if key else "")
+
+    def generator(self) -> nn.Module:
+        """The generator as the factory makes it, with what reads images out of its output."""
+        spec = self.spec
+        return adapt_generator(self._made(spec.factory, spec.arguments, "factory"), spec.output)
+
+    def discriminator(self) -> nn.Module:
+        """The discriminator as its factory makes it, taking images in [-1, 1] and giving logits."""
+        spec = self.spec.discriminator
+        assert spec is not None
+        module = self._made(spec.factory, spec.arguments, "discriminator.factory")
+        return adapt_discriminator(module, spec, self.spec.output)
+
+    def _made(self, factory: str, arguments: dict[str, Any], key: str) -> nn.Module:
+        here = self.here(f"{key} {factory!r}")
+        make = find_function(factory, Path(self.spec.folder), here)
+        try:
+            module = make(**arguments)
+        except Exception as error:
+            raise UserError(f"{here}: fails: {type(error).__name__}: {error}{cuda_hint(error)}") from error
+        if not isinstance(module, nn.Module):
+            raise UserError(f"{here}: returned {type(module).__name__}, expected a torch.nn.Module.")
+        return module.cpu()
+
+    @cached_property
+    def code(self) -> str:
+        """Hash of the source that defines the networks and of the factories' arguments.
+
+        The syntax trees count, without docstrings and comments: of the factory's file and of all of its package,
+        or beside it, that it imports.
+        """
+        spec = self.spec
+        parts = [("factory", spec.factory, spec.arguments)]
+        if spec.discriminator is not None:
+            parts.append(("discriminator", spec.discriminator.factory, spec.discriminator.arguments))
+        said: list[Any] = [flat(spec.output)]
+        for key, factory, arguments in parts:
+            module = find_module(factory, Path(spec.folder), self.here(key))
+            trees = [tree_hash(path) for path in source_closure(module)]
+            said.append([factory.rpartition(":")[2], arguments, trees])
+        if spec.discriminator is not None:
+            plain = spec.discriminator.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoint", "factory"})
+            said.append(plain)
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def load(self, file: Path | None = None) -> tuple[nn.Module, nn.Module | None]:
+        """The trained networks; ``file`` replaces the generator's checkpoint. Raises UserError."""
+        spec = self.spec
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(0, "train", "init"))
+            generator = self.generator()
+            discriminator = self.discriminator() if spec.discriminator else None
+        if file is not None and spec.checkpoint is None:
+            raise UserError(f"{self.here()}: has no checkpoint table that would say how to read {file}.")
+        if spec.checkpoint is not None:
+            path = file or spec.at(spec.checkpoint.file)
+            load_checkpoint_file(generator, spec.checkpoint, path, self.here("checkpoint"))
+        if discriminator is not None and spec.discriminator and (said := spec.discriminator.checkpoint):
+            load_checkpoint_file(discriminator, said, spec.at(said.file), self.here("discriminator.checkpoint"))
+        return generator.eval(), discriminator.eval() if discriminator else None
+
+    def image_shape(self, generator: nn.Module) -> ImageShape:
+        """What one forward pass of two images gives: ``(channels, height, width)``.
+
+        Raises:
+            UserError: it fails, gives no images, or values that cannot be images of the stated range.
+        """
+        images = self.images_of(generator, 2)
+        if not torch.isfinite(images).all():
+            raise UserError(
+                f"{self.here()}: the dense generator's output is not finite. Another checkpoint, or other inputs?"
+            )
+        outside = float(((images < -1 - 2 * SLACK) | (images > 1 + 2 * SLACK)).float().mean())
+        if outside > OUT_OF_RANGE:
+            low, high = self.spec.output.range
+            values = (images + 1) / 2 * (high - low) + low
+            raise UserError(
+                f"{self.here('output.range')}: {outside:.0%} of the values lie outside [{low:g}, {high:g}]: they "
+                f"go from {float(values.min()):.3g} to {float(values.max()):.3g}. Say what black and white are, "
+                "such as output.range = [0, 255]."
+            )
+        channels, height, width = images.shape[1:]
+        return channels, height, width
+
+    def images_of(self, generator: nn.Module, count: int) -> Tensor:
+        """Float images of ``count`` inputs, as the benchmark will see them. Raises UserError."""
+        inputs = Inputs(self.spec).sample(count, stream(0, "eval", "probe"))
+        given = ", ".join(f"{x.dtype} {tuple(x.shape)}".removeprefix("torch.") for x in inputs)
+        try:
+            with torch.inference_mode():
+                images = picked(generator.eval()(*inputs), None, "the generator", "output.pick")
+        except Exception as error:
+            raise UserError(
+                f"{self.here()}: the generator fails on inputs {given}: {type(error).__name__}: {error}"
+                f"{cuda_hint(error)}"
+            ) from error
+        if images.ndim != 4 or len(images) != count:
+            raise UserError(
+                f"{self.here('output')}: the generator makes {tuple(images.shape)} of inputs {given}; expected "
+                f"({count}, channels, height, width). Flat images: output.shape = [channels, height, width]."
+            )
+        if images.shape[1] not in (1, 3):
+            hint = " It looks like layout = 'nhwc'." if images.shape[3] in (1, 3) else ""
+            raise UserError(
+                f"{self.here('output')}: images of {images.shape[1]} channels, {tuple(images.shape)}; expected 1 "
+                f"(grey) or 3 (colour).{hint} output.channels takes the first so many."
+            )
+        return images
+
+    def images(self, generator: nn.Module, fingerprint: str) -> ImageData:
+        """The reference for images of the generator's size. Raises UserError."""
+        spec = self.spec
+        shape = self.image_shape(generator)
+        path = spec.at(spec.reference.root or "." if ":" in spec.reference.source else spec.reference.source)
+
+        def dense(count: int) -> tuple[Tensor, str]:
+            from bench.measure.generate import generate
+
+            identity = json.dumps([fingerprint, self.code, Inputs(spec).identity], sort_keys=True)
+
+            def draw() -> Tensor:
+                # A stream of its own: evaluation draws from ("eval",) alone.
+                return generate(generator, Inputs(spec).sample(count, stream(0, "eval", "reference")))[0]
+
+            return cached_images(identity, count, draw), identity
+
+        return read_reference(spec.reference, path, shape, self.here("reference"), dense)
+
+    def extractor_name(self) -> str:
+        """The extractor with a file's name made absolute."""
+        place, colon, function = self.spec.extractor.rpartition(":")
+        return f"{self.spec.at(place).absolute()}{colon}{function}" if place.endswith(".py") else self.spec.extractor
+
+    def classifier_images(self, shape: ImageShape, data: ImageData) -> ImageData:
+        """The labelled images of ``auto:classifier``: those of ``extractor_images``, else the reference."""
+        from bench.workloads.data import split_by_hash
+        from bench.workloads.images import read_folder
+
+        spec = self.spec
+        if spec.extractor_images is None:
+            return data
+        here = self.here("extractor_images")
+        folder = read_folder(spec.at(spec.extractor_images), shape, resize=True, here=here)
+        return split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+
+
+def cuda_hint(error: Exception) -> str:
+    """What to change where code insists on a GPU."""
+    if any(word in str(error) for word in ("CUDA", "cuda", "NVIDIA", "same device")):
+        return (
+            "\n  The code asks for a GPU by itself. Remove .cuda() and device='cuda' from it: the benchmark moves the "
+            "network, and new tensors should be made on the device of the input (x.device)."
+        )
+    return ""
+
+
+def workload_of(spec: WorkloadSpec) -> Workload:
+    """The workload that a table describes. Reads nothing yet."""
+    spec = spec.absolute()
+    own = Own(spec)
+    training = TrainingSpec(**spec.training.model_dump())
+    return Workload(
+        name=spec.name,
+        summary=spec.summary,
+        generator=own.generator,
+        discriminator=own.discriminator if spec.discriminator else None,
+        inputs=Inputs(spec),
+        data=spec.reference.source,
+        extractor=own.extractor_name() if spec.extractor != CLASSIFIER else CLASSIFIER,
+        recipe=Recipe(training, steps=1),
+        weights="none",
+        own=own,
+    )
+
+
+def define(specs: Iterable[WorkloadSpec]) -> None:
+    """Register the user's workloads in this process; a later table of the same name takes the place of an earlier.
+
+    Raises:
+        UserError: the name of a built-in workload.
+    """
+    for spec in specs:
+        before = WORKLOADS[spec.name].own if spec.name in WORKLOADS else Own(spec)
+        if before is None:
+            raise UserError(f"workload {spec.name!r}: a built-in workload has that name. Take another.")
+        if spec.name not in WORKLOADS or before.spec != spec.absolute():
+            WORKLOADS.replace(spec.name, workload_of(spec))
+
+
+def own_specs(names: Iterable[str]) -> tuple[WorkloadSpec, ...]:
+    """Those of the registered workloads ``names`` that are the user's own: what another process needs of them."""
+    found = (WORKLOADS[name].own for name in names if name in WORKLOADS)
+    return tuple(own.spec for own in found if own is not None)
+
+
+@functools.cache
+def tree_hash(path: Path) -> str:
+    """A hash of the syntax tree of a file, without docstrings and comments."""
+    from bench.keys import stripped
+
+    return hashlib.sha256(ast.dump(stripped(path.read_text(encoding="utf-8"))).encode()).hexdigest()

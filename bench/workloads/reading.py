@@ -1,0 +1,228 @@
+"""Reading a user's checkpoint: which state dict of the file, under which names, and what would make it fit."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.workloads.spec import CheckpointSpec
+
+LISTED = 6
+"""How many names of each kind a message lists."""
+
+COUNTERS = ".num_batches_tracked"
+"""Files of old PyTorch versions lack this buffer of BatchNorm; no output depends on it."""
+
+State = dict[str, Tensor]
+
+
+def load_checkpoint_file(module: nn.Module, spec: CheckpointSpec, path: Path, here: str) -> nn.Module:
+    """Load what ``spec`` says of ``path`` into ``module``, floats converted to the module's type.
+
+    Raises:
+        UserError: an unreadable file, or one that holds more than tensors; names or shapes that do not fit, all
+            kinds listed, with what would make them fit.
+    """
+    content = read_file(path, here)
+    own = module.state_dict()
+    entry, state = chosen_entry(content, spec, own, path, here)
+    where = f"{here}: {path}" + (f", entry {entry!r}" if entry else "")
+    renamed = rename(state, spec)
+    if not renamed:
+        raise UserError(f"{where}: no name begins with prefix {spec.prefix!r}. The names: {_few(list(state))}.")
+    buffers = {name for name, _ in module.named_buffers()}
+    misfit = compare(own, renamed) if spec.strict else compare(own, renamed, optional=buffers)
+    if misfit:
+        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(suggestion(own, state, spec))}")
+    broken = [name for name in own if name in renamed and not _finite(renamed[name])]
+    if broken:
+        raise UserError(f"{where}: holds values that are not finite in {_few(broken)}.")
+    with torch.no_grad():
+        module.load_state_dict({name: renamed.get(name, tensor).to(tensor.dtype) for name, tensor in own.items()})
+    return module
+
+
+def read_file(path: Path, here: str) -> Any:
+    """What is in a file of safetensors, or of torch.save read with ``weights_only=True``. Raises UserError."""
+    if not path.is_file():
+        raise UserError(f"{here}: no file {path}. Relative names start at the folder of the experiment's file.")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise UserError(f"{here}: {path} is not safetensors, or damaged ({error}).") from error
+    if _is_torchscript(path):
+        raise UserError(
+            f"{here}: {path} is a TorchScript archive, which can hold code and is not opened. Save the state dict of "
+            "the module instead."
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported operand" not in str(error):
+            raise UserError(_refused(path, str(error), here)) from error
+        raise _damaged(path, "not a pickle of tensors", here) from error
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _damaged(path, reason, here) from error
+
+
+def _damaged(path: Path, reason: str, here: str) -> UserError:
+    return UserError(f"{here}: {path} is not a file of torch.save, or damaged ({reason}).")
+
+
+def _is_torchscript(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _refused(path: Path, reason: str, here: str) -> str:
+    """Why a pickle was not opened, and the way around it."""
+    found = re.search(r"GLOBAL ([\w.]+)", reason)
+    what = f"an object of {found[1]}" if found else "something that is no tensor, number, text or container of these"
+    return (
+        f"{here}: {path} holds {what}. Loading it would run code, so it is not opened. Where you trust it: load it "
+        "yourself, in the repository that it came from, and save the tensors: "
+        "safetensors.torch.save_file(generator.state_dict(), 'generator.safetensors')."
+    )
+
+
+def chosen_entry(
+    content: Any, spec: CheckpointSpec, own: Mapping[str, Tensor], path: Path, here: str
+) -> tuple[str, State]:
+    """The state dict that is meant, and its place in the file ('' for the file itself)."""
+    found = entries(content)
+    if spec.entry is not None:
+        if spec.entry not in found:
+            raise UserError(f"{here}: {path} has no entry {spec.entry!r}. {_entries(found, own, spec)}")
+        return spec.entry, found[spec.entry]
+    wanted = {name: state for name, state in found.items() if spec.ema in (None, "ema" in name.lower())}
+    if len(wanted) == 1:
+        return next(iter(wanted.items()))
+    if not found:
+        raise UserError(f"{here}: {path} holds no state dict, but {type(content).__name__}.")
+    raise UserError(
+        f"{here}: {path}: say which state dict is meant, with checkpoint.entry. {_entries(found, own, spec)}"
+    )
+
+
+def entries(content: Any, at: str = "", depth: int = 0) -> dict[str, State]:
+    """Every state dict (a table of tensors alone) in a file, by its dotted place."""
+    if not isinstance(content, Mapping) or depth > 3:
+        return {}
+    # A module's state dict may carry scalars beside its tensors; what is mostly no tensors is a container.
+    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    if tensors and len(tensors) == len(content):
+        return {at: tensors}
+    found: dict[str, State] = {}
+    for key, value in content.items():
+        found |= entries(value, f"{at}.{key}" if at else str(key), depth + 1)
+    return found
+
+
+def rename(state: Mapping[str, Tensor], spec: CheckpointSpec) -> State:
+    """The names without ``prefix`` (others left out), with ``add_prefix``."""
+    cut = len(spec.prefix)
+    return {spec.add_prefix + name[cut:]: value for name, value in state.items() if name.startswith(spec.prefix)}
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """What keeps a state dict from fitting a network."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.shapes)
+
+    def text(self, advice: str) -> str:
+        """One line a kind, the first few names of each, and the advice."""
+        lines = [
+            f"  {len(names)} {kind}: {_few(names)}"
+            for kind, names in (
+                ("missing in the file", self.missing),
+                ("unexpected in the file", self.unexpected),
+                ("of another shape", self.shapes),
+            )
+            if names
+        ]
+        return "\n".join([*lines, f"  {advice}" if advice else ""]).rstrip()
+
+
+def compare(own: Mapping[str, Tensor], state: Mapping[str, Tensor], optional: Collection[str] | None = None) -> Misfit:
+    """What of ``state`` does not fit a network whose own state dict is ``own``.
+
+    Args:
+        optional: names that may be missing; with it, names that the network does not have are fine as well.
+    """
+    skipped = optional or ()
+    return Misfit(
+        tuple(name for name in own if name not in state and name not in skipped and not name.endswith(COUNTERS)),
+        tuple(name for name in state if name not in own) if optional is None else (),
+        tuple(
+            f"{name} {tuple(state[name].shape)}, the network has {tuple(tensor.shape)}"
+            for name, tensor in own.items()
+            if name in state and state[name].shape != tensor.shape
+        ),
+    )
+
+
+def suggestion(own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec) -> str:
+    """A change of the spec that makes every name fit, in words; empty: none was found."""
+    for prefix in _prefixes(state, own):
+        tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
+        if tried and not compare(own, tried):
+            return f"Strip it: checkpoint.prefix = {prefix!r} makes all names fit."
+    for prefix in _prefixes(own, state):
+        tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
+        if not compare(own, tried):
+            return f"Add it: checkpoint.add_prefix = {prefix!r} makes all names fit."
+    renamed = rename(state, spec)
+    misfit = compare(own, renamed)
+    if misfit.shapes and not misfit.missing and not misfit.unexpected:
+        return "The names fit and the sizes do not: other arguments of the factory (widths, classes)?"
+    if misfit.unexpected and not misfit.missing and not misfit.shapes:
+        return "All that the network needs is there: checkpoint.strict = false leaves the rest out."
+    return ""
+
+
+def _prefixes(longer: Mapping[str, Tensor], shorter: Mapping[str, Tensor]) -> list[str]:
+    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name of ``shorter``."""
+    first = next(iter(shorter), None)
+    return [] if first is None else sorted({n[: -len(first)] for n in longer if n.endswith(first) and n != first})
+
+
+def _entries(found: Mapping[str, State], own: Mapping[str, Tensor], spec: CheckpointSpec) -> str:
+    """The state dicts in a file in words, those that fit marked."""
+    if not found:
+        return "It holds no state dict."
+    words = []
+    for name, state in list(found.items())[:12]:
+        fits = " and fits" if not compare(own, rename(state, spec)) else ""
+        words.append(f"{name or '(the file itself)'!r} ({len(state)} tensors{fits})")
+    return f"It holds {', '.join(words)}."
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor.float()).all())
+
+
+def _few(names: list[str] | tuple[str, ...]) -> str:
+    more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

@@ -1,0 +1,246 @@
+"""A workload of the user's own, as a ``[[workload]]`` table says it. `docs/bring-your-own-gan.md` explains every key.
+
+Data only: nothing here imports torch, reads a file or runs the user's code.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from strategies.registry import SAFE_NAME
+
+FACTORY = re.compile(r"(?:[A-Za-z_][\w.]*|.+\.py):[A-Za-z_]\w*")
+"""``module:function`` or ``file.py:function``."""
+
+DENSE_SAMPLES = "dense-samples"
+"""The reference that is made of the dense generator's own images."""
+
+TORCHVISION = "torchvision:"
+FOLDER = "folder:"
+
+CLASSIFIER = "auto:classifier"
+"""The extractor that is trained on the labelled images of the reference."""
+
+T = TypeVar("T")
+
+
+class Table(BaseModel):
+    """A table with a fixed set of keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _name(value: str) -> str:
+    if not SAFE_NAME.fullmatch(value) or ".." in value or len(value) > 100:
+        raise ValueError(
+            f"{value!r} is not usable in a path: at most 100 letters, digits and + . _ - (no ..), "
+            "a letter or digit first."
+        )
+    return value
+
+
+def _factory(value: str) -> str:
+    if not FACTORY.fullmatch(value):
+        raise ValueError(f"{value!r} is not 'module:function' or 'file.py:function'.")
+    return value
+
+
+def _positive(value: tuple[int, ...]) -> tuple[int, ...]:
+    if any(size < 1 or size > 2**31 for size in value):
+        raise ValueError(f"{list(value)} is not a shape: every size is at least 1.")
+    return value
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if not (math.isfinite(value[0]) and math.isfinite(value[1]) and value[0] < value[1]):
+        raise ValueError(f"{list(value)} is not a range: write [lowest, highest], such as [-1, 1].")
+    return value
+
+
+def _not_empty(value: tuple[T, ...]) -> tuple[T, ...]:
+    if not value:
+        raise ValueError("is empty; at least one is needed.")
+    return value
+
+
+def _place(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"{value!r} is neither a place in a tuple (0, 1, ...) nor a key in quotes.")
+    return value
+
+
+Pick = Annotated[int | str, BeforeValidator(_place)]
+Shape = Annotated[tuple[int, ...], Field(strict=False), AfterValidator(_positive)]
+ImageSize = Annotated[tuple[int, int, int], Field(strict=False), AfterValidator(_positive)]
+Range = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_rising)]
+FactoryName = Annotated[str, AfterValidator(_factory)]
+Arguments = dict[str, JsonValue]
+
+
+class InputPart(Table):
+    """One input of the generator, without its batch dimension. ``kind`` says which of the other keys count."""
+
+    kind: Literal["normal", "uniform", "truncated", "labels", "images", "fixed"]
+    shape: Shape | None = None
+    """``[100]``, ``[100, 1, 1]``, ...; of images ``[channels, height, width]``."""
+    range: Range = (-1.0, 1.0)
+    """Of ``uniform`` noise, and what black and white are in ``images``."""
+    bound: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """``truncated``: a normal distribution without what lies beyond so many standard deviations."""
+    scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Noise is multiplied by it."""
+    classes: Annotated[int, Field(ge=2, le=10**6)] | None = None
+    """``labels``: how many there are; each is drawn equally often on average."""
+    form: Literal["index", "one-hot"] = "index"
+    source: str | None = None
+    """``images``: the folder."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """``fixed``: standard normal noise of that seed, the same for every image, in every cell."""
+    value: float | None = None
+    """``fixed``: this number everywhere instead."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> InputPart:
+        needed = {"labels": ["classes"], "images": ["source", "shape"]}.get(self.kind, ["shape"])
+        missing = [key for key in needed if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f"kind {self.kind!r} needs {' and '.join(missing)}.")
+        allowed = {
+            "normal": {"shape", "scale"},
+            "uniform": {"shape", "range", "scale"},
+            "truncated": {"shape", "bound", "scale"},
+            "labels": {"classes", "form"},
+            "images": {"source", "shape", "range"},
+            "fixed": {"shape", "seed", "value"},
+        }[self.kind]
+        said = {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
+        foreign = sorted(said - allowed - {"kind"})
+        if foreign:
+            raise ValueError(f"kind {self.kind!r} has no {foreign[0]!r}; it has {', '.join(sorted(allowed))}.")
+        if self.kind == "images" and self.shape is not None and len(self.shape) != 3:
+            raise ValueError(f"shape {list(self.shape)} of images: expected [channels, height, width].")
+        return self
+
+
+class OutputSpec(Table):
+    """How to read images out of what the generator returns."""
+
+    range: Range = (-1.0, 1.0)
+    """The values of black and white."""
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    pick: Pick | None = None
+    """Which of several outputs: a place in a tuple, a key of a dict, or the name of an attribute."""
+    shape: ImageSize | None = None
+    """``[channels, height, width]`` of an output that comes flat."""
+    channels: Annotated[int, Field(ge=1, le=4)] | None = None
+    """Only the first so many are the image."""
+
+
+class CheckpointSpec(Table):
+    """The trained weights: safetensors, or a file of torch.save that is read with ``weights_only=True``."""
+
+    file: str
+    entry: str | None = None
+    """Where in the file the state dict is, ``netG_state_dict`` or ``state.g_ema``."""
+    ema: bool | None = None
+    """Without an entry: take the one with (true) or without (false) ``ema`` in its name."""
+    prefix: str = ""
+    """Only names that begin with it count, and without it."""
+    add_prefix: str = ""
+    """Put before every name then: for a network that wraps the one that was trained."""
+    strict: bool = True
+    """False: names that the network does not have are left out, and buffers may be missing. Parameters never may."""
+
+
+def _file_or_table(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
+Weights = Annotated[CheckpointSpec, BeforeValidator(_file_or_table)]
+
+
+class DiscriminatorSpec(Table):
+    """D, for what needs one: it is called on images alone."""
+
+    factory: FactoryName
+    arguments: Arguments = Field(default_factory=dict)
+    checkpoint: Weights | None = None
+    output: Literal["logits", "probability"] = "logits"
+    """``probability``: D ends with a sigmoid."""
+    pick: Pick | None = None
+    range: Range | None = None
+    """Of the images that it takes; None: that of the generator's output."""
+    layout: Literal["nchw", "nhwc"] | None = None
+
+
+class ReferenceSpec(Table):
+    """The real images. They are split once, by hash, into training images and a fifth that is held out."""
+
+    source: str
+    """A folder, an .npz, ``torchvision:NAME``, ``dense-samples``, or the name of a registered data source."""
+    resize: bool = False
+    """Cut to the generator's proportions from the middle and resize to its size (antialiased)."""
+    limit: Annotated[int, Field(ge=4)] | None = None
+    """At most so many, chosen by a hash of their names (of ``dense-samples``: how many, 5,000 by default)."""
+    root: str | None = None
+    """Where torchvision's files are."""
+    download: bool = False
+    arguments: Arguments = Field(default_factory=dict)
+    """For torchvision's data set, such as ``{split = "test"}``."""
+
+
+def _source_or_table(value: object) -> object:
+    return {"source": value} if isinstance(value, str) else value
+
+
+class TrainingTable(Table):
+    """How a pruned generator is trained against D, in recoveries with steps."""
+
+    loss: Literal["non-saturating", "hinge"] = "non-saturating"
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    lr_discriminator: Annotated[float, Field(gt=0)] | None = None
+    betas: Annotated[tuple[float, float], Field(strict=False)] = (0.5, 0.999)
+    fake_weight: float = 1.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    shift: Annotated[int, Field(ge=0)] = 0
+
+
+class WorkloadSpec(Table):
+    """One ``[[workload]]``. Relative names of files start at ``folder``."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    factory: FactoryName
+    arguments: Arguments = Field(default_factory=dict)
+    """Keyword arguments of the factory."""
+    checkpoint: Weights | None = None
+    """None: the weights are what the factory makes, called once with a fixed seed."""
+    inputs: Annotated[tuple[InputPart, ...], Field(strict=False), AfterValidator(_not_empty)]
+    output: OutputSpec = OutputSpec()
+    discriminator: DiscriminatorSpec | None = None
+    reference: Annotated[ReferenceSpec, BeforeValidator(_source_or_table)]
+    extractor: str = "inception-v3-compat"
+    extractor_images: str | None = None
+    """``auto:classifier``: the folder with one folder of images for each class; None: the reference."""
+    training: TrainingTable = TrainingTable()
+    summary: str = "a workload of the user's own"
+    folder: str = "."
+    """None given: the folder of the file that the table stands in."""
+
+    def at(self, name: str) -> Path:
+        """The file ``name`` as the spec means it."""
+        return Path(self.folder) / name
+
+    def absolute(self) -> WorkloadSpec:
+        """The same, also for a process that was started elsewhere."""
+        return self.model_copy(update={"folder": str(Path(self.folder).absolute())})
+
+
+def flat(table: Table) -> dict[str, Any]:
+    """What was said that is not the default, JSON-able: a new key leaves old results' keys alone."""
+    return table.model_dump(mode="json", exclude_defaults=True)

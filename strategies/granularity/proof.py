@@ -1,0 +1,148 @@
+"""Proof that channels can go: the network without them computes what its masked twin does."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from strategies.granularity.groups import Group, Member, kept_without
+from strategies.layers import is_own
+from strategies.slicing import shrink, twin_error
+
+PROBE_TOLERANCE = 1e-9
+RANDOM_TRIES = 3
+
+NO_CHANNELS = re.compile(
+    r"kernel|stride|pad|dilat|class|layer|depth|resol|im(g|age)|height|width|latent", re.IGNORECASE
+)
+"""Attributes of such a name hold something else, whatever their value."""
+
+OUTPUTS = re.compile(r"out|filter", re.IGNORECASE)
+INPUTS = re.compile(r"(^|_)(c|n|num|dim)?_?in(_|put|c|f|$)", re.IGNORECASE)
+"""Attributes whose name says on which side of their module they are."""
+
+
+@dataclass(frozen=True)
+class Prover:
+    """Tries removals on a network whose weights are all plain."""
+
+    model: nn.Module
+    inputs: tuple[Tensor, ...]
+
+    def prove(self, groups: tuple[Group, ...]) -> tuple[tuple[Group, ...], dict[str, str]]:
+        """The groups that can be pruned, each by itself and all together, and why the others cannot."""
+        refused = {group.name: "has a single channel" for group in groups if group.size < 2}
+        proven = self._sound([group for group in groups if group.size > 1], refused)
+        if self._together(proven) is not None:
+            accepted: list[Group] = []
+            for group in proven:
+                problem = self._together([*accepted, group])
+                if problem is None:
+                    accepted.append(group)
+                else:
+                    refused[group.name] = f"not together with other groups: {problem}"
+            proven = accepted
+        return tuple(proven), refused
+
+    def _sound(self, groups: list[Group], refused: dict[str, str]) -> list[Group]:
+        """Those of ``groups`` that hold in halves and quarters of the list where the whole does not."""
+        if not groups or self._together(groups) is None:
+            return groups
+        if len(groups) > 1:
+            half = len(groups) // 2
+            return self._sound(groups[:half], refused) + self._sound(groups[half:], refused)
+        found = self._alone(groups[0])
+        if isinstance(found, str):
+            refused[groups[0].name] = found
+            return []
+        return [found]
+
+    def _alone(self, group: Group) -> Group | str:
+        """The group, with the attributes that must follow it; or why its first channel cannot go.
+
+        A reshape that fixes a width, or weights made in the forward pass, show only when the smaller network runs.
+        """
+        for attributes in self._attributes(group):
+            wider = replace(group, members=(*group.members, *attributes))
+            if self._together([wider]) is None:
+                return wider
+        return self._try((group,), {group.name: torch.tensor([0])}) or str(self._together([group]))
+
+    def _together(self, groups: list[Group]) -> str | None:
+        """Some channels of each, as chance has it, and all but one: what holds for few need not hold for many.
+
+        Other numbers for each group, so that widths that only have to be equal do not happen to be.
+        """
+        if not groups:
+            return None
+        rng = torch.Generator().manual_seed(0)
+
+        def some(group: Group) -> Tensor:
+            count = int(torch.randint(0, group.size, (1,), generator=rng))
+            return torch.randperm(group.size, generator=rng)[:count]
+
+        tries = [{g.name: some(g) for g in groups} for _ in range(RANDOM_TRIES)]
+        tries.append({g.name: torch.arange(g.size - 1) for g in groups})
+        return next((found for removed in tries if (found := self._try(tuple(groups), removed)) is not None), None)
+
+    def _try(self, groups: tuple[Group, ...], removed: dict[str, Tensor]) -> str | None:
+        """Why these channels cannot go, or None."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is tried and not kept need not worry anybody
+                kept = kept_without(self.model, groups, removed)
+                error = twin_error(self.model, shrink(self.model, kept), kept, self.inputs)
+        except Exception as problem:  # somebody's forward pass may raise whatever it likes
+            return f"cannot be made smaller: {(str(problem) or type(problem).__name__).splitlines()[0]}"
+        if error > PROBE_TOLERANCE:
+            return f"without some of its channels it differs from its masked twin by {error:.1e}"
+        return None
+
+    def _attributes(self, group: Group) -> Iterator[tuple[Member, ...]]:
+        """Whole numbers that may hold the group's number of channels: of its modules, then of those around them.
+
+        A forward pass that says ``view(batch, self.out_channels, ...)`` needs them true.
+        """
+        own = _unique(m for member in group.members for m in self._of(member, member.module, by_side=True))
+        made = tuple(m for m in own if (m.module, "out") in {(n.module, n.side) for n in group.members})
+        yield from (found for found in (own, made) if found)
+        for by_side in (True, False):
+            around = _unique(
+                m
+                for member in group.members
+                for name in _ancestors(member.module)
+                for m in self._of(member, name, by_side=by_side)
+            )
+            if around:
+                yield _unique((*own, *around))
+                yield around
+
+    def _of(self, member: Member, name: str, *, by_side: bool) -> Iterator[Member]:
+        module = self.model.get_submodule(name)
+        if not is_own(module) or member.side.startswith("."):
+            return
+        width = len(member.indices)
+        for key, value in vars(module).items():
+            if type(value) is not int or value != width or NO_CHANNELS.search(key) or key.startswith("_"):
+                continue
+            if by_side and (INPUTS if member.side == "out" else OUTPUTS).search(key):
+                continue
+            order = torch.argsort(member.indices)
+            yield Member(name, f".{key}", torch.arange(width), member.channels[order])
+
+
+def _ancestors(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:k]) for k in range(len(parts) - 1, -1, -1)] if name else []
+
+
+def _unique(members: Iterator[Member] | tuple[Member, ...]) -> tuple[Member, ...]:
+    found: dict[tuple[str, str], Member] = {}
+    for member in members:
+        found.setdefault((member.module, member.side), member)
+    return tuple(found.values())

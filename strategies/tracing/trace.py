@@ -1,0 +1,99 @@
+"""One forward pass, followed operator by operator."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from strategies import layers
+from strategies.tracing.labels import Atoms, Book, Traced, Vector
+from strategies.tracing.rules import RULES, elementwise, opaque, tensors_of
+
+OUTPUT = "makes the network's output"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The channels of a network: which are one, and why some must stay."""
+
+    atoms: Atoms
+    bare_norms: dict[str, Vector]
+    """Norms without any tensor -> the channels that they normalise: only their number of features changes."""
+
+
+def trace(model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = False) -> Trace:
+    """Follow every channel of ``model`` through one forward pass.
+
+    A view that spreads channels over several dimensions does not say which is theirs: the first, as in
+    ``view(batch, channels, height, width)``, or the ``last``. Raises what the forward pass raises.
+    """
+    model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
+    book = Book(last)
+    for name, module in model.named_modules():
+        _enter_tensors(book, f"{name}." if name else "", module)
+    norms: dict[str, Vector] = {}
+
+    def note(name: str, x: object) -> None:
+        if isinstance(x, Tensor) and x.ndim > 1 and (vector := book[x].dims[1]) is not None:
+            norms[name] = vector
+
+    for name, module in model.named_modules():
+        if isinstance(module, _NormBase) and not [*module.parameters(), *module.buffers()]:
+            module.register_forward_pre_hook(lambda _, args, name=name: note(name, args[0]))
+    fused = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), _Follower(book):
+            found = model(*(x.cpu() for x in example_inputs))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    for tensor in layers.tensors_of(found):
+        book.atoms.keep_all(book[tensor], OUTPUT)
+    return Trace(book.atoms, norms)
+
+
+def _enter_tensors(book: Book, prefix: str, module: nn.Module) -> None:
+    layer = layers.layer_dims(module)
+    own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    for key, tensor in own:
+        if not tensor.is_floating_point() or tensor.ndim == 0 or book[tensor].known:
+            continue  # a counter, or a tensor that another module holds as well
+        wanted = set(layer) if layer and key == "weight" else set(_channel_dims(tensor))
+        dims = tuple(
+            book.atoms.family(prefix + key, dim, size) if dim in wanted else None
+            for dim, size in enumerate(tensor.shape)
+        )
+        book[tensor] = Traced(dims, weight=len(wanted) > 1)
+
+
+def _channel_dims(tensor: Tensor) -> list[int]:
+    """Where a tensor of unknown purpose may hold channels: of images the second dimension, else all that are not 1."""
+    if tensor.ndim >= 4:
+        return [1]
+    return [dim for dim, size in enumerate(tensor.shape) if size > 1 or tensor.ndim == 1]
+
+
+class _Follower(TorchDispatchMode):
+    def __init__(self, book: Book) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.book = book
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if not any(self.book[tensor].known for tensor in tensors_of([*args, *kwargs.values()])):
+            return out
+        namespace, _, name = func.overloadpacket._qualified_op_name.partition("::")
+        rule = RULES.get(name) or RULES.get(name.rstrip("_")) if namespace == "aten" else None
+        if rule is None:
+            rule = elementwise if torch.Tag.pointwise in func.tags else opaque
+        rule(self.book, name, func, args, kwargs, out)
+        return out

@@ -1,0 +1,144 @@
+"""What a user might bring: small generators with the habits of real ones. Loaded by its file name in tests."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def up(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+    )
+
+
+class Dcgan(nn.Module):
+    """``(B, 12, 1, 1) -> (B, colours, 16, 16)`` in [-1, 1]."""
+
+    def __init__(self, width: int = 8, colours: int = 3) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.ConvTranspose2d(12, 2 * width, 4, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(inplace=True),
+            up(2 * width, width),
+            nn.ConvTranspose2d(width, colours, 4, 2, 1),
+            nn.Tanh(),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0, 0.3)
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = self.main(z)
+        return image
+
+
+class Discriminator(nn.Module):
+    """``(B, 3, 16, 16)`` -> probabilities ``(B, 1)``, as many a DCGAN's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(3, 8, 4, 4), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(128, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert float(x.detach().min()) >= -1e-3, "this one takes images in [0, 1]"
+        chance: Tensor = self.main(x)
+        return chance
+
+
+class Conditional(Dcgan):
+    """Noise and a label; ``form`` says which kind of label it takes. A dict with the image and more."""
+
+    def __init__(self, form: str = "index") -> None:
+        super().__init__()
+        self.form = form
+        self.embed = nn.Embedding(4, 12) if form == "index" else nn.Linear(4, 12)
+
+    def forward(self, z: Tensor, label: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        shifted = z + self.embed(label)[:, :, None, None]
+        return {"latent": z, "image": self.main(shifted)}
+
+
+class UNet(nn.Module):
+    """Image to image, ``(B, 1, 16, 24) -> (B, 3, 16, 24)``, not square, in [0, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(1, 8, 4, 2, 1)
+        self.middle = nn.Conv2d(8, 8, 3, 1, 1)
+        self.up = nn.ConvTranspose2d(16, 8, 4, 2, 1)
+        self.out = nn.Conv2d(9, 3, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        down = F.relu(self.down(x))
+        up = F.relu(self.up(torch.cat([down, F.relu(self.middle(down))], 1)))
+        return torch.sigmoid(4 * self.out(torch.cat([up, x], 1)))
+
+
+class LastChannels(Dcgan):
+    """``(B, 12, 1, 1) -> (B, 16, 16, 3)`` in [0, 255], in a tuple with something else."""
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        return (127.5 * (self.main(z) + 1)).permute(0, 2, 3, 1), z
+
+
+class Flat(nn.Module):
+    """``(B, 12) -> (B, 256)``: a grey image that comes flat, in [-1, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(12, 32), nn.LeakyReLU(0.2), nn.Linear(32, 256), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = self.net(z)
+        return image
+
+
+class OnGpu(Dcgan):
+    """Insists on a GPU in its forward pass."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z.cuda())
+
+
+class NotFinite(Dcgan):
+    """Divides by zero."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z) / 0
+
+
+class Noisy(Dcgan):
+    """Draws noise by itself."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z + torch.randn_like(z))
+
+
+class NoLayers(nn.Module):
+    """Nothing to prune: ``(B, 1, 16, 16)`` noise, filtered by a functional convolution."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(F.conv2d(z, torch.ones(1, 1, 3, 3), padding=1))
+
+
+class Pixels(nn.Module):
+    """A judge of 16 x 16 images: colours of nine patches as features."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, 3).flatten(1)
+
+
+def judge() -> nn.Module:
+    return Pixels()
+
+
+def broken() -> nn.Module:
+    raise ValueError("no such width")
+
+
+number = 3

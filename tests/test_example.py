@@ -1,0 +1,36 @@
+"""The examples do what they say, as a user starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bench
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.slow
+def test_the_example_of_an_own_gan_compares_its_own_criterion_on_its_own_images(tmp_path: Path) -> None:
+    source = (EXAMPLES / "own_gan.py").read_text()
+    assert len(source.splitlines()) <= 40
+    # The same, with fewer cells: one seed, one level, no timing.
+    short = '"seeds=[0]", "sparsities=[0.5]", "num_images=100", "latency.enabled=false", '
+    text = source.replace('bench.run("quick", [', f'bench.run("quick", [{short}')
+    assert text != source
+    (tmp_path / "own_gan.py").write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "own_gan.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reports" / "own" / "index.html").is_file()
+    table = bench.load_run("own", results=tmp_path / "results")
+    fid = table[table.metric == "fid[auto-classifier]"].set_index("strategy")
+    assert list(fid.index) == ["dense", "l1-channel-global", "spread-channel-global"]
+    assert set(fid.status) == {"ok"}
+    assert fid.achieved_params["spread-channel-global"] == pytest.approx(0.5, abs=0.05)

@@ -6,13 +6,21 @@ JOBS ?= 2
 # How pip gets torch; for CPU-only wheels see the README ("Smaller downloads").
 PIP_FLAGS ?=
 
-.PHONY: bench ci-bench test test-fast lint type report install bench-harness clean help
+# What `make regression` compares with: a baseline's experiment, a folder, or a git revision.
+EXPERIMENT ?= ci
+BASE ?= $(EXPERIMENT)
+# What `make calibrate` has collected; hours of it, so it is kept and continued.
+CALIBRATION ?= results/calibration
+
+.PHONY: regression calibrate bench ci-bench test test-fast lint type report install bench-harness clean help
 
 help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
 	@echo "make test           the whole test suite"
 	@echo "make report         draw reports/quick/ again from the newest run"
 	@echo "make lint type      ruff and mypy"
+	@echo "make regression     measure ci afresh and compare it with its baseline (BASE=REVISION: with a revision's)"
+	@echo "make calibrate      error rates of the gate, measured; some hours, continues where it was stopped"
 	@echo "make bench-harness  benchmarks of the harness itself"
 	@echo "make clean          remove what was installed and measured (not the baselines)"
 
@@ -38,6 +46,16 @@ test-fast: install
 bench-harness: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s -q \
 		--benchmark-columns=min,median,stddev,rounds
+
+regression: install
+	$(BIN)/ganprune run $(EXPERIMENT) --fresh --jobs $(JOBS)
+	$(BIN)/ganprune compare $(BASE) $(EXPERIMENT)
+
+calibrate: install
+	$(BIN)/python -m bench.gate.calibration quality --data $(CALIBRATION)
+	$(BIN)/python -m bench.gate.calibration timing idle --data $(CALIBRATION)
+	$(BIN)/python -m bench.gate.calibration timing busy --data $(CALIBRATION)
+	$(BIN)/python -m bench.gate.calibration write --data $(CALIBRATION)
 
 lint: install
 	$(BIN)/ruff check .

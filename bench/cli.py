@@ -41,7 +41,9 @@ app = typer.Typer(
 listing = typer.Typer(cls=Group, help="List what is there.", no_args_is_help=True, rich_markup_mode=None)
 showing = typer.Typer(cls=Group, help="Show one thing in full.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(listing, name="list")
+baselines = typer.Typer(help="Accepted results, kept in git.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(showing, name="show")
+app.add_typer(baselines, name="baseline")
 
 ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A shipped name or a TOML file.")]
 SetOption = Annotated[
@@ -193,6 +195,70 @@ def report(
     from bench import api
 
     typer.echo(str(api.draw_report(run, results=results, reports=reports)))
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="A baseline, a run, an experiment, or a git revision.")],
+    head: Annotated[str, typer.Argument(metavar="HEAD", help="The same; an experiment means its newest run.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also where nothing could be decided.")] = False,
+    form: Annotated[str, typer.Option("--format", help="table, markdown, json or junit.")] = "table",
+    write: Annotated[
+        list[Path] | None, typer.Option("--write", metavar="FILE", help="Also to .md, .json, .xml or .txt; repeatable.")
+    ] = None,
+    timing: Annotated[bool, typer.Option("--timing/--no-timing", help="Time BASE against HEAD.")] = True,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Say whether HEAD is worse than BASE.
+
+    Exit code 0 ok, 1 regression, 2 usage, 3 a gated cell is missing or cannot be compared.
+    """
+    from bench.gate.command import compare_and_write
+    from bench.terminal import print_text
+
+    result, text = compare_and_write(
+        base, head, results=results, strict=strict, form=form, write_to=write or [], timing=timing
+    )
+    print_text(text)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+@baselines.command("accept")
+def accept(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, or an experiment's newest one.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; reviewers read it.")],
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Make a run the baseline of its experiment; commit the files."""
+    from bench.gate.command import accept_run
+
+    typer.echo(accept_run(run, reason=reason, results=results))
+
+
+@baselines.command("show")
+def show_baseline(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its name, or the folder of a baseline.")],
+    results: ResultsOption = RESULTS,
+) -> None:
+    """What was accepted: when, why, where, and the gated numbers."""
+    from bench.gate.command import show
+    from bench.terminal import print_text
+
+    print_text(show(experiment, results=results))
+
+
+@baselines.command("history")
+def history(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT")],
+    results: ResultsOption = RESULTS,
+    reports: ReportsOption = REPORTS,
+) -> None:
+    """How the accepted numbers drifted, as a table and a plot."""
+    from bench.gate.command import show_history
+    from bench.terminal import print_text
+
+    print_text(show_history(experiment, results=results, reports=reports))
 
 
 @app.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import json
 import math
 import re
 import tomllib
@@ -23,9 +22,10 @@ from pydantic import (
     ValidationError,
     model_serializer,
 )
-from pydantic_core import to_jsonable_python
 
 from bench.errors import Mistakes
+from bench.gate.contents import chosen, place_of_cell
+from bench.gate.rules import Gate, GatedCell, GatedTiming, Margins, PriorRule
 from bench.records import Cell
 from bench.workloads.spec import CLASSIFIER, FACTORY, WorkloadSpec
 from strategies.registry import SAFE_NAME, UnknownName
@@ -87,15 +87,6 @@ def _at_least(low: int) -> Callable[[int], int]:
         return value
 
     return check
-
-
-def _json_able(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json.dumps(value, allow_nan=False)
-        to_jsonable_python(value)  # has a limit of nesting, which `dump` must not meet
-    except (TypeError, ValueError, RecursionError):
-        raise ValueError("holds a date, a time, nan or inf, or is nested too deeply.") from None
-    return value
 
 
 T = TypeVar("T")
@@ -198,7 +189,7 @@ class Experiment(_Table):
     sweep: Sweep = Field(alias="experiment")
     quality: Quality = Quality()
     latency: Latency = Latency()
-    gate: Annotated[dict[str, Any], AfterValidator(_json_able)] = Field(default_factory=dict)
+    gate: Gate = Gate()
     report: Report = Report()
     workload: Annotated[tuple[WorkloadSpec, ...], Field(strict=False)] = ()
     """``[[workload]]``: the user's own."""
@@ -209,13 +200,14 @@ class Experiment(_Table):
         return self.sweep.name
 
 
-TABLES: dict[str, type[_Table]] = {
+TABLES: dict[str, type[BaseModel]] = {
     "experiment": Sweep,
     "quality": Quality,
     "latency": Latency,
+    "gate": Gate,
     "report": Report,
 }
-"""The tables with a fixed set of keys; ``gate`` is free."""
+"""The tables of the file."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +282,7 @@ def load_experiment(
             wrong.append(str(error))
     wrong += [f"{_place(loc, label, overridden)}: {sentence}" for loc, sentence in _broken_plugins(raw)]
     try:
-        experiment, found = _check(raw, known or Known.installed())
+        experiment, found = _check(raw, known or Known.installed(), whole=not overrides)
     except RecursionError:
         raise Mistakes([f"{label}: nested too deeply."]) from None
     wrong += [f"{_place(loc, label, overridden)}: {sentence}" for loc, sentence in found]
@@ -458,9 +450,10 @@ def _full_key(key: str) -> tuple[str, ...]:
     parts = tuple(key.split("."))
     if "" in parts:
         raise ValueError(f"--set {key!r}: not a key. Write experiment.seeds=[0], or seeds=[0].")
-    if len(parts) > 1 or key in (*TABLES, "gate"):
+    if len(parts) > 1 or key in TABLES:
         return parts
-    homes = [table for table, model in TABLES.items() if key in model.model_fields]
+    # The gate's keys are named in full: its `metrics` are others than those of `quality`.
+    homes = [table for table, model in TABLES.items() if key in model.model_fields and table != "gate"]
     if len(homes) > 1:
         choice = " or ".join(f"{home}.{key}" for home in homes)
         raise ValueError(f"--set {key}: ambiguous. Write {choice}.")
@@ -490,8 +483,11 @@ def _override_value(key: str, text: str) -> Any:
 # Checking: shape by the models, names by the registries. Both look at the whole file.
 
 
-def _check(raw: dict[str, Any], known: Known) -> tuple[Experiment | None, list[Found]]:
-    """The experiment, or None, and every mistake in the order of the file format."""
+def _check(raw: dict[str, Any], known: Known, *, whole: bool) -> tuple[Experiment | None, list[Found]]:
+    """The experiment, or None, and every mistake in the order of the file format.
+
+    ``whole``: without overrides, which may take away cells that the file gates; `ganprune compare` calls those missing.
+    """
     everything = replace(known, workloads=(*known.workloads, *_own_names(raw)))
     found = [*_wrong_own(raw, known), *_wrong_names(raw, everything), *_wrong_levels(raw, known), *_repeated(raw)]
     experiment = None
@@ -499,6 +495,8 @@ def _check(raw: dict[str, Any], known: Known) -> tuple[Experiment | None, list[F
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
         found += [_plain(dict(detail)) for detail in error.errors(include_url=False)]
+    if experiment is not None and not found and whole:
+        found += _wrong_gate(experiment, known)
     return experiment, sorted(found, key=lambda mistake: _rank(mistake[0]))
 
 
@@ -531,7 +529,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _rank(loc: Loc) -> list[int]:
     """Sorts places by table and key as the format has them; unknown keys last."""
-    order = ["experiment", "quality", "latency", "gate", "report", "workload"]
+    order = [*TABLES, "workload"]
     tables: list[type[BaseModel]] = [*TABLES.values(), StrategyChoice, WorkloadSpec]
     order += [name for table in tables for name in table.model_fields]
     return [part if isinstance(part, int) else order.index(part) if part in order else 99 for part in loc]
@@ -575,8 +573,8 @@ def _key_hint(loc: Loc) -> str:
             model = _table_at(model, part) if isinstance(part, str) else model
         return _hint(key, list(model.model_fields))
     if len(loc) > 2:
-        return _hint(key, list(StrategyChoice.model_fields))
-    here = list(TABLES[str(loc[0])].model_fields) if len(loc) == 2 else [*TABLES, "gate", "workload"]
+        return _hint(key, _keys_inside(loc))
+    here = list(TABLES[str(loc[0])].model_fields) if len(loc) == 2 else [*TABLES, "workload"]
     elsewhere = [table for table, model in TABLES.items() if key in model.model_fields]
     return f"It belongs in [{elsewhere[0]}]." if elsewhere else _hint(key, here)
 
@@ -602,6 +600,45 @@ def _table_at(model: type[BaseModel], key: str) -> type[BaseModel]:
             return kind
         kinds += get_args(kind)
     return model
+
+
+def _keys_inside(loc: Loc) -> list[str]:
+    """The keys of the table inside of a table that the unknown key at ``loc`` stands in."""
+    inside: dict[Loc, type[BaseModel]] = {
+        ("gate", "cells"): GatedCell,
+        ("gate", "latency"): GatedTiming,
+        ("gate", "margins"): Margins,
+        ("gate", "prior"): PriorRule,
+    }
+    model = inside.get(loc[:2], StrategyChoice)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _wrong_gate(experiment: Experiment, known: Known) -> Iterator[Found]:
+    """Gated cells that the experiment does not have, or that could be one of several."""
+    sweep = experiment.sweep
+    table = dump(experiment)
+    cells = {place_of_cell(cell) for cell in expand(experiment, known)}
+    rules: dict[str, Sequence[GatedCell | GatedTiming]] = {
+        "cells": experiment.gate.cells,
+        "latency": experiment.gate.latency,
+    }
+    for key, chosen_ones in rules.items():
+        seen = set()
+        for i, rule in enumerate(chosen_ones):
+            place = chosen(rule, table)
+            what = (place, rule.batch, rule.device, rule.backend) if isinstance(rule, GatedTiming) else place
+            for name, several in (("recovery", sweep.recovery), ("checkpoint", sweep.checkpoints)):
+                if getattr(rule, name) is None and len(several) > 1:
+                    yield ("gate", key, i, name), f"missing: the experiment has {len(several)} of them."
+            if place not in cells:
+                yield ("gate", key, i), f"the experiment has no such cell: {place.label}."
+            elif what in seen:
+                yield ("gate", key, i), f"{place.label} is gated twice."
+            seen.add(what)
+    for i, metric in enumerate(experiment.gate.metrics):
+        if metric not in experiment.quality.metrics and experiment.gate.cells:
+            yield ("gate", "metrics", i), f"{metric!r} is not measured: it is not in quality.metrics."
 
 
 def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[Found]:

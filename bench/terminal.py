@@ -35,6 +35,11 @@ def print_note(text: str) -> None:
     console.print(text, markup=False)
 
 
+def print_text(text: str) -> None:
+    """Text as it is, whatever the width."""
+    console.file.write(text if text.endswith("\n") else f"{text}\n")
+
+
 def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     """A table, or a JSON list of objects."""
     if as_json:

@@ -101,7 +101,7 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["compare", "--help"]], ids=" ".join)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     answer = subprocess.run(
         [sys.executable, "-c", HELP_ALONE, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
@@ -115,6 +115,10 @@ OPTIONS = {
     "validate": {"EXPERIMENT"},
     "plan": {"EXPERIMENT"},
     "report": {"RUN"},
+    "compare": {"BASE", "HEAD", "--strict", "--format", "--write", "--timing", "--results"},
+    "baseline accept": {"RUN", "--reason"},
+    "baseline show": {"EXPERIMENT"},
+    "baseline history": {"EXPERIMENT"},
     "list strategies": {"--json"},
     "list criteria": {"--json"},
     "list workloads": {"--json"},

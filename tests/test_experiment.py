@@ -25,7 +25,11 @@ from bench.experiment import (
     load_experiment,
     shipped_experiments,
 )
+from bench.gate.rules import Gate, Margins
 from strategies.base import Levels
+
+GATED = "{workload = 'digits', strategy = 'l1-weight-global', level = 0.5}"
+MANY_GATED = [GATED.replace("0.5", f"0.{i:02d}") for i in range(1, 14)]
 
 HEAD = """
 [experiment]
@@ -93,7 +97,7 @@ def test_a_minimal_file_gets_the_documented_defaults(load: Load) -> None:
     assert experiment.quality.num_images == 1000
     assert (experiment.latency.devices, experiment.latency.batches) == (("cpu",), (1, 16))
     assert (experiment.latency.backends, experiment.latency.enabled) == (("eager",), True)
-    assert experiment.gate == {}
+    assert experiment.gate == Gate()
     assert experiment.report.reference == "l1-weight-global"
 
 
@@ -258,8 +262,22 @@ ONE_MISTAKE = {
         "report.reference: no strategy 'l2-weight-global'. Did you mean 'l1-weight-global'?"
     ),
     "gate=3": "gate: 3 is not a table.",
-    "gate.since=2020-01-01": "gate: holds a date, a time, nan or inf, or is nested too deeply.",
-    "gate.margin=nan": "gate: holds a date, a time, nan or inf, or is nested too deeply.",
+    "gate.since=2020-01-01": "gate.since: no such key. Known: cells, latency, metrics, margins, prior, error, "
+    "processes, max_seconds.",
+    "gate.error=nan": "gate.error: nan is not between 0 and 0.5.",
+    "gate.error=0.5": "gate.error: 0.5 is not between 0 and 0.5.",
+    "gate.margins.fdi=0.1": "gate.margins.fdi: no such key. Did you mean 'fid'?",
+    "gate.margins.is=0": "gate.margins.is: 0.0 is not between 0 and 1.",
+    "gate.metrics=['kid']": "gate.metrics[0]: 'kid' is not 'fid' or 'is'.",
+    "gate.cells=[{workload = 'digits', strategy = 'dense', levl = 0.5}]": (
+        "gate.cells[0].levl: no such key. Did you mean 'level'?"
+    ),
+    f"gate.cells=[{', '.join(MANY_GATED)}]": (
+        "gate.cells: 13 cells; at most 12, because all of them share one error rate."
+    ),
+    f"gate.latency=[{', '.join(MANY_GATED[:7])}]": (
+        "gate.latency: 7 latency ratios; at most 6, because all of them share one error rate."
+    ),
     "experiment.sparsitys=[0.5]": "experiment.sparsitys: no such key. Did you mean 'sparsities'?",
     "quality.seeds=[0]": "quality.seeds: no such key. It belongs in [experiment].",
     "reports.reference=x": "reports: no such key. Did you mean 'report'?",
@@ -349,10 +367,11 @@ def test_an_override_replaces_the_value_of_the_file(load: Load, override: str) -
     assert load(HEAD + "seeds = [0]", override).sweep.seeds == (7, 8)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [table for table in TABLES if table != "gate"])
 def test_the_short_form_of_every_key_is_unambiguous(table: str) -> None:
     for key in TABLES[table].model_fields:
-        assert [other for other, model in TABLES.items() if key in model.model_fields] == [table]
+        homes = [other for other, model in TABLES.items() if key in model.model_fields]
+        assert [home for home in homes if home != "gate"] == [table]  # the gate's keys are named in full
 
 
 def test_a_bare_word_is_a_text(load: Load) -> None:
@@ -365,8 +384,39 @@ def test_a_bare_word_for_a_list_is_answered_with_the_list(load: Load) -> None:
     ]
 
 
-def test_an_override_reaches_into_the_free_table(load: Load) -> None:
-    assert load(HEAD, "gate.time.margin=0.01").gate == {"time": {"margin": 0.01}}
+def test_an_override_reaches_into_a_table_of_a_table(load: Load) -> None:
+    assert load(HEAD, "gate.margins.time=0.02").gate.margins == Margins(time=0.02)
+
+
+GATED_ALSO = GATED.replace("}", ", checkpoint = 'shipped'}")
+GATED_TWICE = f"""
+[gate]
+cells = [{GATED}, {GATED_ALSO}, {{workload = "digits", strategy = "l1-weight-global", level = 0.6}}]
+latency = [{GATED}]
+metrics = ["is"]
+[quality]
+metrics = ["fid"]
+"""
+
+
+def test_what_is_gated_must_be_measured_and_named_once(load: Load) -> None:
+    assert set(mistakes(load, HEAD + "recovery = ['none', 'bn-recalibrate']\n" + GATED_TWICE)) == {
+        f"mine.toml, {sentence}"
+        for sentence in (
+            "gate.cells[0].recovery: missing: the experiment has 2 of them.",
+            "gate.cells[1]: digits l1-weight-global @0.5 none is gated twice.",
+            "gate.cells[1].recovery: missing: the experiment has 2 of them.",
+            "gate.cells[2]: the experiment has no such cell: digits l1-weight-global @0.6 none.",
+            "gate.cells[2].recovery: missing: the experiment has 2 of them.",
+            "gate.latency[0].recovery: missing: the experiment has 2 of them.",
+            "gate.metrics[0]: 'is' is not measured: it is not in quality.metrics.",
+        )
+    }
+
+
+def test_an_override_may_take_away_what_is_gated(load: Load) -> None:
+    cells = HEAD + f"[gate]\ncells = [{GATED}]\n"
+    assert load(cells, "sparsities=[0.9]").gate.cells == load(cells).gate.cells
 
 
 def test_the_last_override_of_a_key_wins(load: Load) -> None:
@@ -500,7 +550,10 @@ def test_a_model_made_by_hand_with_repetitions_gives_no_cell_twice() -> None:
 
 @given(sweeps)
 def test_the_dump_survives_json_and_gives_the_same_experiment(sweep: Sweep) -> None:
-    experiment = Experiment(experiment=sweep, gate={"margin": 0.05})
+    experiment = Experiment(
+        experiment=sweep,
+        gate={"error": 0.01, "margins": {"is": 0.1}, "cells": [{"workload": "digits", "strategy": "dense"}]},
+    )
     text = json.dumps(dump(experiment), allow_nan=False)
     assert Experiment.model_validate(json.loads(text)) == experiment
 

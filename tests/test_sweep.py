@@ -405,7 +405,7 @@ def test_the_rest_of_the_experiment_does_not_enter_a_key(tmp_path: Path) -> None
         experiment(
             tmp_path,
             'reference="dense"',
-            "gate.margin=2",
+            "gate.margins.time=0.02",
             name="other",
             strategies=["random-weight-global", "l1-weight-global"],
             sparsities=[0.1, 0.5],

@@ -1,0 +1,183 @@
+"""A baseline in git: what was accepted, when and why, in files that a reviewer can read in a diff.
+
+results/baselines/<experiment>/
+  baseline.json        which experiment, why and when, where it was measured, checksums
+  cells.json           every cell: its numbers, one line a metric, one value a seed
+  architectures.json   the pruned generators as channel widths
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.errors import UserError
+from bench.files import write_atomically
+from bench.gate.contents import CellValues, Contents, Environment, Shape, Terms
+from bench.paths import safe
+from bench.store import writable
+
+BASELINE_VERSION = 1
+"""Rises when a reader of the old files would misread the new ones."""
+
+HEAD_FILE, CELLS_FILE, SHAPES_FILE = "baseline.json", "cells.json", "architectures.json"
+LINE = 120
+
+
+class DamagedBaseline(UserError):
+    """A baseline that is not as it was accepted, or is of another version: nothing can be compared with it."""
+
+
+class BaselineHead(BaseModel):
+    """``baseline.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    baseline_version: int
+    reason: str
+    accepted: str
+    """UTC."""
+    run: str
+    experiment: dict[str, Any]
+    terms: dict[str, dict[str, Terms]]
+    checkpoints: dict[str, str]
+    inputs: dict[str, str]
+    environments: list[Environment]
+    git: list[str]
+    checksums: dict[str, str]
+    """SHA-256 of the other files, and under ``baseline.json`` of this one without this table."""
+
+
+def baseline_folder(results: Path, experiment: str) -> Path:
+    """``results/baselines/<experiment>``."""
+    return results / "baselines" / safe(experiment)
+
+
+def write_baseline(folder: Path, contents: Contents, *, reason: str, run: str) -> BaselineHead:
+    """Write the three files; a baseline that is there is replaced (git keeps it)."""
+    files = {
+        CELLS_FILE: readable({key: cell.model_dump(mode="json") for key, cell in sorted(contents.cells.items())}),
+        SHAPES_FILE: readable({key: shape.model_dump(mode="json") for key, shape in sorted(contents.shapes.items())}),
+    }
+    head: dict[str, Any] = {
+        "baseline_version": BASELINE_VERSION,
+        "reason": reason,
+        "accepted": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "run": run,
+        **contents.model_dump(mode="json", exclude={"cells", "shapes"}),
+    }
+    checksums = {name: _sha256(text) for name, text in files.items()} | {HEAD_FILE: _head_sum(head)}
+    head["checksums"] = checksums
+    with writable(folder):
+        for name, text in files.items():
+            write_atomically(folder / name, text)
+        write_atomically(folder / HEAD_FILE, readable(head))  # last: its checksums fit nothing half written
+    return BaselineHead.model_validate(head)
+
+
+def read_baseline(folder: Path) -> tuple[BaselineHead, Contents]:
+    """A baseline, checked against its checksums.
+
+    Raises:
+        DamagedBaseline: cut off, edited, put together from several, or of another version.
+        UserError: there is none.
+    """
+    if not (folder / HEAD_FILE).exists():
+        raise UserError(f"{folder}: no baseline. Make one with `ganprune baseline accept RUN --reason TEXT`.")
+    raw = _json(folder / HEAD_FILE)
+    if not isinstance(raw, dict):
+        raise DamagedBaseline(f"{folder / HEAD_FILE}: is not a baseline. {_MEND}")
+    version = raw.get("baseline_version")
+    if version != BASELINE_VERSION:
+        raise DamagedBaseline(
+            f"{folder / HEAD_FILE}: has baseline version {version!r}, this ganprune reads {BASELINE_VERSION}. "
+            "Accept a new baseline with this ganprune."
+        )
+    try:
+        head = BaselineHead.model_validate(raw)
+    except ValidationError as error:
+        raise DamagedBaseline(f"{folder / HEAD_FILE}: {_first(error)}. {_MEND}") from error
+    if _head_sum(raw) != head.checksums.get(HEAD_FILE):
+        raise DamagedBaseline(_not_as_accepted(folder / HEAD_FILE))
+    parts = {}
+    for name in (CELLS_FILE, SHAPES_FILE):
+        if _sha256(_text(folder / name)) != head.checksums.get(name):
+            raise DamagedBaseline(_not_as_accepted(folder / name))
+        parts[name] = _json(folder / name)
+    try:
+        contents = Contents(
+            experiment=head.experiment,
+            cells={key: CellValues.model_validate(value) for key, value in parts[CELLS_FILE].items()},
+            shapes={key: Shape.model_validate(value) for key, value in parts[SHAPES_FILE].items()},
+            terms=head.terms,
+            checkpoints=head.checkpoints,
+            inputs=head.inputs,
+            environments=head.environments,
+            git=head.git,
+        )
+    except (ValidationError, AttributeError) as error:
+        raise DamagedBaseline(f"{folder}: {error}. {_MEND}") from error
+    return head, contents
+
+
+_MEND = "Take it again from git (`git checkout`), or accept a new one."
+
+
+def _not_as_accepted(path: Path) -> str:
+    return (
+        f"{path}: is not what was accepted (its checksum differs): edited by hand, cut off, or of another one. {_MEND}"
+    )
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DamagedBaseline(f"{path}: cannot be read ({error.strerror}). {_MEND}") from error
+    except UnicodeDecodeError as error:
+        raise DamagedBaseline(f"{path}: damaged, not text. {_MEND}") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DamagedBaseline(f"{path}: damaged, not JSON ({error}). {_MEND}") from error
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _head_sum(head: dict[str, Any]) -> str:
+    rest = {key: value for key, value in head.items() if key != "checksums"}
+    return _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")))
+
+
+def readable(value: Any) -> str:
+    """JSON in which whatever fits into a line stands in one line: a changed number is a changed line in a diff."""
+    return _readable(value, 0, 0) + "\n"
+
+
+def _readable(value: Any, indent: int, used: int) -> str:
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    scalars = isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+    small = isinstance(value, dict | list) and indent > 1
+    if not isinstance(value, dict | list) or not value or scalars or (small and indent + used + len(flat) <= LINE):
+        return flat
+    inner, outer = " " * (indent + 1), " " * indent
+    if isinstance(value, dict):
+        keys = {key: f"{json.dumps(key, ensure_ascii=False)}: " for key in value}
+        lines = [f"{inner}{keys[key]}{_readable(item, indent + 1, len(keys[key]))}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{outer}}}"
+    return "[\n" + ",\n".join(f"{inner}{_readable(item, indent + 1, 0)}" for item in value) + f"\n{outer}]"

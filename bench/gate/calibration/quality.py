@@ -1,0 +1,118 @@
+"""FID and IS of real changes under many seeds: what the noise of a difference is, and what can be found in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from bench.cell import make
+from bench.files import write_json
+from bench.measure.generate import generate
+from bench.measure.metrics import METRICS
+from bench.measure.quality import judge
+from bench.records import Cell
+from bench.seeds import stream
+from bench.workshop import Loaded, Settings, Workshop, one_thread
+from strategies.catalog import DENSE
+from strategies.layers import prunable_layers
+
+WORKLOADS = ("mnist-dcgan", "mnist-mlp")
+RECOVERY = "bn-recalibrate"
+SEEDS = 60
+STEPS = (0.0, 0.02, 0.05)
+"""Sparsity added to a cell: none, two points, five points."""
+NOISE = 0.1
+"""Standard deviation of the noise on the trained weights, in standard deviations of each layer's weights."""
+CELLS = (
+    ("l1-weight-global", 0.5),
+    ("l1-weight-global", 0.7),
+    ("l1-channel-global", 0.2),
+    ("random-weight-global", 0.2),
+)
+"""The pruned cells whose quality `ci` gates, as (strategy, sparsity)."""
+NOISY = ((DENSE, 0.0), ("l1-weight-global", 0.7), ("l1-channel-global", 0.2))
+"""The cells that are made again from noisy weights."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pruned network of the calibration: which cell, and how noisy its weights were before pruning."""
+
+    strategy: str
+    sparsity: float
+    noise: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """``l1-weight-global@0.52``; with noise ``l1-weight-global@0.5~0.1``."""
+        return f"{self.strategy}@{self.sparsity:g}" + (f"~{self.noise:g}" if self.noise else "")
+
+
+def variants() -> tuple[Variant, ...]:
+    """Every network of one workload, those with the same weights in a row."""
+    clean = [Variant(DENSE, 0.0)]
+    clean += [Variant(strategy, round(level + step, 6)) for strategy, level in CELLS for step in STEPS]
+    return (*clean, *(Variant(strategy, level, NOISE) for strategy, level in NOISY))
+
+
+class NoisyWorkshop(Workshop):
+    """A workshop whose trained generators have noise on every convolution and linear weight: a worse training."""
+
+    def __init__(self, settings: Settings, noise: float) -> None:
+        self.noise = noise
+        super().__init__(settings)
+
+    def _load(self, workload: str, checkpoint: str) -> Loaded:
+        loaded = super()._load(workload, checkpoint)
+        rng = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for layer in prunable_layers(loaded.checkpoint.generator).values():
+                scale = self.noise * layer.weight.std()
+                layer.weight.add_(torch.randn(layer.weight.shape, generator=rng) * scale)
+        fingerprint = f"{loaded.checkpoint.fingerprint}~{self.noise:g}"
+        return replace(loaded, checkpoint=replace(loaded.checkpoint, fingerprint=fingerprint))
+
+
+def collect(folder: Path, *, num_images: int, seconds: float = float("inf"), seeds: int = SEEDS) -> Iterator[Path]:
+    """Measure what is missing, seed by seed, one file each, until ``seconds`` have gone by.
+
+    Yields:
+        Each file as it is written: ``{"workload", "seed", "num_images", "values": {variant: {"fid", "is"}}}``.
+    """
+    end = time.monotonic() + seconds
+    shops: dict[float, Workshop] = {}
+    for seed in range(seeds):
+        for workload in WORKLOADS:
+            path = folder / f"{workload}-n{num_images}-s{seed:02d}.json"
+            if path.exists():
+                continue
+            if time.monotonic() > end:
+                return
+            values = {}
+            with one_thread():
+                for variant in variants():
+                    if variant.noise not in shops:
+                        shops[variant.noise] = _shop(num_images, variant.noise)
+                    values[variant.label] = _measured(shops[variant.noise], workload, variant, seed)
+            write_json(path, {"workload": workload, "seed": seed, "num_images": num_images, "values": values})
+            yield path
+
+
+def _shop(num_images: int, noise: float) -> Workshop:
+    settings = Settings(num_images=num_images, curve=False)
+    return NoisyWorkshop(settings, noise) if noise else Workshop(settings)
+
+
+def _measured(shop: Workshop, workload: str, variant: Variant, seed: int) -> dict[str, float | None]:
+    """FID and IS, as a cell of this seed would have them."""
+    level = {"sparsity": variant.sparsity}
+    cell = Cell(workload=workload, strategy=variant.strategy, level=level, recovery=RECOVERY, seed=seed)
+    loaded = shop.load(workload, cell.checkpoint)
+    inputs = loaded.workload.inputs.sample(shop.settings.num_images, stream(seed, "eval"))
+    images, _ = generate(make(cell, shop, watch=False).recovered.generator, inputs)
+    judged = judge(loaded.extractor, images)
+    return {name: METRICS[name].compute(judged, loaded.reference)[name] for name in ("fid", "is")}

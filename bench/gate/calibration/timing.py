@@ -1,0 +1,202 @@
+"""Ratios of times in many fresh processes: equal networks, and real slow-downs of known size."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from bench.cell import make
+from bench.executors import Done, Work
+from bench.executors.local import LocalExecutor
+from bench.experiment import dump, load_experiment
+from bench.files import write_json
+from bench.gate.contents import Place, Shape, chosen, shape_of
+from bench.gate.rebuild import prepare
+from bench.gate.rules import GatedTiming
+from bench.gate.timing import summed_up, time_calls
+from bench.measure.latency import Call, Plan, cpu_timer
+from bench.numbers import architecture_of
+from bench.records import Cell
+from bench.workshop import Settings, Workshop, libraries, machine, one_thread
+
+Condition = Literal["idle", "busy"]
+
+PROCESSES = 120
+SLOWER = (0.02, 0.03, 0.05, 0.10)
+INJECTED = "mnist-dcgan"
+"""The workload whose dense and pruned generators are made slower."""
+LONG = Plan(rounds=60, min_seconds=4.0, max_rounds=300, max_seconds=8.0)
+UNIT = 12
+"""Side of the square matrices whose product is the unit of extra work: a few microseconds."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One gated ratio and what is put into HEAD's side of it."""
+
+    workload: str
+    strategy: str
+    batch: int
+    shape: Shape
+    slower: float = 0.0
+    units: int = 0
+    """Extra matrix products in each call: about ``slower`` of its time."""
+
+    @property
+    def label(self) -> str:
+        """``mnist-dcgan dense b1``; with a slow-down ``mnist-dcgan dense b1 +3%``."""
+        return f"{self.workload} {self.strategy} b{self.batch}" + (f" +{100 * self.slower:g}%" if self.slower else "")
+
+
+def slowed(call: Call, units: int) -> Call:
+    """The same call with real work added to it."""
+    if units == 0:
+        return call
+    a, b, out = torch.rand(UNIT, UNIT), torch.rand(UNIT, UNIT), torch.empty(UNIT, UNIT)
+
+    def slower() -> object:
+        for _ in range(units):
+            torch.mm(a, b, out=out)
+        return call()
+
+    return slower
+
+
+def asks(experiment: str = "ci") -> list[Ask]:
+    """A/A of every ratio that ``experiment`` gates, and slow-downs of those of `INJECTED`, sized on this machine."""
+    loaded = load_experiment(experiment)
+    table = dump(loaded)
+    shop = Workshop(Settings(num_images=2, curve=False))
+    found = []
+    with one_thread():
+        for rule in loaded.gate.latency:
+            shape = _shape(chosen(rule, table), rule, shop)
+            plain = Ask(rule.workload, rule.strategy, rule.batch, shape)
+            found.append(plain)
+            if rule.workload == INJECTED:
+                share = share_of_a_unit(_call(plain))
+                found += [
+                    Ask(rule.workload, rule.strategy, rule.batch, shape, slower, max(1, round(slower / share)))
+                    for slower in SLOWER
+                ]
+    return found
+
+
+def _shape(place: Place, rule: GatedTiming, shop: Workshop) -> Shape:
+    level = rule.level if isinstance(rule.level, dict) else {"sparsity": rule.level}
+    cell = Cell(workload=place.workload, strategy=place.strategy, level=level, recovery="none", seed=0)
+    made = make(cell, shop, watch=False).recovered
+    return shape_of(architecture_of(shop.load(cell.workload, cell.checkpoint), made.generator, made))
+
+
+def _call(ask: Ask) -> Call:
+    return prepare(
+        ask.workload,
+        "shipped",
+        ask.shape.sizes,
+        ask.shape.widths,
+        device="cpu",
+        backend="eager",
+        batch=ask.batch,
+    )
+
+
+TRIAL = 0.10
+"""How much slower the call is made, about, in order to see what a unit of extra work costs in its place."""
+
+
+def share_of_a_unit(call: Call) -> float:
+    """By which share of itself one unit makes ``call`` slower.
+
+    A unit alone in a loop is cheaper than one between the layers of a network, so a first guess is made that way, and
+    then measured in place, in CPU time, so that others on the machine do not matter.
+    """
+    alone = _seconds(slowed(lambda: None, 1_000)) / 1_000
+    units = max(1, round(TRIAL * _seconds(call) / alone))
+    ratio = summed_up(time_calls(call, slowed(call, units), plan=LONG), flip=False).log_cpu_ratio
+    assert ratio is not None
+    return max(math.expm1(ratio), TRIAL / 4) / units
+
+
+def _seconds(call: Call) -> float:
+    with torch.inference_mode():
+        cpu_timer(call, 5)
+        return statistics.median(cpu_timer(call, 5).cpu for _ in range(20))
+
+
+@dataclass(frozen=True)
+class TakeAll:
+    """Picklable: makes the work of one fresh process."""
+
+    asks: tuple[Ask, ...]
+
+    def __call__(self) -> Work:
+        torch.set_num_threads(1)
+        return self.take
+
+    def take(self, index: int) -> dict[str, Any]:
+        """Every ratio once; odd processes build and time HEAD first."""
+        found = {}
+        for ask in self.asks:
+            extra = (ask.units, 0) if index % 2 else (0, ask.units)
+            calls = [slowed(_call(ask), units) for units in extra]
+            found[ask.label] = asdict(summed_up(time_calls(calls[0], calls[1]), flip=index % 2 == 1))
+        return found
+
+
+def collect(folder: Path, condition: Condition, processes: int = PROCESSES) -> Iterator[Path]:
+    """Start one fresh process after the other and keep what each found, until there are ``processes``.
+
+    Which slow-downs are asked for is fixed by the first call and kept in ``timing-setup.json``.
+    """
+    setup = folder / "timing-setup.json"
+    if not setup.exists():
+        about = {"libraries": libraries(), "machine": machine("cpu")}
+        write_json(setup, {"environment": about, "asks": [_as_table(ask) for ask in asks()]})
+    wanted = tuple(_as_ask(table) for table in json.loads(setup.read_text(encoding="utf-8"))["asks"])
+    for index in range(processes):
+        path = folder / f"timing-{condition}" / f"{index:03d}.json"
+        if path.exists():
+            continue
+        load = os.getloadavg()[0]
+        with neighbour() if condition == "busy" else _nobody():
+            for outcome in LocalExecutor(1).run(TakeAll(wanted), [[[index]]]):
+                if not isinstance(outcome, Done):
+                    raise RuntimeError(outcome.error)
+                write_json(path, {"index": index, "load_before": load, "ratios": outcome.result})
+        yield path
+
+
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """A process that does nothing but keep a core busy."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _nobody() -> Iterator[None]:
+    yield
+
+
+def _as_table(ask: Ask) -> dict[str, Any]:
+    return {**{k: v for k, v in vars(ask).items() if k != "shape"}, "shape": ask.shape.model_dump(mode="json")}
+
+
+def _as_ask(table: dict[str, Any]) -> Ask:
+    return Ask(**{**table, "shape": Shape.model_validate(table["shape"])})

@@ -1,0 +1,64 @@
+"""What the pytest plug-in times, and what identifies the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.cell import make
+from bench.errors import UserError
+from bench.gate.contents import shape_of
+from bench.gate.rebuild import prepare
+from bench.keys import latency_key
+from bench.measure.latency import Call, device_model
+from bench.numbers import architecture_of
+from bench.records import Cell
+from bench.recovery import Recovered
+from bench.timing import DTYPE, THREADS
+from bench.workloads.builtin import WORKLOADS
+from bench.workshop import Settings, Workshop, libraries, machine
+from strategies.catalog import DENSE, STRATEGIES
+from strategies.registry import UnknownName
+
+
+def prepared(
+    workload: str, strategy: str, level: dict[str, float], *, checkpoint: str, batch: int, backend: str, device: str
+) -> tuple[Call, dict[str, Any]]:
+    """The call of one pruned generator, and the table that identifies its timing: key, machine, and what it is.
+
+    Raises:
+        UserError: no such workload or strategy.
+    """
+    for registry, name in ((WORKLOADS, workload), *(() if strategy == DENSE else ((STRATEGIES, strategy),))):
+        if name not in registry:
+            raise UserError(str(UnknownName(registry.kind, name, list(registry))))
+    shop = Workshop(Settings(num_images=2, curve=False))
+    cell = Cell(workload=workload, checkpoint=checkpoint, strategy=strategy, level=level, recovery="none", seed=0)
+    loaded = shop.load(workload, checkpoint)
+    made = make(cell, shop, watch=False).recovered
+    pruned = architecture_of(loaded, made.generator, made)
+    dense = architecture_of(loaded, loaded.checkpoint.generator, Recovered(loaded.checkpoint.generator, None))
+    shape = shape_of(pruned)
+    call = prepare(workload, checkpoint, shape.sizes, shape.widths, device=device, backend=backend, batch=batch)
+    key = latency_key(
+        dense.hash,
+        pruned.hash,
+        inputs=repr(loaded.workload.inputs),
+        device=device_model(device),
+        backend=backend,
+        batch=batch,
+        dtype=DTYPE,
+        threads=THREADS,
+    )
+    about = {
+        "latency_key": key,
+        "machine": machine(device),
+        "libraries": libraries(),
+        "threads": THREADS,
+        "workload": workload,
+        "strategy": strategy,
+        "level": cell.level_label,
+        "batch": batch,
+        "backend": backend,
+        "architecture": pruned.hash,
+    }
+    return call, about

@@ -1,0 +1,119 @@
+"""``[gate]`` of an experiment: what `ganprune compare` gates, and by which rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_CELLS = 12
+"""More gated cells would cost each of them its power: all share one family-wise error."""
+MAX_TIMINGS = 6
+"""More gated ratios would not fit into five minutes."""
+
+GatedMetric = Literal["fid", "is"]
+
+
+class _Rules(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _between(low: float, high: float) -> Callable[[float], float]:
+    def check(value: float) -> float:
+        if not (math.isfinite(value) and low < value < high):
+            raise ValueError(f"{value!r} is not between {low:g} and {high:g}.")
+        return value
+
+    return check
+
+
+def _at_most(most: int, what: str) -> Callable[[tuple[object, ...]], tuple[object, ...]]:
+    def check(value: tuple[object, ...]) -> tuple[object, ...]:
+        if len(value) > most:
+            raise ValueError(f"{len(value)} {what}; at most {most}, because all of them share one error rate.")
+        return value
+
+    return check
+
+
+def _level(value: object) -> object:
+    if isinstance(value, dict) and len(value) != 1:
+        raise ValueError("a level is one knob and its value, {threshold = 0.1}.")
+    number = next(iter(value.values())) if isinstance(value, dict) else value
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError(f"{number!r} is not a finite number.")
+    return value
+
+
+Level = Annotated[float | dict[str, float], AfterValidator(_level)]
+
+
+class GatedCell(_Rules):
+    """One gated cell, all its seeds."""
+
+    workload: str
+    strategy: str
+    level: Level = 0.0
+    """A sparsity, or ``{knob: value}``; left out for dense."""
+    recovery: str | None = None
+    """Needed where the experiment has several."""
+    checkpoint: str | None = None
+    """Needed where the experiment has several."""
+    metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] | None = None
+    """The stochastic metrics gated for this cell, ``[]`` for none; by default those of the table."""
+
+
+class GatedTiming(_Rules):
+    """One gated ratio of times, HEAD / BASE."""
+
+    workload: str
+    strategy: str
+    level: Level = 0.0
+    recovery: str | None = None
+    checkpoint: str | None = None
+    batch: Annotated[int, Field(ge=1)] = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+    backend: str = "eager"
+
+
+Share = Annotated[float, AfterValidator(_between(0, 1))]
+
+
+class Margins(_Rules):
+    """Relative differences that do not matter in practice."""
+
+    fid: Share = 0.05
+    is_: Share = Field(default=0.05, alias="is")
+    time: Share = 0.01
+
+
+class PriorRule(_Rules):
+    """What calibration says of the spread over seeds of a difference of logarithms (`docs/calibration.md`)."""
+
+    sd: Annotated[float, AfterValidator(_between(0, 10))]
+    degrees: Annotated[float, AfterValidator(_between(0, 1e6))]
+
+
+class Gate(_Rules):
+    """The table as a whole. Without cells nothing is gated."""
+
+    cells: Annotated[tuple[GatedCell, ...], Field(strict=False), AfterValidator(_at_most(MAX_CELLS, "cells"))] = ()
+    latency: Annotated[
+        tuple[GatedTiming, ...], Field(strict=False), AfterValidator(_at_most(MAX_TIMINGS, "latency ratios"))
+    ] = ()
+    metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] = ("fid", "is")
+    margins: Margins = Margins()
+    prior: dict[GatedMetric, PriorRule] = Field(default_factory=dict)
+    """Without one, a cell has only the variance of its own few seeds, and seldom any power."""
+    error: Annotated[float, AfterValidator(_between(0, 0.5))] = 0.005
+    """Probability of any false regression in a whole comparison."""
+    processes: Annotated[int, Field(ge=8, le=200)] = 20
+    """Fresh processes that time all ratios; their spread is the uncertainty of a ratio."""
+    max_seconds: Annotated[float, AfterValidator(_between(0, 86_400))] = 280.0
+    """Of timing; no further process is begun when it would end after that."""
+
+    def margin(self, metric: str) -> float:
+        """The relative margin of ``fid``, ``is`` or ``time``."""
+        return float(getattr(self.margins, "is_" if metric == "is" else metric))

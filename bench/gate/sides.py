@@ -1,0 +1,115 @@
+"""BASE and HEAD as they are named on the command line: runs, baselines, or revisions with a baseline in them."""
+
+from __future__ import annotations
+
+import glob
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.gate.baseline import HEAD_FILE, DamagedBaseline, baseline_folder, read_baseline
+from bench.gate.contents import Contents, contents_of_run
+from bench.gate.source import PACKAGES, commit_of, extract, same_source, top_of
+from bench.paths import RunPaths
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison."""
+
+    label: str
+    contents: Contents | None
+    """None: there is one, but it cannot be used; ``problem`` says why."""
+    problem: str = ""
+    source: Path | None = None
+    """The folder with this side's own packages, where it is a revision that differs from what runs here."""
+    revision: bool = False
+
+
+@contextmanager
+def opened(base: str, head: str, results: Path) -> Iterator[tuple[Side, Side]]:
+    """Both sides; what was taken from git lies in a temporary folder until the end of the ``with``.
+
+    A side is the folder of a run or of a baseline; or the name of an experiment: as BASE its accepted baseline,
+    where there is one, else (and as HEAD) its newest run; or a git revision, then the baseline in that revision of
+    the other side's experiment. ``NAME@REVISION`` names the experiment too.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    with tempfile.TemporaryDirectory(prefix="ganprune-compare-") as folder:
+        last = _side(head, results, Path(folder) / "head", baseline_first=False, experiment=None)
+        name = last.contents.name if last and last.contents else None
+        first = _side(base, results, Path(folder) / "base", baseline_first=True, experiment=name)
+        if last is None and first is not None and first.contents is not None:
+            name = first.contents.name
+            last = _side(head, results, Path(folder) / "head", baseline_first=False, experiment=name)
+        for side, given in ((first, base), (last, head)):
+            if side is None:
+                raise UserError(
+                    f"{given}: neither the folder of a run or of a baseline, nor an experiment with one in {results}, "
+                    "nor a git revision with a baseline of the other side's experiment."
+                )
+        assert first is not None and last is not None
+        yield first, last
+
+
+def _side(given: str, results: Path, folder: Path, *, baseline_first: bool, experiment: str | None) -> Side | None:
+    path = Path(given)
+    if (path / HEAD_FILE).exists():
+        return _baseline(path, f"baseline {path}")
+    if RunPaths(path).manifest.exists():
+        return _run(path)
+    accepted = baseline_folder(results, given)
+    named = "/" not in given and ".." not in given
+    newest = _newest_run(results, given) if named else None
+    if named and (accepted / HEAD_FILE).exists() and (baseline_first or newest is None):
+        return _baseline(accepted, f"baseline {accepted}")
+    if newest is not None:
+        return _run(newest)
+    name, at, revision = given.rpartition("@")
+    return _revision(revision, (name if at else experiment), results, folder)
+
+
+def _run(folder: Path) -> Side:
+    try:
+        return Side(f"run {folder}", contents_of_run(folder))
+    except UserError as error:
+        return Side(f"run {folder}", None, str(error))
+
+
+def _baseline(folder: Path, label: str) -> Side:
+    try:
+        head, contents = read_baseline(folder)
+    except DamagedBaseline as error:
+        return Side(label, None, str(error))
+    return Side(f"{label} (accepted {head.accepted[:10]})", contents)
+
+
+def _newest_run(results: Path, experiment: str) -> Path | None:
+    found = [m.parent for m in (results / "runs").glob(f"{glob.escape(experiment)}/*/manifest.json")]
+    return max(found, key=lambda run: RunPaths(run).manifest.stat().st_mtime, default=None)
+
+
+def _revision(revision: str, experiment: str | None, results: Path, folder: Path) -> Side | None:
+    """The baseline of ``experiment`` in a revision, and that revision's source where it has one."""
+    repository = top_of(Path.cwd())
+    commit = commit_of(repository, revision) if repository else None
+    if repository is None or commit is None or experiment is None:
+        return None
+    here = baseline_folder(results.absolute(), experiment)
+    if not here.is_relative_to(repository):
+        raise UserError(f"{revision}: --results {results} is outside of the checkout {repository}.")
+    inside = here.relative_to(repository).as_posix()
+    folder.mkdir()
+    there = extract(repository, commit, [inside, *PACKAGES], folder)
+    label = f"revision {revision} ({commit[:12]})"
+    if inside not in there:
+        return Side(label, None, f"{label} has no {inside}: nothing was accepted there.", revision=True)
+    whole = (folder / "bench" / "gate" / "rebuild.py").exists() and set(PACKAGES) <= set(there)
+    source = folder if whole and not same_source(folder) else None
+    side = _baseline(folder / inside, f"baseline of {label}")
+    return Side(side.label, side.contents, side.problem.replace(f"{folder}/", f"{label}: "), source, revision=whole)

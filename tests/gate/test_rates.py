@@ -1,0 +1,148 @@
+"""The rates of calibration, on data whose rates are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.experiment import load_experiment
+from bench.gate.calibration import rates, timing
+from bench.gate.calibration.document import document
+from bench.gate.calibration.quality import WORKLOADS, variants
+from bench.gate.calibration.rates import (
+    QualityRules,
+    changes,
+    clopper_pearson,
+    found_in_run,
+    gated,
+    p_values,
+    read_quality,
+    timing_rates,
+    triples,
+)
+from bench.gate.calibration.timing import slowed
+from bench.gate.statistics import Prior, paired
+from tests.gate.test_timing import sample
+
+PRIOR = {"fid": Prior(0.02**2, 4.0), "is": Prior(0.01**2, 4.0)}
+RULES = QualityRules(PRIOR, {"fid": 0.05, "is": 0.05}, 0.005)
+
+
+@pytest.fixture(autouse=True)
+def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "DRAWS", 2_000)
+    monkeypatch.setattr(rates, "RESAMPLES", 40)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Thirty seeds in which FID rises by 3 % with every point of sparsity, and the noise of a difference is 2 %."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "quality"
+    folder.mkdir()
+    for workload in WORKLOADS:
+        for seed in range(30):
+            common = rng.normal(0, 0.2)
+            values = {
+                v.label: {
+                    "fid": float(np.exp(2 + common + 3 * v.sparsity + rng.normal(0, 0.014))),
+                    "is": float(np.exp(1.5 + rng.normal(0, 0.005))),
+                }
+                for v in variants()
+            }
+            entry = {"workload": workload, "seed": seed, "num_images": 500, "values": values}
+            (folder / f"{workload}-{seed}.json").write_text(json.dumps(entry))
+    return tmp_path
+
+
+def test_in_bulk_it_is_the_arithmetic_of_the_gate() -> None:
+    rng = np.random.default_rng(1)
+    differences = rng.normal(0.04, 0.02, 12)
+    drawn = triples(12, rng)[:20]
+    bulk = p_values(differences, drawn, PRIOR["fid"], 0.05)
+    for p, seeds in zip(bulk, drawn, strict=True):
+        one = paired([0.0] * 3, list(differences[seeds]), PRIOR["fid"])
+        assert one is not None and p == pytest.approx(one.p_above(np.log1p(0.05)))
+
+
+def test_every_triple_is_three_seeds() -> None:
+    drawn = triples(10, np.random.default_rng(0))
+    assert drawn.shape == (2_000, 3) and drawn.min() == 0 and drawn.max() == 9
+    assert all(len(set(row)) == 3 for row in drawn[:200])
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 20), (3, 20), (20, 20)])
+def test_clopper_pearson_is_scipys(hits: int, n: int) -> None:
+    expected = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(hits, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_large_change_is_found_and_a_centred_one_is_not(data: Path) -> None:
+    logs = read_quality(data / "quality")
+    five = [change for change in changes() if change.kind == "+5 points"]
+    found, cells = found_in_run(logs, five, RULES, centred=False)
+    assert found.value == 1.0 and found.low > 0.99
+    assert min(rate.value for rate in cells) < 1.0 or len(cells) == len(five)
+    silent, _ = found_in_run(logs, five, RULES, centred=True)
+    assert silent.value < 0.005 and silent.low == 0.0 and silent.high < 0.03
+
+
+def test_what_ci_gates_has_data() -> None:
+    """The cells whose noisy metrics `ci` gates are those that calibration changes."""
+    gate = load_experiment("ci").gate
+    covered = {change.cell for change in changes() if gated(change, gate)}
+    wanted = {
+        f"{rule.workload} {rule.strategy}" + (f" @{rule.level:g}" if rule.strategy != "dense" else "")
+        for rule in gate.cells
+        if rule.metrics != () and not isinstance(rule.level, dict)
+    }
+    assert covered == wanted
+
+
+def test_times_of_equal_networks_are_silent_and_slower_ones_found() -> None:
+    rng = np.random.default_rng(0)
+    equal = rng.normal(0, 0.01, 120)
+    options = {"processes": 20, "margin": 0.01, "error": 0.005, "tests": 6}
+    silent = timing_rates([equal] * 3, **options)  # type: ignore[arg-type]
+    assert silent.regression.value < 0.01
+    found = timing_rates([equal + 0.05], **options)  # type: ignore[arg-type]
+    assert found.regression.value > 0.99
+
+
+def test_processes_without_a_ratio_make_a_comparison_invalid_never_a_regression() -> None:
+    nothing = np.full(120, np.nan)
+    nothing[:10] = 0.5
+    found = timing_rates([nothing], processes=20, margin=0.01, error=0.005, tests=6)
+    assert (found.regression.value, found.undecided) == (0.0, 1.0)
+
+
+def test_the_page_is_written_from_data_alone(data: Path) -> None:
+    page = document(data)
+    assert "30 seeds" in page and "Condition *idle*: not collected yet." in page
+    assert "| +5 points |" in page
+    ratios = {"mnist-dcgan dense b1": {"log_ratio": 0.001}, "mnist-dcgan dense b1 +5%": {"log_ratio": 0.05}}
+    folder = data / "timing-idle"
+    folder.mkdir()
+    for i in range(20):
+        (folder / f"{i}.json").write_text(json.dumps({"index": i, "load_before": 0.1, "ratios": ratios}))
+    about = {"machine": {"device": "a CPU", "cores": 2}, "libraries": {"torch": "2"}}
+    (data / "timing-setup.json").write_text(json.dumps({"environment": about}))
+    page = document(data)
+    assert "20 fresh processes on a CPU, 2 cores" in page and "Others were busy" not in page
+    assert document(data) == page
+
+
+def test_a_slowed_call_does_more_and_gives_the_same() -> None:
+    assert slowed(lambda: "result", 3)() == "result"
+
+
+def test_a_unit_of_extra_work_is_sized_by_what_it_costs_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call and 1,000 units alone take 1 ms each, so a tenth is 100 units; in place they cost an eighth."""
+    monkeypatch.setattr(timing, "_seconds", lambda call: 1e-3)
+    pairs = [sample(0.008, 0.009)] * 5
+    monkeypatch.setattr(timing, "time_calls", lambda first, second, plan: pairs)
+    assert timing.share_of_a_unit(lambda: None) == pytest.approx(0.125 / 100)

@@ -1,0 +1,168 @@
+"""Ratios of times: from samples to estimates, and the processes that take them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench.gate.timing
+from bench.executors import Done, Failed
+from bench.gate.contents import Shape, shape_of
+from bench.gate.rebuild import prepare
+from bench.gate.timing import (
+    MIN_PROCESSES,
+    Network,
+    Ratio,
+    Taken,
+    Task,
+    estimate,
+    summed_up,
+    take,
+    time_ratios,
+)
+from bench.numbers import architecture_of
+from bench.records import LatencySample
+from bench.workloads.base import WORKLOADS
+from bench.workloads.checkpoints import load_checkpoint
+from bench.workshop import Workshop
+from strategies.layers import widths
+from tests.helpers.cells import cell, record_of
+
+DENSE = Shape(widths=widths(load_checkpoint(WORKLOADS["dummy"]).generator), sizes={})
+NETWORK = Network("dummy", "shipped", DENSE)
+
+
+def sample(first: float, second: float, *, interrupted: bool = False) -> LatencySample:
+    return LatencySample(
+        dense_wall=first, pruned_wall=second, dense_cpu=first, pruned_cpu=second, interrupted=interrupted
+    )
+
+
+def test_the_ratio_is_the_median_of_the_clean_pairs() -> None:
+    samples = [sample(0.002, 0.003)] * 5 + [sample(0.002, 0.2, interrupted=True)] * 4
+    found = summed_up(samples, flip=False)
+    assert found.log_ratio == pytest.approx(math.log(1.5))
+    assert (found.base_ms, found.head_ms, found.clean, found.pairs) == (2.0, 3.0, 5, 9)
+
+
+def test_flipped_is_turned_back() -> None:
+    samples = [sample(0.003, 0.002)] * 5
+    found = summed_up(samples, flip=True)
+    assert found.log_ratio == pytest.approx(math.log(1.5))
+    assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
+    assert (found.base_ms, found.head_ms) == (2.0, 3.0)
+
+
+def test_too_few_clean_pairs_are_no_ratio_but_cpu_time_remains() -> None:
+    samples = [sample(0.002, 0.003)] * 4 + [sample(0.002, 0.003, interrupted=True)] * 9
+    found = summed_up(samples, flip=False)
+    assert (found.log_ratio, found.clean) == (None, 4)
+    assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
+
+
+def test_an_estimate_is_the_t_interval_over_processes() -> None:
+    from bench.tables.intervals import t_interval
+
+    values = [0.01, 0.02, 0.04, 0.0, 0.03]
+    found, expected = estimate(values), t_interval(values)
+    assert (found.lower(0.025), found.upper(0.025)) == pytest.approx((expected.low, expected.high))
+
+
+class Scripted:
+    """Stands for `LocalExecutor`: outcomes are given, process by process."""
+
+    outcomes: list[Any]
+
+    def __init__(self, jobs: int) -> None:
+        assert jobs == 1
+
+    def run(self, setup: Any, stages: Any) -> Any:
+        (((task,),),) = stages
+        yield type(self).outcomes.pop(0)(task)
+
+
+def taken(log_ratio: float | None, **changes: Any) -> Any:
+    one = Taken(log_ratio, 0.05, 1.0, 2.0, 10, 10, **changes)
+    return lambda task: Done(task, [one])
+
+
+def run_scripted(monkeypatch: pytest.MonkeyPatch, outcomes: list[Any], **options: Any) -> Any:
+    monkeypatch.setattr(Scripted, "outcomes", list(outcomes), raising=False)
+    monkeypatch.setattr(bench.gate.timing, "LocalExecutor", Scripted)
+    arguments = {"processes": len(outcomes), "max_seconds": 1e6} | options
+    (found,) = time_ratios([Ratio(NETWORK, NETWORK, 1)], **arguments)
+    return found
+
+
+def test_processes_without_a_ratio_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run_scripted(monkeypatch, [taken(0.1)] * MIN_PROCESSES + [taken(None)] * 3)
+    assert (found.processes, found.started) == (MIN_PROCESSES, MIN_PROCESSES + 3)
+    assert found.estimate is not None and found.estimate.difference == pytest.approx(0.1)
+
+
+def test_too_few_processes_are_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run_scripted(monkeypatch, [taken(0.1)] * (MIN_PROCESSES - 1) + [taken(None)] * 9)
+    assert (found.estimate, found.cpu_ratio) == (None, pytest.approx(math.exp(0.05)))
+
+
+def test_no_process_is_begun_that_would_end_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, *(x for i in range(40) for x in [10.0 * i])])
+    monkeypatch.setattr(bench.gate.timing.time, "monotonic", lambda: next(seconds))
+    found = run_scripted(monkeypatch, [taken(0.1)] * 20, max_seconds=100.0)
+    assert found.started == 10
+
+
+def test_a_process_that_dies_is_an_error_and_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run_scripted(monkeypatch, [lambda task: Failed(task, "killed", "")] * 20)
+    assert (found.estimate, found.error, found.started) == (None, "killed", 1)
+
+
+def test_odd_processes_begin_with_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    flips = []
+
+    def remember(task: Task) -> Done:
+        flips.append(task.flip)
+        return Done(task, [Taken(0.0, 0.0, 1.0, 1.0, 9, 9)])
+
+    run_scripted(monkeypatch, [remember] * 4)
+    assert flips == [False, True, False, True]
+
+
+def test_a_network_is_rebuilt_from_its_sizes(shop: Workshop) -> None:
+    record = record_of(cell("l1-channel-global", 0.5), shop)
+    assert record.architecture is not None
+    shape = shape_of(record.architecture)
+    call = prepare("dummy", "shipped", shape.sizes, shape.widths, device="cpu", backend="eager", batch=3)
+    assert call().shape == (3, 1, 8, 8)  # type: ignore[attr-defined]
+
+
+def test_sizes_that_do_not_tell_all_are_refused() -> None:
+    with pytest.raises(ValueError, match="are not those of the network that was measured"):
+        prepare("dummy", "shipped", {}, {"net.0": (1, 1)}, device="cpu", backend="eager", batch=1)
+
+
+def test_a_network_that_cannot_be_built_is_an_error_of_its_ratio() -> None:
+    other = Network("nothing", "shipped", DENSE)
+    (found,) = take(Task((Ratio(other, NETWORK, 1),), None, None, False))
+    assert (found.log_ratio, "no workload 'nothing'" in found.error) == (None, True)
+
+
+def test_a_source_that_cannot_build_it_gives_way_to_ours(tmp_path: Path) -> None:
+    """An old revision without `bench.gate.rebuild`: the architectures alone are timed."""
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/__init__.py").write_text("")
+    (found,) = take(Task((Ratio(NETWORK, NETWORK, 1),), None, tmp_path, False))
+    assert (found.error, found.own_source) == ("", False)
+    assert found.pairs > 0
+
+
+def test_the_recorded_architecture_gives_back_its_widths(shop: Workshop) -> None:
+    from bench.cell import make
+
+    thing = cell("l1-channel-global", 0.5)
+    made = make(thing, shop).recovered
+    shape = shape_of(architecture_of(shop.load("dummy", "shipped"), made.generator, made))
+    assert shape.widths == widths(made.generator)

@@ -27,7 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.measure.backends import BACKENDS, Call, Inputs, Prepare, difference
+from bench.measure.backends import BACKENDS, Inputs, Prepare, difference
+from bench.measure.backends import Call as Call
 from bench.records import LatencySample, LatencyStatus
 from strategies.base import NotApplicable
 

@@ -16,6 +16,7 @@ from bench.report.figures import Drawn
 from bench.report.markdown import section
 from bench.report.style import GREY, PAGE, SMALL, paper_style
 from bench.tables import escape, markdown_table
+from bench.tables.backends import place
 from bench.tables.text import MISSING
 from bench.tables.tidy import rows_of
 
@@ -23,7 +24,7 @@ LOOKS = (
     ("#0072B2", "o"), ("#56B4E9", "s"), ("#CC79A7", "D"), ("#D55E00", "^"), ("#009E73", "v"), ("#E69F00", "P"),
     ("#333333", "X"), ("#8c8c8c", "*"),
 )  # fmt: skip
-"""Colour and marker of each backend, in the order in which they were measured."""
+"""Colour and marker of each backend, in their order."""
 PANEL = 2.4
 """Height of a panel in inches."""
 
@@ -36,6 +37,7 @@ def backends_section(table: pd.DataFrame) -> str:
     if table["backend"].nunique() < 2:
         return ""
     ways = list(table[["device", "backend"]].drop_duplicates().itertuples(index=False, name=None))
+    ways.sort(key=lambda way: (way[0], place(way[1])))
     several = len({device for device, _ in ways}) > 1
     names = [f"{backend} ({device})" if several else str(backend) for device, backend in ways]
     lines: dict[tuple[object, ...], dict[tuple[str, str], dict[str, object]]] = {}
@@ -76,7 +78,8 @@ def _exceptions(table: pd.DataFrame) -> str:
 
 def _preparing(table: pd.DataFrame) -> str:
     rows = []
-    for backend, group in table.groupby("backend", sort=False):
+    for backend in sorted(set(table["backend"]), key=place):
+        group = table[table["backend"] == backend]
         medians = [group[f"prepare_{member}_seconds"].median() for member in ("dense", "pruned")]
         error = group["output_error"].max()
         seconds = [f"{value:.3g}" if math.isfinite(value) else MISSING for value in medians]
@@ -119,8 +122,8 @@ def backend_figures(table: pd.DataFrame) -> list[Drawn]:
 
 def _figure(table: pd.DataFrame) -> Figure:
     panels = list(table.groupby(["workload", "batch"], sort=True))
-    backends = list(table["backend"].drop_duplicates())
-    looks = {name: LOOKS[place % len(LOOKS)] for place, name in enumerate(backends)}
+    backends = sorted(set(table["backend"]), key=place)
+    looks = {name: LOOKS[place(name)[0] % len(LOOKS)] for name in backends}
     columns, rows = min(2, len(panels)), math.ceil(len(panels) / 2)
     with paper_style():
         engine = ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06)

@@ -11,6 +11,8 @@ from bench.tables.latency import SAME, SETTING, with_latency
 from bench.tables.naming import DENSE, strategy_order
 from bench.tables.tidy import rows_of
 
+ORDER = ("eager", "channels_last", "bf16", "compile", "onnx", "openvino", "csr", "nm-2-4")
+"""Of columns and colours; others follow by name."""
 NETWORKS = ["workload", "checkpoint", "strategy", "target", "level"]
 """What the timings of one row have in common; they do not depend on the recovery."""
 BACKEND_COLUMNS = [
@@ -21,7 +23,7 @@ _MEANS = ("speedup", "dense_ms", "pruned_ms", "prepare_dense_seconds", "prepare_
 
 
 def by_backend(frame: pd.DataFrame, summary: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
-    """One row for each pruned network, batch size and setting (device, backend, type, ...), in the latency's order.
+    """One row for each pruned network, batch size and setting (device, backend, type, ...).
 
     ``speedup_theoretical`` is dense MACs / effective MACs; ``speedup`` is measured, the mean over the architectures of
     the seeds, low and high the widest of their intervals; ``status`` is ``ok``, ``same-as-dense``, or why there is no
@@ -35,9 +37,13 @@ def by_backend(frame: pd.DataFrame, summary: pd.DataFrame, latency: pd.DataFrame
         joined = with_latency(cells, timed)
         for key, group in joined[joined["batch"].notna()].groupby([*NETWORKS, "batch"], sort=False):
             rows.append(dict(zip([*NETWORKS, "batch"], key, strict=True)) | _row(group, float(theory.get(key[:5], 0))))
-    order = {name: place for place, name in enumerate(latency["backend"].drop_duplicates())}
-    rows.sort(key=lambda r: (r["workload"], strategy_order(r["strategy"]), r["level"], r["batch"], order[r["backend"]]))
+    rows.sort(key=lambda r: (r["workload"], strategy_order(r["strategy"]), r["level"], r["batch"], place(r["backend"])))
     return pd.DataFrame(rows, columns=BACKEND_COLUMNS)
+
+
+def place(backend: str) -> tuple[int, str]:
+    """Sort key of a backend."""
+    return (ORDER.index(backend) if backend in ORDER else len(ORDER), backend)
 
 
 def _row(group: pd.DataFrame, theoretical: float) -> dict[str, Any]:

@@ -228,8 +228,8 @@ class Known:
     def installed(cls) -> Known:
         """What this installation offers. Imports the registries, and with them torch."""
         import bench.workloads.builtin  # noqa: F401  (fills WORKLOADS)
+        from bench.measure.backends import BACKENDS
         from bench.measure.extractors import EXTRACTORS
-        from bench.measure.latency import BACKENDS
         from bench.measure.metrics import METRICS as REGISTERED
         from bench.measure.public import PUBLIC
         from bench.recovery import parse_recovery

@@ -96,10 +96,23 @@ def cell_keys(
 
 
 def latency_key(
-    dense: str, pruned: str, *, inputs: str, device: str, backend: str, batch: int, dtype: str, threads: int
+    dense: str,
+    pruned: str,
+    *,
+    inputs: str,
+    device: str,
+    backend: str,
+    batch: int,
+    dtype: str,
+    threads: int,
+    zeros: str = "",
 ) -> str:
-    """The key of a timing: the pair of architectures, and where and how it was timed."""
-    return digest([dense, pruned, inputs, device, backend, batch, dtype, threads])
+    """The key of a timing: the pair of architectures, and where and how it was timed.
+
+    Args:
+        zeros: hash of each layer's density, where the backend skips zeros and there are any.
+    """
+    return digest([dense, pruned, inputs, device, backend, batch, dtype, threads, *([zeros] if zeros else [])])
 
 
 def _given(settings: DataclassInstance) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def measure(
         numbers["bytes_coded"] = _exact(len(pack(generator, recovered.pruned.codes)), "bytes", CODED_VERSION)
     architecture = architecture_of(loaded, generator, recovered)
     dense_macs, _ = shop.forward_macs(cell.workload, cell.checkpoint)
-    _keep(cell, keys, recovered, images, shop)
+    _keep(cell, keys, recovered, images, shop, numbers)
     flags = [f"uncounted:{name}" for name in macs.uncounted]
     flags += [f"fvcore-unsupported:{name}" for name in unsupported]
     if settings.num_images < SMALL_N:
@@ -274,6 +274,7 @@ def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) 
         hash=digest([*made_by, shape])[:16],
         widths=shape,
         kept={name: {side: indices.tolist() for side, indices in sides.items()} for name, sides in kept.items()},
+        bypassed=list(recovered.pruned.bypassed) if recovered.pruned else [],
     )
 
 
@@ -311,7 +312,9 @@ def _achieved_params(loaded: Loaded, size: Footprint, tied: Mapping[str, str]) -
     return 1 - sum(layer.nonzero for name, layer in size.layers.items() if name not in tied) / dense
 
 
-def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop) -> None:
+def _keep(
+    cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Workshop, numbers: dict[str, Number]
+) -> None:
     """Keep a few images for the grids, and the weights where they are asked for or cannot be had again cheaply."""
     if shop.paths is None:
         return
@@ -324,6 +327,9 @@ def _keep(cell: Cell, keys: Keys, recovered: Recovered, images: Tensor, shop: Wo
                 shop.paths.artifact(keys.prune),
                 recovered,
                 workload=cell.workload,
-                made_by=cell.model_dump(exclude={"seed"}),
+                made_by=cell.model_dump(exclude=set() if shop.streams(cell) else {"seed"}),
                 provenance=shop.provenance,
+                inputs=shop.load(cell.workload, cell.checkpoint).workload.inputs.sample(1, stream(0, "eval")),
+                numbers=numbers,
+                judged_seed=cell.seed,
             )

@@ -12,6 +12,7 @@ from bench.cell import Made, make
 from bench.errors import Mistakes, UserError
 from bench.records import Cell
 from bench.recovery import parse_recovery
+from bench.seeds import stream
 from bench.sweep import check_device
 from bench.workloads.builtin import WORKLOADS
 from bench.workshop import Settings, Workshop, one_thread
@@ -75,7 +76,14 @@ def prune_to_folder(
         raise UserError(f"{strategy} on {workload}: {error}.") from error
     provenance: dict[str, Any] = shop.provenance
     try:
-        save_artifact(out, made.recovered, workload=workload, made_by=cell.model_dump(), provenance=provenance)
+        save_artifact(
+            out,
+            made.recovered,
+            workload=workload,
+            made_by=cell.model_dump(),
+            provenance=provenance,
+            inputs=WORKLOADS[workload].inputs.sample(1, stream(0, "eval")),
+        )
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}).") from error
     return made

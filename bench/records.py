@@ -102,6 +102,8 @@ class Architecture(_Frozen):
     """``[out, in]`` channels of each convolution and linear layer."""
     kept: dict[str, dict[str, list[int]]] = Field(default_factory=dict)
     """For each resized module, the kept ``out`` and ``in`` indices; empty where nothing was removed physically."""
+    bypassed: list[str] = Field(default_factory=list)
+    """Modules that became the identity."""
 
 
 class Cost(_Frozen):
@@ -177,6 +179,14 @@ class Failure(_Frozen):
     attempt: int
 
 
+LatencyStatus = Literal["ok", "invalid", "refused", "not-applicable", "unavailable"]
+"""``invalid``: disturbed by other work; ``refused``: the outputs differ; ``not-applicable``: the backend does nothing
+for the network or cannot take it; ``unavailable``: the machine lacks a package or a device."""
+
+NOT_TIMED_YET: frozenset[LatencyStatus] = frozenset({"invalid", "unavailable"})
+"""What the next run tries again."""
+
+
 class LatencySample(_Frozen):
     """One block of calls: seconds a call of dense and of pruned, timed one after the other.
 
@@ -209,10 +219,10 @@ class LatencyRecord(_Frozen):
     flush_denormal: bool
     calls_per_block: int
     samples: list[LatencySample]
-    status: Literal["ok", "invalid"]
+    status: LatencyStatus
     reason: str = ""
     dense_ms: float | None
-    """Median milliseconds a call over the uninterrupted blocks (None: invalid)."""
+    """Median milliseconds a call over the uninterrupted blocks (None: not ``ok``)."""
     pruned_ms: float | None
     dense_ms_min: float | None
     pruned_ms_min: float | None
@@ -228,6 +238,18 @@ class LatencyRecord(_Frozen):
     peak_memory_bytes: int | None = None
     """CUDA: highest allocated memory of the pruned network; CPU: None."""
     provenance: dict[str, Any] = Field(default_factory=dict)
+    dense_backend: str = ""
+    """How the dense network ran, where not through ``backend`` itself."""
+    zeros: str = ""
+    """Hash of each layer's density, for backends that skip zeros (`bench.zeros`); empty for all others."""
+    prepare_dense_seconds: float | None = None
+    """From the network to its first output: exporting, compiling and the first call. Not part of any other time."""
+    prepare_pruned_seconds: float | None = None
+    output_error: float | None = None
+    """Largest difference of an output from eager PyTorch in float32, as a share of the largest value; None: not
+    compared, or not finite."""
+    output_tolerance: float | None = None
+    """The largest such difference that is timed."""
 
 
 class LatencyFailure(_Frozen):

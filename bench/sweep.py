@@ -17,7 +17,16 @@ from bench.executors import Done, Executor, Failed, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import Experiment, Known, dump, expand
 from bench.paths import run_folder, safe
-from bench.records import Cell, Failure, LatencyFailure, LatencyRecord, Manifest, PlannedCell, Record
+from bench.records import (
+    NOT_TIMED_YET,
+    Cell,
+    Failure,
+    LatencyFailure,
+    LatencyRecord,
+    Manifest,
+    PlannedCell,
+    Record,
+)
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.workloads.own import own_specs
@@ -313,8 +322,8 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         task.key: _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note)
         for task in tasks
     }
-    # A timing that others disturbed is no result: the next run tries again.
-    missing = [task for task in tasks if (known := timed[task.key]) is None or known.status == "invalid"]
+    # A timing that others disturbed is no result, and packages can be installed: the next run tries again.
+    missing = [task for task in tasks if (known := timed[task.key]) is None or known.status in NOT_TIMED_YET]
     if not missing:
         return 0
     progress.phase("latency", len(missing))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.cell import Made
     from bench.check import Finding
     from bench.conformance import Check
+    from bench.export import Exported
     from bench.sweep import Outcome, Plan
     from bench.tune import Tuned
 
@@ -212,6 +213,15 @@ def print_pruned(made: Made, out: Path) -> None:
     weights, kept = sum(c.weights for c in pruned.layers), sum(c.kept for c in pruned.layers)
     console.print(f"{1 - kept / weights:.2%} of {weights:,} weights removed.")
     console.print(str(out), soft_wrap=True, markup=False)
+
+
+def print_exported(exported: Exported) -> None:
+    """Whether the export was checked, then the file."""
+    if exported.error is None:
+        console.print("Not compared: ONNX Runtime is not installed (pip install 'ganprune[onnx]').", markup=False)
+    else:
+        console.print(f"ONNX Runtime gives the same output, to {exported.error:.1e} of its largest value.")
+    console.print(f"{exported.path} ({exported.size:,} bytes)", soft_wrap=True, markup=False)
 
 
 def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: bool) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench.executors import Work
 from bench.keys import latency_key
+from bench.measure.backends import BACKENDS
 from bench.measure.latency import device_model, measure_latency
 from bench.records import LatencyRecord, Record
 from bench.seeds import stream
@@ -17,11 +20,14 @@ from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.own import define
 from bench.workloads.spec import WorkloadSpec
-from bench.workshop import libraries, machine
+from bench.workshop import libraries, machine, versions
+from bench.zeros import Zeros, zeros_of
+from strategies.baking import plain
 from strategies.catalog import DENSE
-from strategies.slicing import shrink
+from strategies.granularity.nm import pattern
+from strategies.layers import in_dim, prunable_layers, widths
+from strategies.slicing import bypass, shrink
 
-DTYPE = "float32"
 THREADS = 1
 
 
@@ -34,11 +40,16 @@ class LatencyTask:
     checkpoint: str
     architecture: str
     dense_architecture: str
+    widths: tuple[tuple[str, int, int], ...]
+    """(layer, out, in) of the pruned network, to be sure that it is the one that is timed."""
     kept: tuple[tuple[str, str, tuple[int, ...]], ...]
     """(module, side, indices): what is left of each resized module."""
+    bypassed: tuple[str, ...]
     device: str
     batch: int
     backend: str
+    zeros: Zeros
+    """Empty for backends that multiply by zeros like by any other number."""
 
 
 def latency_tasks(
@@ -47,7 +58,8 @@ def latency_tasks(
     """One task for each distinct architecture and way of timing, however many cells share it.
 
     Masked networks have the architecture of dense, so they share the task (dense, dense): it shows what masks
-    bring on dense kernels, which is nothing, and how far two equal networks are apart here.
+    bring on dense kernels, which is nothing, and how far two equal networks are apart here. Where a backend skips
+    zeros there is one task for each distinct density of the layers as well.
     """
     records = [record for record in records if record.architecture is not None]
     dense = {
@@ -56,6 +68,7 @@ def latency_tasks(
         if record.cell.strategy == DENSE and record.architecture
     }
     models = {device: device_model(device) for device in devices}
+    ways = list(itertools.product(models.items(), batches, backends))
     tasks: dict[str, LatencyTask] = {}
     for record in records:
         cell, architecture = record.cell, record.architecture
@@ -68,31 +81,34 @@ def latency_tasks(
             for module, sides in architecture.kept.items()
             for side, indices in sides.items()
         )
-        for device, model in models.items():
-            for batch in batches:
-                for backend in backends:
-                    key = latency_key(
-                        base,
-                        architecture.hash,
-                        inputs=repr(WORKLOADS[cell.workload].inputs),
-                        device=model,
-                        backend=backend,
-                        batch=batch,
-                        dtype=DTYPE,
-                        threads=THREADS,
-                    )
-                    task = LatencyTask(
-                        key,
-                        cell.workload,
-                        cell.checkpoint,
-                        architecture.hash,
-                        base,
-                        kept,
-                        device,
-                        batch,
-                        backend,
-                    )
-                    tasks.setdefault(key, task)
+        for (device, model), batch, backend in ways:
+            zeros = zeros_of(record) if BACKENDS[backend].skips_zeros else Zeros(())
+            key = latency_key(
+                base,
+                architecture.hash,
+                inputs=repr(WORKLOADS[cell.workload].inputs),
+                device=model,
+                backend=backend,
+                batch=batch,
+                dtype=BACKENDS[backend].dtype,
+                threads=THREADS,
+                zeros=zeros.hash,
+            )
+            if key not in tasks:
+                tasks[key] = LatencyTask(
+                    key=key,
+                    workload=cell.workload,
+                    checkpoint=cell.checkpoint,
+                    architecture=architecture.hash,
+                    dense_architecture=base,
+                    widths=tuple((name, *width) for name, width in architecture.widths.items()),
+                    kept=kept,
+                    bypassed=tuple(architecture.bypassed),
+                    device=device,
+                    batch=batch,
+                    backend=backend,
+                    zeros=zeros,
+                )
     return list(tasks.values())
 
 
@@ -110,13 +126,14 @@ class LatencySetup:
 
 
 def time_task(task: LatencyTask) -> LatencyRecord:
-    """Rebuild both networks, time them against each other."""
+    """Rebuild both networks, time them against each other.
+
+    Raises:
+        RuntimeError: the pruned network cannot be rebuilt from its record; timing another would be wrong.
+    """
     workload = WORKLOADS[task.workload]
-    dense = load_checkpoint(workload, task.checkpoint).generator
-    kept: dict[str, dict[str, torch.Tensor]] = {}
-    for module, side, indices in task.kept:
-        kept.setdefault(module, {})[side] = torch.tensor(indices, dtype=torch.long)
-    pruned = shrink(dense, kept)
+    dense = plain(load_checkpoint(workload, task.checkpoint).generator)  # as the pruned one: that is no speed-up
+    pruned = rebuilt(dense, task)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(
         dense, pruned, inputs, device=task.device, batch=task.batch, backend=task.backend
@@ -127,6 +144,47 @@ def time_task(task: LatencyTask) -> LatencyRecord:
         checkpoint=task.checkpoint,
         architecture=task.architecture,
         dense_architecture=task.dense_architecture,
-        provenance={"libraries": libraries(), "machine": machine(task.device)},
+        zeros=task.zeros.hash,
+        provenance={
+            "libraries": libraries() | versions(*PACKAGES.get(task.backend, ())),
+            "machine": machine(task.device),
+        },
         **timed,
     )
+
+
+PACKAGES = {"onnx": ("onnxruntime", "onnx"), "openvino": ("openvino", "onnx")}
+"""Packages that time is spent in, whose versions belong to a timing."""
+
+
+def rebuilt(dense: nn.Module, task: LatencyTask) -> nn.Module:
+    """A network of the architecture of ``task``, its weights those of ``dense``, with zeros where a backend skips them.
+
+    Raises:
+        RuntimeError: the record's kept indices and bypassed modules do not give the record's widths.
+    """
+    kept: dict[str, dict[str, torch.Tensor]] = {}
+    for module, side, indices in task.kept:
+        kept.setdefault(module, {})[side] = torch.tensor(indices, dtype=torch.long)
+    pruned = bypass(shrink(dense, kept), task.bypassed)
+    found = tuple((name, *width) for name, width in widths(pruned).items())
+    if task.architecture != task.dense_architecture and found != task.widths:
+        raise RuntimeError(f"architecture {task.architecture} cannot be rebuilt from its record: not timed")
+    plant(pruned, task.zeros)
+    return pruned
+
+
+@torch.no_grad()
+def plant(model: nn.Module, zeros: Zeros) -> None:
+    """Zero, in place, the smallest weights of each layer until its density is that of ``zeros``.
+
+    Which weights a strategy chose is not known here, and matters little to a kernel that skips zeros: how many does.
+    """
+    layers = prunable_layers(model)
+    for name, density in zeros.density:
+        weight = layers[name].weight
+        if zeros.n_of_m:
+            weight.mul_(pattern(weight.abs(), in_dim(layers[name]), *zeros.n_of_m))
+        else:
+            smallest = weight.abs().flatten().argsort(stable=True)[: round((1 - density) * weight.numel())]
+            weight.mul_(torch.ones_like(weight).flatten().index_fill(0, smallest, 0.0).view_as(weight))

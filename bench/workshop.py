@@ -311,8 +311,13 @@ def one_thread() -> Iterator[None]:
 
 def libraries() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
+    return {"python": platform.python_version()} | versions(*LIBRARIES)
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Versions of installed distributions; ``absent`` for others."""
+    found = {}
+    for name in names:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,16 +17,22 @@ import torch
 from torch import nn
 
 import bench
-from bench.artifact import load_artifact, save_artifact
+from bench.artifact import load_artifact, read_artifact, save_artifact
 from bench.cell import make
+from bench.cli import main
 from bench.errors import UserError
+from bench.records import Cell, Number
 from bench.recovery import Recovered
 from bench.workloads.networks import DummyGenerator
 from bench.workloads.store import load_into, read_weights, state_hash, write_weights
 from bench.workshop import Workshop
+from strategies.base import Pruned
+from strategies.keeping import put_on_levels, share
+from strategies.slicing import bypass
 from tests.helpers.cells import cell
 
 KINDS = {
+    "quantised": cell("l1-quantised-4", 0.5),
     "masked": cell("l1-weight-global", 0.7),
     "compact": cell("l1-channel-global"),
     "trained": cell("l1-channel-uniform", recovery="finetune-3"),
@@ -235,3 +242,161 @@ def test_a_dense_network_needs_the_kept_indices(compact: Path) -> None:
     state = read_weights(compact / "generator.safetensors")
     with pytest.raises(UserError, match="does not fit DummyGenerator"):
         load_into(DummyGenerator(), state, "weights")
+
+
+# Removed blocks, shared tensors, codes
+
+
+class Twins(nn.Module):
+    """``(B, 4) -> (B, 4)``: layers of one shape, one of which can go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = self.c(torch.relu(self.b(torch.relu(self.a(z)))))
+        return x
+
+
+def merged(how: str) -> Recovered:
+    """A network from which something was removed by hand."""
+    torch.manual_seed(0)
+    model = Twins().eval()
+    if how == "bypassed":
+        return Recovered(bypass(model, ("b",)), Pruned(model, (), bypassed=("b",)))
+    if how == "tied":
+        share(model, {"b": "a"})
+        return Recovered(model, Pruned(model, (), tied={"b": "a"}))
+    codes = {"a": torch.arange(16, dtype=torch.uint8).view(4, 4) % 3}
+    put_on_levels(model, codes)
+    return Recovered(model, Pruned(model, (), masks={"a": codes["a"] != 0}, codes=codes))
+
+
+@pytest.fixture(params=["bypassed", "tied", "coded"])
+def odd(request: pytest.FixtureRequest, artefact: Path) -> tuple[str, Path, Recovered]:
+    recovered = merged(request.param)
+    save_artifact(artefact, recovered, workload="mine", made_by={}, provenance={})
+    return request.param, artefact, recovered
+
+
+def test_what_was_merged_comes_back_bit_by_bit(odd: tuple[str, Path, Recovered]) -> None:
+    how, folder, recovered = odd
+    loaded = load_artifact(folder, Twins)
+    z = torch.randn(3, 4)
+    with torch.no_grad():
+        assert torch.equal(loaded(z), recovered.generator(z))
+    assert isinstance(loaded, Twins)
+    assert isinstance(loaded.b, nn.Identity) == (how == "bypassed")
+    assert how != "tied" or loaded.a.weight is loaded.b.weight
+    if how == "coded":
+        assert torch.equal(read_artifact(folder).codes["a"], recovered.pruned.codes["a"])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda manifest: manifest.update(bypassed=["no.such"]), "bypassed modules do not fit"),
+        (lambda manifest: manifest.update(bypassed=7), "bypassed modules do not fit"),
+        (lambda manifest: manifest.update(bypassed=["__class__"]), "bypassed modules do not fit"),
+        (lambda manifest: manifest.update(bypassed=[""]), "bypassed modules do not fit"),
+        (lambda manifest: manifest.update(bypassed=["forward"]), "bypassed modules do not fit"),
+        (lambda manifest: manifest.update(tied={"b": "forward"}), "shared layers do not fit"),
+        (lambda manifest: manifest.update(tied={"b": "os.system"}), "shared layers do not fit"),
+        (lambda manifest: manifest.update(tied=["a"]), "shared layers do not fit"),
+    ],
+)
+def test_a_manifest_reaches_nothing_but_the_networks_modules(artefact: Path, change: Change, message: str) -> None:
+    save_artifact(artefact, merged("tied"), workload="mine", made_by={}, provenance={})
+    tamper(artefact, change)
+    with pytest.raises(UserError, match=message):
+        load_artifact(artefact, Twins)
+
+
+@pytest.mark.parametrize("name", ["masks", "codes"])
+def test_masks_and_codes_are_checked_like_the_weights(artefact: Path, name: str) -> None:
+    save_artifact(artefact, merged("coded"), workload="mine", made_by={}, provenance={})
+    path = artefact / f"{name}.safetensors"
+    write_weights(path, {"a": torch.zeros(4, 4, dtype=torch.uint8)})
+    with pytest.raises(UserError, match=rf"{name}\.safetensors: is not the file"):
+        load_artifact(artefact, Twins)
+    path.unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        load_artifact(artefact, Twins)
+
+
+LOAD_BARE = """
+import sys
+import bench
+bench.load(sys.argv[1])
+print([name for name in ("torch_pruning", "onnx", "onnxruntime", "openvino", "pandas") if name in sys.modules])
+"""
+
+
+def test_loading_imports_no_pruning_library_and_nothing_heavy(compact: Path) -> None:
+    answer = subprocess.run([sys.executable, "-c", LOAD_BARE, str(compact)], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+# The model card
+
+
+def card_of(folder: Path, thing: Cell, shop: Workshop) -> str:
+    recovered = make(thing, shop).recovered
+    number = Number(
+        value=12.5, unit="squared feature distance", direction="lower", kind="stochastic", version="frechet-2",
+        num_images=50,
+    )  # fmt: skip
+    save_artifact(
+        folder, recovered, workload="dummy", made_by=thing.model_dump(), provenance={"libraries": {"torch": "9.9"}},
+        inputs=(torch.zeros(1, 8),), numbers={"fid[dummy-judge]": number}, judged_seed=3,
+    )  # fmt: skip
+    return (folder / "MODEL_CARD.md").read_text()
+
+
+def test_the_card_says_what_it_is_how_it_was_made_and_how_to_load_it(artefact: Path, shop: Workshop) -> None:
+    thing = cell("l1-channel-global", recovery="bn-recalibrate")
+    text = card_of(artefact, thing, shop)
+    loaded = load_artifact(artefact)
+    assert f"{sum(p.numel() for p in loaded.parameters()):,} parameters" in text
+    assert "channels are physically gone" in text and "`(N, 8)` float32" in text
+    assert "bench.load(" in text and "seed 3" in text and "12.5" in text and "frechet-2" in text
+    assert "libraries.torch" in text and "9.9" in text
+    for value in json.loads((artefact / "manifest.json").read_text())["hashes"].values():
+        assert value in text
+
+
+def test_the_command_on_the_card_makes_the_same_weights_again(
+    artefact: Path, tmp_path: Path, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = card_of(artefact, cell("random-weight-global", 0.3, recovery="bn-recalibrate", seed=2), shop)
+    (line,) = [line.strip() for line in text.splitlines() if line.startswith("    ganprune prune")]
+    words = shlex.split(line)
+    words[words.index("DIR")] = str(tmp_path / "again")
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in (0, None)
+    first, second = (read_artifact(folder).manifest["hashes"] for folder in (artefact, tmp_path / "again"))
+    assert first == second
+
+
+def test_the_card_of_masks_promises_no_speed(artefact: Path, shop: Workshop) -> None:
+    assert "dense kernels run no faster" in card_of(artefact, cell("l1-weight-global", 0.7), shop)
+
+
+def test_without_numbers_the_card_claims_none(artefact: Path, shop: Workshop) -> None:
+    save("compact", artefact, shop)
+    assert "saved without being judged" in (artefact / "MODEL_CARD.md").read_text()
+
+
+def test_names_cannot_break_out_of_the_card(artefact: Path) -> None:
+    hostile = "x|<script>alert(1)</script>\n\n# [a](javascript:b)"
+    save_artifact(
+        artefact, merged("tied"), workload=hostile, made_by={"strategy": hostile, "level": {"sparsity": 0.5}},
+        provenance={hostile: hostile},
+    )  # fmt: skip
+    text = (artefact / "MODEL_CARD.md").read_text()
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    assert "<script" not in prose and "](" not in prose
+    assert [line for line in text.splitlines() if line.startswith("# ")] == [text.splitlines()[0]]

@@ -127,6 +127,7 @@ OPTIONS = {
     "show strategy": {"NAME"},
     "train": {"WORKLOAD"},
     "prune": {"WORKLOAD", "--strategy", "--sparsity", "--out"},
+    "export": {"DIR", "--onnx", "--factory", "--batch"},
     "env": set(),
 }
 

@@ -9,11 +9,12 @@ from bench.errors import UserError
 from bench.gate.contents import shape_of
 from bench.gate.rebuild import prepare
 from bench.keys import latency_key
+from bench.measure.backends import BACKENDS
 from bench.measure.latency import Call, device_model
 from bench.numbers import architecture_of
 from bench.records import Cell
 from bench.recovery import Recovered
-from bench.timing import DTYPE, THREADS
+from bench.timing import THREADS
 from bench.workloads.builtin import WORKLOADS
 from bench.workshop import Settings, Workshop, libraries, machine
 from strategies.catalog import DENSE, STRATEGIES
@@ -46,7 +47,7 @@ def prepared(
         device=device_model(device),
         backend=backend,
         batch=batch,
-        dtype=DTYPE,
+        dtype=BACKENDS[backend].dtype,
         threads=THREADS,
     )
     about = {

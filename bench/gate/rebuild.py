@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.measure.latency import BACKENDS
+from bench.measure.backends import BACKENDS
 from bench.seeds import stream
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import load_checkpoint
@@ -37,6 +37,7 @@ def prepare(
 
     Raises:
         KeyError: the workload or the backend is not registered here.
+        NotApplicable: the backend does nothing for the network.
         ValueError: the network that comes out has other widths: it was changed in a way that sizes do not tell.
     """
     thing = WORKLOADS[workload]
@@ -47,5 +48,6 @@ def prepare(
         raise ValueError(f"{workload}: the widths {found} are not those of the network that was measured")
     network = network.to(device).eval()
     inputs = tuple(x.to(device) for x in thing.inputs.sample(batch, stream(0, "eval", "latency")))
-    with torch.inference_mode():
-        return BACKENDS[backend](network, inputs)
+    BACKENDS[backend].begin()
+    with torch.no_grad():
+        return BACKENDS[backend].prepare(network, inputs)

@@ -20,30 +20,20 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.records import LatencySample
-from strategies.registry import Registry
+from bench.measure.backends import BACKENDS, Inputs, Prepare, difference
+from bench.measure.backends import Call as Call
+from bench.records import LatencySample, LatencyStatus
+from strategies.base import NotApplicable
 
 MIN_CLEAN_PAIRS = 5
 """With fewer uninterrupted pairs a measurement is invalid."""
-
-Call = Callable[[], object]
-Backend = Callable[[nn.Module, tuple[Tensor, ...]], Call]
-"""Makes of a network and its inputs what is timed; all preparation happens here, before the clock runs."""
-
-BACKENDS: Registry[Backend] = Registry("latency backend")
-
-
-@BACKENDS.register("eager")
-def eager(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
-    """The module as PyTorch runs it, operator by operator."""
-    return lambda: module(*inputs)
 
 
 @dataclass(frozen=True)
@@ -158,7 +148,7 @@ def _done(plan: Plan, rounds: int, clean: int, seconds: float) -> bool:
 class Summary:
     """What the samples say; the names and meanings of `bench.records.LatencyRecord`. Milliseconds a call."""
 
-    status: Literal["ok", "invalid"]
+    status: LatencyStatus
     reason: str = ""
     dense_ms: float | None = None
     pruned_ms: float | None = None
@@ -211,6 +201,46 @@ def median_interval(values: NDArray[np.float64], *, resamples: int = 2_000) -> t
     return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A network that is ready to be timed, and what getting there took."""
+
+    call: Call
+    network: nn.Module
+    seconds: float
+    """From the network to its first output: exporting, compiling, and the first call."""
+    error: float
+    """How far its output is from eager PyTorch in float32, as a share of the largest value."""
+
+
+def prepare(backend: Prepare, module: nn.Module, inputs: Inputs) -> Prepared:
+    """Make a copy of ``module`` ready and compare its first output with what eager PyTorch makes.
+
+    Raises:
+        NotApplicable: the backend does nothing for this network, or cannot take it.
+    """
+    device = inputs[0].device
+    with torch.inference_mode():
+        expected = copy.deepcopy(module).to(device).eval()(*inputs)
+    network = copy.deepcopy(module).to(device).eval()
+    start = time.perf_counter()
+    try:
+        with torch.no_grad():
+            call = backend(network, inputs)
+        with torch.inference_mode():
+            found = call()
+    except NotApplicable:
+        raise
+    except Exception as error:
+        raise NotApplicable(f"it cannot take this network ({_first_line(error)})") from error
+    return Prepared(call, network, time.perf_counter() - start, difference(expected, found))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200].strip()}" if lines else type(error).__name__
+
+
 def measure_latency(
     dense: nn.Module,
     pruned: nn.Module,
@@ -223,7 +253,9 @@ def measure_latency(
 ) -> dict[str, Any]:
     """Time ``pruned`` against ``dense`` on the first ``batch`` rows of ``inputs``.
 
-    Copies of both networks are timed, in eval and inference mode; the given ones are left alone.
+    Copies of both networks are timed, in eval and inference mode; the given ones are left alone. Where the machine
+    lacks what the backend needs, where it does nothing for the network, or where an output differs from eager's by
+    more than the backend's tolerance, nothing is timed: the status and its reason say so.
 
     Returns:
         The fields of `bench.records.LatencyRecord` that timing determines.
@@ -234,29 +266,52 @@ def measure_latency(
     """
     if not inputs or min(map(len, inputs)) < batch or batch < 1:
         raise ValueError(f"a batch of {batch} needs as many inputs, found {[len(x) for x in inputs]}")
-    plan, device = plan or Plan(), torch.device(device)
+    plan, device, way = plan or Plan(), torch.device(device), BACKENDS[backend]
     rows = tuple(x[:batch].to(device).contiguous() for x in inputs)
-    networks = [copy.deepcopy(module).to(device).eval() for module in (dense, pruned)]
-    with torch.inference_mode():
-        calls = [BACKENDS[backend](module, rows) for module in networks]
-    on_cuda = device.type == "cuda"
-    samples = time_pair(*calls, timer=cuda_timer(device) if on_cuda else cpu_timer, plan=plan)
-    summary = asdict(summarise(samples))
-    if on_cuda:
-        summary["speedup_cpu"] = None  # the host only launches
-    return {
+    fields: dict[str, Any] = {
         "device": str(device),
         "device_model": device_model(device),
         "backend": backend,
+        "dense_backend": way.dense_runs or backend,
         "batch": batch,
-        "dtype": dtype_of(pruned),
+        "dtype": way.dtype if way.dtype != "float32" else dtype_of(pruned),
         "threads": torch.get_num_threads(),
         "flush_denormal": flushes_denormals(),
         "calls_per_block": plan.calls_per_block,
-        "samples": list(samples),
-        **summary,
-        "peak_memory_bytes": peak_of_call(calls[1], networks[1], device) if on_cuda else None,
+        "output_tolerance": way.tolerance,
     }
+    if reason := way.missing(device):
+        return fields | _untimed("unavailable", reason)
+    way.begin()
+    try:
+        # The pruned one first: it says cheaply whether the backend has anything to do.
+        second = prepare(way.prepare, pruned, rows)
+        first = prepare(way.prepare_dense or way.prepare, dense, rows)
+    except NotApplicable as error:
+        return fields | _untimed("not-applicable", str(error))
+    fields |= {
+        "prepare_dense_seconds": first.seconds,
+        "prepare_pruned_seconds": second.seconds,
+        "output_error": max(first.error, second.error) if math.isfinite(first.error + second.error) else None,
+    }
+    for name, member in (("dense", first), ("pruned", second)):
+        if not member.error <= way.tolerance:
+            reason = (
+                f"the {name} network's output differs from eager's by {member.error:.2g} of its largest value, "
+                f"{way.tolerance:g} is allowed"
+            )
+            return fields | _untimed("refused", reason)
+    on_cuda = device.type == "cuda"
+    samples = time_pair(first.call, second.call, timer=cuda_timer(device) if on_cuda else cpu_timer, plan=plan)
+    summary = asdict(summarise(samples))
+    if on_cuda:
+        summary["speedup_cpu"] = None  # the host only launches
+    peak = peak_of_call(second.call, second.network, device) if on_cuda else None
+    return fields | {"samples": list(samples), **summary, "peak_memory_bytes": peak}
+
+
+def _untimed(status: LatencyStatus, reason: str) -> dict[str, Any]:
+    return {"samples": [], **asdict(Summary(status, reason))}
 
 
 def peak_of_call(call: Call, module: nn.Module, device: torch.device) -> int:

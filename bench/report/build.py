@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.files import write_atomically
 from bench.report.answer import answer
+from bench.report.backends import backend_figures, backends_section
 from bench.report.cost_words import cost_section
 from bench.report.figures import Drawn, draw_figures
 from bench.report.grid import Images, SampleKey, sample_grid, sample_pages
@@ -29,6 +30,7 @@ from bench.report.more import draw_more
 from bench.report.paper import paper_tables
 from bench.report.style import save
 from bench.tables import aggregate, escape, latency_table, summarise, tidy, write_tables
+from bench.tables.backends import by_backend
 from bench.tables.tidy import rows_of
 from bench.tables.write import other_metrics_markdown, summary_markdown
 
@@ -50,11 +52,13 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
     frame = tidy(inputs.records)
     aggregated, latency = aggregate(frame), latency_table(inputs.latency)
     summary = summarise(frame, aggregated, latency)
+    backends = by_backend(frame, summary, latency)
     write_tables(folder / "tables", inputs.records, inputs.latency)
     paper_tables(frame, aggregated, summary, latency, folder / "tables")
     figures = [
         *draw_figures(frame, aggregated, summary),
         *draw_more(inputs.records, frame, aggregated, summary),
+        *backend_figures(backends),
     ]
     grids = _grids(inputs, summary)
     for drawn in [*figures, *grids]:
@@ -75,6 +79,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
         ),
         section("Figures", *(_embedded(drawn) for drawn in figures), "" if figures else no_figures),
         section("Samples", *(_embedded(drawn) for drawn in grids), "" if grids else no_grids),
+        *filter(None, [backends_section(backends)]),
         method(frame, latency),
         cost_section(inputs.records, latency),
         environment_section(inputs.environment),

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from bench.files import write_atomically
 from bench.report import markdown
 from bench.report.answer import answer, judged_by
+from bench.report.backends import backends_section
 from bench.report.claims import against_reference
 from bench.report.cost_words import cost_section
 from bench.report.figures import Drawn
@@ -27,6 +28,7 @@ from bench.report.html_markdown import inline_html, markdown_html
 from bench.report.html_rows import Table, main_tables
 from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
 from bench.tables import wide
+from bench.tables.backends import by_backend
 from bench.tables.naming import DENSE
 from bench.tables.write import hypervolume_csv, other_metrics_markdown
 
@@ -111,6 +113,7 @@ def write_html(
         "samples": _samples(blocks, idents, tables),
         "sheets": [Download(f"{drawn.name}.png", drawn.caption, png_uri(drawn.figure)) for drawn in grids],
         "asked": markdown_html(markdown.question(inputs.experiment, inputs.run, frame, len(inputs.failures))),
+        "backends": markdown_html(backends_section(by_backend(frame, summary, latency)), table_label="By backend"),
         "method": markdown_html(markdown.method(frame, latency), table_label="Metrics and their versions"),
         "cost": markdown_html(cost_section(inputs.records, latency), table_label="What pruning cost"),
         "environment": markdown_html(markdown.environment_section(inputs.environment), table_label="Environment"),

@@ -95,15 +95,17 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
     floor = floor if "fid" in measured else ""
     settings = latency[["device", "device_model", "backend", "dtype", "threads", "batch", "calls_per_block"]]
     timed = [[escape(value) for value in row] for row in settings.drop_duplicates().itertuples(index=False)]
-    invalid = latency[latency["latency_status"] == "invalid"]
     latency_text = (
         "Latency: dense and pruned in alternating blocks of calls in one process, each architecture once.\n\n"
         + markdown_table([escape(name) for name in settings.columns], timed)
         if timed
         else "Latency was not measured in this run."
     )
-    warning = f"{len(invalid)} latency measurements are invalid and left out: " if len(invalid) else ""
-    warning += "; ".join(sorted({escape(reason) for reason in invalid["latency_reason"]})) if warning else ""
+    warning = "\n".join(
+        f"- {len(group)} latency measurements are {status} and left out: "
+        + "; ".join(sorted({escape(f"{row['backend']}: {row['latency_reason']}") for row in group.to_dict("records")}))
+        for status, group in latency[latency["latency_status"] != "ok"].groupby("latency_status", sort=True)
+    )
     table = markdown_table(["workload", *columns], rows) if rows else "No numbers were recorded."
     return section("Method", spread, floor, table, latency_text, warning)
 

@@ -19,6 +19,8 @@ Row = dict[str, Any]
 
 CURVE = ["workload", "checkpoint", "recovery", "target", "strategy"]
 """The levels of one curve have this in common."""
+NETWORK = [*JOIN, "zeros"]
+"""What cells that share a latency have in common."""
 POINT_COLUMNS = [*CURVE, "seed", "cost", "batch", "margin", "dense", "share", "bound", "reached"]
 ISO_COLUMNS = [
     *CURVE, "granularity", "physical", "cost", "batch", "margin", "fid_metric", "num_images", "version", "dense",
@@ -196,7 +198,7 @@ def _seed_of(cell: Row) -> tuple[Any, ...]:
 def _shares(cells: Sequence[Row], cost: Cost, speed: dict[tuple[Any, ...], Row]) -> tuple[float, list[float]]:
     """Dense's cost, and each cell's as a share of it (NaN: unknown); ``cells[0]`` is dense."""
     if cost == "latency":
-        timed = [speed.get(tuple(cell[name] for name in JOIN), {}) for cell in cells]
+        timed = [speed.get(tuple(cell[name] for name in NETWORK), {}) for cell in cells]
         shares = [1 / row["speedup"] if row.get("speedup") else math.nan for row in timed]
         return float(timed[0].get("dense_ms", math.nan)), shares
     pruned, whole = ("params_nonzero", "params_nonzero") if cost == "params" else ("macs_effective", "macs_dense")
@@ -205,14 +207,14 @@ def _shares(cells: Sequence[Row], cost: Cost, speed: dict[tuple[Any, ...], Row])
 
 
 def _speedups(frame: pd.DataFrame, latency: pd.DataFrame, batch: int) -> dict[tuple[Any, ...], Row]:
-    """By (workload, checkpoint, architecture), on the setting that the main table shows."""
+    """By (workload, checkpoint, architecture, zeros), on the setting that the main table shows."""
     setting = main_setting(latency)
     if setting is None:
         return {}
     chosen = latency[(latency[SETTING] == pd.Series(setting)).all(axis=1) & (latency["batch"] == batch)]
-    cells = frame.loc[frame["architecture"] != "", JOIN].drop_duplicates()
+    cells = frame.loc[frame["architecture"] != "", NETWORK].drop_duplicates()
     rows = [row for row in rows_of(with_latency(cells, chosen)) if not math.isnan(row["speedup"])]
-    return {tuple(row[name] for name in JOIN): row for row in rows}
+    return {tuple(row[name] for name in NETWORK): row for row in rows}
 
 
 def _about(frame: pd.DataFrame) -> dict[tuple[Any, ...], Row]:

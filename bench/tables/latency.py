@@ -12,8 +12,8 @@ from bench.records import LatencyRecord
 from bench.tables.tidy import rows_of
 
 JOIN = ["workload", "checkpoint", "architecture"]
-DENSE_KERNELS = ("eager", "compile")
-"""Backends that multiply by zeros like by any other number."""
+SKIP_ZEROS = ("csr", "nm-2-4")
+"""Backends whose time depends on the zeros; all others multiply by zeros like by any other number."""
 SETTING = ["device", "device_model", "backend", "dtype", "threads", "flush_denormal"]
 """What has to be equal for two latencies to stand in one column (and the batch)."""
 
@@ -21,14 +21,15 @@ _MEASURED = [
     "dense_ms", "pruned_ms", "dense_ms_min", "pruned_ms_min", "dense_ms_p95", "pruned_ms_p95",
     "speedup", "speedup_low", "speedup_high", "speedup_cpu",
 ]  # fmt: skip
+_PREPARED = ["prepare_dense_seconds", "prepare_pruned_seconds", "output_error", "output_tolerance"]
 LATENCY_COLUMNS = [
     *JOIN, "dense_architecture", *SETTING, "batch", *_MEASURED, "pairs", "blocks", "calls_per_block",
-    "peak_memory_bytes", "latency_status", "latency_reason", "latency_key",
+    "peak_memory_bytes", *_PREPARED, "dense_backend", "zeros", "latency_status", "latency_reason", "latency_key",
 ]  # fmt: skip
 
 SAME = "same-as-dense"
 """The ``latency_status`` of a network that has the dense architecture: it is not faster or slower than itself."""
-_FLOATS = dict.fromkeys([*_MEASURED, "peak_memory_bytes"], "float64")
+_FLOATS = dict.fromkeys([*_MEASURED, "peak_memory_bytes", *_PREPARED], "float64")
 
 
 def latency_table(records: Sequence[LatencyRecord]) -> pd.DataFrame:
@@ -36,7 +37,8 @@ def latency_table(records: Sequence[LatencyRecord]) -> pd.DataFrame:
 
     ``*_ms`` are milliseconds a call; ``speedup`` is dense / pruned wall time (median over uninterrupted pairs
     of blocks) with its 95 % interval within the one process that measured it; ``pairs`` of ``blocks`` were
-    uninterrupted; ``latency_status`` is ``ok`` or ``invalid`` (all numbers are NaN then).
+    uninterrupted; ``prepare_*_seconds`` is what exporting and compiling took; where ``latency_status`` is not ``ok``
+    nothing was timed, or not undisturbed, and all times are NaN.
     """
     rows = []
     for record in records:
@@ -47,7 +49,7 @@ def latency_table(records: Sequence[LatencyRecord]) -> pd.DataFrame:
             "latency_status": record.status,
             "latency_reason": record.reason,
         }
-        if record.status == "invalid":
+        if record.status != "ok":
             row |= dict.fromkeys(_MEASURED, math.nan)
         rows.append(row)
     frame = pd.DataFrame(rows, columns=LATENCY_COLUMNS)
@@ -77,6 +79,8 @@ def main_setting(latency: pd.DataFrame) -> dict[str, Any] | None:
 def with_latency(cells: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
     """``cells`` (any table with workload, checkpoint, architecture) with one row for each latency that fits.
 
+    Latencies of backends that skip zeros fit by the cells' column ``zeros``, where there is one.
+
     A cell that runs the dense architecture on dense kernels (dense itself, masks) gets what dense took, a speed-up of
     exactly 1 and the ``latency_status`` ``same-as-dense``: it is the same network. Where dense was timed against
     itself, that ratio is the noise of the timing (`timing_noise`); it stays in ``latency``, but is no speed-up.
@@ -85,14 +89,24 @@ def with_latency(cells: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
     others = latency[~_of_itself(latency)]
     parts = [part for part in (others, _dense_rows(latency)) if not part.empty]
     known = pd.concat([part.astype(_FLOATS) for part in parts], ignore_index=True) if parts else latency
-    return cells.merge(known, how="left", on=JOIN)
+    skips = known["backend"].isin(SKIP_ZEROS)
+    if "zeros" not in cells or not skips.any():
+        return cells.merge(known.drop(columns="zeros"), how="left", on=JOIN)
+    numbered = cells.reset_index(drop=True).reset_index(names="_cell")
+    found = [
+        numbered.merge(known[~skips].drop(columns="zeros"), on=JOIN),
+        numbered.merge(known[skips], on=[*JOIN, "zeros"]),
+    ]
+    left = numbered[~numbered["_cell"].isin([cell for part in found for cell in part["_cell"]])]
+    joined = pd.concat([part for part in (*found, left) if not part.empty], ignore_index=True)
+    return joined.sort_values("_cell", kind="stable", ignore_index=True).drop(columns="_cell")
 
 
 def _of_itself(latency: pd.DataFrame) -> pd.Series:
-    """Where both sides of a pair are the same network on the same kernels. Kernels other than dense ones may gain from
-    zeros, so there the architecture does not say it all.
+    """Where both sides of a pair are the same network on the same kernels. Kernels that skip zeros may gain from
+    them, so there the architecture does not say it all.
     """
-    return (latency["architecture"] == latency["dense_architecture"]) & latency["backend"].isin(DENSE_KERNELS)
+    return (latency["architecture"] == latency["dense_architecture"]) & ~latency["backend"].isin(SKIP_ZEROS)
 
 
 def timing_noise(latency: pd.DataFrame) -> str:
@@ -116,7 +130,7 @@ def timing_noise(latency: pd.DataFrame) -> str:
 def _dense_rows(latency: pd.DataFrame) -> pd.DataFrame:
     """What dense itself took in each setting: the median over the records that timed it against something."""
     usable = latency[latency["latency_status"] == "ok"]
-    others = usable[~_of_itself(usable)]
+    others = usable[~_of_itself(usable) & ~usable["backend"].isin(SKIP_ZEROS)]
     measured = {tuple(row) for row in others[[*JOIN, *SETTING, "batch"]].itertuples(index=False)}
     rows = []
     keys = ["workload", "checkpoint", "dense_architecture", *SETTING, "batch"]
@@ -128,7 +142,12 @@ def _dense_rows(latency: pd.DataFrame) -> pd.DataFrame:
             row[f"dense_{kind}"] = row[f"pruned_{kind}"] = float(group[f"dense_{kind}"].median())
         row |= dict.fromkeys(["speedup", "speedup_low", "speedup_high", "speedup_cpu"], 1.0)
         row |= {"dense_architecture": row["architecture"], "latency_status": SAME}
-        row |= {"latency_reason": "runs the dense network: not timed again", "latency_key": ""}
+        row |= {
+            "latency_reason": "runs the dense network: not timed again",
+            "latency_key": "",
+            "zeros": "",
+            "dense_backend": "",
+        }
         row |= dict.fromkeys(["pairs", "blocks", "calls_per_block"], 0)
         rows.append(row)
     return pd.DataFrame(rows, columns=LATENCY_COLUMNS)

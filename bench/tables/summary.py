@@ -117,7 +117,7 @@ def _speedups(frame: pd.DataFrame, latency: pd.DataFrame) -> dict[tuple[Any, ...
     if setting is None:
         return {}
     chosen = latency[(latency[SETTING] == pd.Series(setting)).all(axis=1)]
-    cells = frame[[*GROUP_COLUMNS, "architecture"]].drop_duplicates()
+    cells = frame[[*GROUP_COLUMNS, "architecture", "zeros"]].drop_duplicates()
     joined = with_latency(cells[cells["architecture"] != ""], chosen)
     found: dict[tuple[Any, ...], Row] = {}
     for key, group in joined.groupby(GROUP_COLUMNS, sort=False):

@@ -11,10 +11,11 @@ import pandas as pd
 from bench.errors import UserError
 from bench.records import Cost, Record
 from bench.tables.naming import granularity_of
+from bench.zeros import zeros_of
 
 CELL_COLUMNS = [
     "workload", "checkpoint", "strategy", "granularity", "target", "level", "requested", "achieved_params",
-    "achieved_macs", "recovery", "seed", "status", "reason", "varies", "physical", "architecture",
+    "achieved_macs", "recovery", "seed", "status", "reason", "varies", "physical", "architecture", "zeros",
 ]  # fmt: skip
 NUMBER_COLUMNS = ["metric", "value", "unit", "direction", "kind", "version", "num_images"]
 KEY_COLUMNS = ["eval_key", "dense_key"]
@@ -28,7 +29,8 @@ def tidy(records: Sequence[Record]) -> pd.DataFrame:
 
     Columns: ``workload, checkpoint, strategy, granularity, target, level`` (label), ``requested`` (sparsity,
     NaN for a strategy with its own knob), ``achieved_params, achieved_macs`` (fractions removed), ``recovery,
-    seed, status, reason, varies, physical, architecture`` (hash), ``metric, value`` (NaN: could not be
+    seed, status, reason, varies, physical, architecture`` (hash), ``zeros`` (hash of
+    the density of masked layers), ``metric, value`` (NaN: could not be
     computed), ``unit, direction, kind, version, num_images`` (NaN where it does not apply), ``eval_key,
     dense_key``. A cell without numbers (not applicable, infeasible) is one row with an empty ``metric``.
 
@@ -128,6 +130,7 @@ def _cell(record: Record) -> dict[str, Any]:
         "varies": record.varies,
         "physical": record.physical,
         "architecture": record.architecture.hash if record.architecture else "",
+        "zeros": zeros_of(record).hash,
     }
 
 

@@ -11,11 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from bench.measure.backends import BACKENDS, Backend, Call
 from bench.measure.latency import (
-    BACKENDS,
     MIN_CLEAN_PAIRS,
     Block,
-    Call,
     Plan,
     cpu_timer,
     cuda_timer,
@@ -223,15 +222,21 @@ def test_measuring_leaves_the_networks_in_their_mode() -> None:
 
 
 def test_the_backend_gets_the_batch_in_eval_and_inference_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[object] = []
     seen: list[object] = []
 
     def probe(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Call:
-        seen.append((module.training, inputs[0].shape[0], torch.is_inference_mode_enabled()))
-        return lambda: None
+        prepared.append((module.training, inputs[0].shape[0]))
 
-    monkeypatch.setitem(BACKENDS._things, "eager", probe)
+        def call() -> object:
+            seen.append(torch.is_inference_mode_enabled())
+            return module(*inputs)
+
+        return call
+
+    monkeypatch.setitem(BACKENDS._things, "eager", Backend(probe))
     measure_latency(DummyGenerator(), DummyGenerator(), (torch.randn(4, 8),), batch=2, plan=QUICK)
-    assert seen == [(False, 2, True)] * 2
+    assert prepared == [(False, 2)] * 2 and set(seen) == {True}
 
 
 def test_a_batch_needs_as_many_inputs() -> None:

@@ -1,0 +1,26 @@
+"""The ways of running a network whose latency can be measured, one file each."""
+
+from __future__ import annotations
+
+from bench.measure.backends.base import Backend, Call, Inputs, Prepare, difference
+from bench.measure.backends.compiled import COMPILE
+from bench.measure.backends.csr import CSR
+from bench.measure.backends.eager import BF16, CHANNELS_LAST, EAGER
+from bench.measure.backends.onnx_runtime import ONNX
+from bench.measure.backends.open_vino import OPENVINO
+from bench.measure.backends.semi_structured import TWO_OF_FOUR
+from strategies.registry import Registry
+
+__all__ = ["BACKENDS", "Backend", "Call", "Inputs", "Prepare", "difference"]
+
+BACKENDS: Registry[Backend] = Registry("latency backend")
+"""In the order of tables."""
+
+BACKENDS.add("eager", EAGER)
+BACKENDS.add("channels_last", CHANNELS_LAST)
+BACKENDS.add("bf16", BF16)
+BACKENDS.add("compile", COMPILE)
+BACKENDS.add("onnx", ONNX)
+BACKENDS.add("openvino", OPENVINO)
+BACKENDS.add("csr", CSR)
+BACKENDS.add("nm-2-4", TWO_OF_FOUR)

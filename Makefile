@@ -38,10 +38,10 @@ report: install
 	$(BIN)/ganprune report quick
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-fast: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
 bench-harness: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s -q \

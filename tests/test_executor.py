@@ -134,4 +134,4 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
             assert all(map(alive, workers))
         finally:
             parent.kill()
-    wait_until(lambda: not any(map(alive, workers)), seconds=20)
+    wait_until(lambda: not any(map(alive, workers)), seconds=60)

@@ -630,13 +630,13 @@ def test_killed_at_random_moments_and_resumed_a_run_has_the_numbers_of_an_undist
             workers = children(parent.pid)
             parent.kill()
         assert workers
-        wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=20)  # type: ignore[misc]
+        wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=60)  # type: ignore[misc]
         now = processes.files()
         assert {name: now[name] for name in kept} == kept  # what was finished is not touched again
         kept = now
     assert 3 <= len(kept) < len(undisturbed)
     with processes.start() as parent:
-        _, err = parent.communicate(timeout=120)
+        _, err = parent.communicate(timeout=240)
     assert (parent.returncode, err) == (0, "")
     assert numbers(processes.files()) == undisturbed
 
@@ -650,12 +650,12 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_leaves_what_is_finished(
         wait_until(lambda: processes.count() >= 2)
         workers = children(parent.pid)
         os.kill(parent.pid, signal.SIGINT)
-        _, err = parent.communicate(timeout=60)
+        _, err = parent.communicate(timeout=240)
     assert (parent.returncode, err) == (
         130,
         "ganprune: interrupted; what is finished is kept, the same command continues.\n",
     )
-    wait_until(lambda: not any(map(alive, workers)), seconds=20)
+    wait_until(lambda: not any(map(alive, workers)), seconds=60)
     before = processes.count()
     assert 2 <= before < len(undisturbed)
     sweep = Sweeps(tmp_path)

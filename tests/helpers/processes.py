@@ -32,7 +32,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
     """Poll; raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():

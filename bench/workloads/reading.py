@@ -24,8 +24,20 @@ LISTED = 6
 COUNTERS = ".num_batches_tracked"
 """Files of old PyTorch versions lack this buffer of BatchNorm; no output depends on it."""
 
-NVIDIA = (b"torch_utils.persistence", b"dnnlib.tflib")
-"""Modules of StyleGAN's official code, in PyTorch and in TensorFlow, which its pickles name before anything else."""
+NVIDIA = {
+    b"dnnlib.tflib": (
+        "convert_weight.py of the PyTorch port rosinality/stylegan2-pytorch writes a .pt whose entry 'g_ema' fits the "
+        "factory bench.workloads.public.stylegan2:Generator."
+    ),
+    b"torch_utils.persistence": (
+        "in the repository that it came from, load it and save the tensors of its 'G_ema', "
+        "safetensors.torch.save_file(G_ema.state_dict(), 'generator.safetensors'). They have NVIDIA's names: the "
+        "factory is NVIDIA's network. Files of a converter to the names of rosinality/stylegan2-pytorch (entry "
+        "'g_ema') fit bench.workloads.public.stylegan2:Generator."
+    ),
+}
+"""A module of StyleGAN's official code, in TensorFlow and in PyTorch, that its pickles name before anything else ->
+how such a file is converted."""
 
 PICKLE = b"\x80"
 """The first byte of every pickle of protocol 2 or later."""
@@ -68,13 +80,10 @@ def read_file(path: Path, here: str) -> Any:
     """What is in a file of safetensors, or of torch.save read with ``weights_only=True``. Raises UserError."""
     if not path.is_file():
         raise UserError(f"{here}: no file {path}. Relative names start at the folder of the experiment's file.")
-    if _is_nvidia(path):
+    if (advice := _of_nvidia(path)) is not None:
         raise UserError(
             f"{here}: {path} is one of NVIDIA's pickles of Python objects. Loading it would run the code in it, so it "
-            "is not opened. Where you trust it, convert it once: convert_weight.py of the PyTorch port "
-            "rosinality/stylegan2-pytorch writes a .pt whose entry 'g_ema' fits the factory "
-            "bench.workloads.public.stylegan2:Generator; or, in NVIDIA's repository, save the tensors of 'G_ema': "
-            "safetensors.torch.save_file(G_ema.state_dict(), 'generator.safetensors')."
+            f"is not opened. Where you trust it, convert it once: {advice}"
         )
     if path.suffix == ".safetensors":
         try:
@@ -109,11 +118,13 @@ def _is_torchscript(path: Path) -> bool:
         return False
 
 
-def _is_nvidia(path: Path) -> bool:
-    """Whether a pickle begins with what only NVIDIA's code can read. Looked for in its bytes: nothing is unpickled."""
+def _of_nvidia(path: Path) -> str | None:
+    """How to convert a pickle that only NVIDIA's code can read; None for others. Its bytes are looked at, no more."""
     with path.open("rb") as file:
         head = file.read(HEAD)
-    return head[:1] == PICKLE and any(name in head for name in NVIDIA)
+    if head[:1] != PICKLE:
+        return None
+    return next((advice for name, advice in NVIDIA.items() if name in head), None)
 
 
 def _refused(path: Path, reason: str, here: str) -> str:

@@ -24,6 +24,7 @@ from bench.check import check
 from bench.errors import Mistakes, UserError
 from bench.workloads.own import Own
 from bench.workloads.public import biggan, dcgan, sngan, stylegan2
+from bench.workloads.public.normalised import NormalisedConv
 from strategies.baking import is_plain, plain
 from strategies.layers import prunable_layers
 from tests.own.conftest import Describe
@@ -283,12 +284,13 @@ def test_truncation_draws_styles_towards_their_mean() -> None:
     assert not torch.allclose(whole(z)[0], whole(z)[1])
 
 
-def test_the_norms_of_biggan_divide_by_the_largest_singular_value() -> None:
+def test_normalised_layers_divide_by_the_largest_singular_value() -> None:
     torch.manual_seed(0)
-    layer = biggan.NormalisedConv(6, 5, 3, 1e-12)
+    layer = NormalisedConv(6, 5, 3, 1e-12, ("u0", "sv0"))
     for _ in range(200):
         layer.train()(torch.randn(1, 6, 4, 4))
     expected = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]
+    assert isinstance(layer.sv0, Tensor) and isinstance(layer.u0, Tensor)
     torch.testing.assert_close(layer.sv0[0], expected)
     torch.testing.assert_close(layer.eval().W_(), layer.weight / expected)
     before = layer.u0.clone()
@@ -366,6 +368,35 @@ def test_channels_of_modulated_convolutions_take_their_styles_with_them(describe
     assert widths["to_rgbs.1.conv"][0] == 3
 
 
+DISCRIMINATORS = {
+    "dcgan": (lambda: dcgan.discriminator(ndf=2), {"factory": f"{HERE}.dcgan:discriminator", "arguments": {"ndf": 2}}),
+    "sngan": (lambda: sngan.Discriminator(4), {"factory": f"{HERE}.sngan:Discriminator", "arguments": {"ndf": 4}}),
+}
+
+
+@pytest.mark.parametrize("name", list(DISCRIMINATORS))
+def test_with_its_discriminator_it_is_fine_tuned(name: str, describe: Describe, folder: Path) -> None:
+    write(name, folder)
+    make, said = DISCRIMINATORS[name]
+    torch.save({"model_state_dict": make().state_dict()}, folder / "netD.pth")
+    weights = {"file": "netD.pth", "entry": "model_state_dict"}
+    own = described(describe, name, discriminator=said | {"checkpoint": weights}, training={"batch_size": 4})
+    found = record(own.spec, "l1-channel-global+cubic", sparsity=0.4, recovery="finetune-2-d.sparse0.5")
+    assert (found.status, found.cost.train_steps) == ("ok", 2)
+
+
+def test_sngans_discriminator_has_the_public_names_and_sizes() -> None:
+    """Miyato et al. 2018, table 4: counted by hand."""
+    with torch.device("meta"):
+        model = sngan.Discriminator()
+    state = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert state["block1.c_sc.weight"] == (128, 3, 1, 1) and state["block3.c1.sn_u"] == (1, 128)
+    assert state["l5.sn_sigma"] == (1,) and "block3.c_sc.weight" not in state
+    first = (9 * 3 + 1) * 128 + (9 * 128 + 1) * 128 + 4 * 128
+    rest = 3 * 2 * (9 * 128 + 1) * 128 + 129 * 128
+    assert sum(p.numel() for p in model.parameters()) == first + rest + 129
+
+
 # Wrong files.
 
 
@@ -431,10 +462,16 @@ def test_what_is_no_regular_expression_is_a_mistake_in_the_table(describe: Descr
         described(describe, "dcgan", checkpoint={"file": "weights.pt", "rename": pattern})
 
 
-@pytest.mark.parametrize("module", ["torch_utils.persistence", "dnnlib.tflib.network"])
+@pytest.mark.parametrize(
+    ("module", "advice"),
+    [
+        ("torch_utils.persistence", r"save the tensors of its 'G_ema'.*save_file.*entry 'g_ema'"),
+        ("dnnlib.tflib.network", r"convert_weight\.py.*entry 'g_ema' fits the factory bench\.workloads\.public"),
+    ],
+)
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_pickles_of_nvidia_are_refused_with_the_way_to_convert_them(
-    module: str, protocol: int, describe: Describe, folder: Path, monkeypatch: pytest.MonkeyPatch
+    module: str, advice: str, protocol: int, describe: Describe, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file as NVIDIA's code writes it, with a function that would leave a trace if it were called."""
     kind = ModuleType(module)
@@ -452,7 +489,7 @@ def test_pickles_of_nvidia_are_refused_with_the_way_to_convert_them(
     monkeypatch.setitem(sys.modules, module, kind)
     (folder / "ffhq.pkl").write_bytes(pickle.dumps({"G": None, "G_ema": Network()}, protocol=protocol))
     said = {"checkpoint": {"file": "ffhq.pkl", "entry": "g_ema"}}
-    with pytest.raises(UserError, match=r"one of NVIDIA's pickles.*convert_weight\.py.*entry 'g_ema'") as caught:
+    with pytest.raises(UserError, match=f"one of NVIDIA's pickles.*{advice}") as caught:
         described(describe, "stylegan2", **said).load()
     assert "ffhq.pkl" in str(caught.value)
     assert not (folder / "run-by-loading").exists()

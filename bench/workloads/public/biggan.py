@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.workloads.public.normalised import NormalisedConv, NormalisedLinear
+
 WIDTHS: dict[int, tuple[int, ...]] = {
     32: (4, 4, 4, 4),
     64: (16, 16, 8, 4, 2),
@@ -30,53 +32,8 @@ BOTTOM = 4
 """Height and width that the first linear layer makes."""
 
 
-class _Normalised(nn.Module):
-    """Spectral norm: the weight over its largest singular value, by one step of power iteration from ``u0``."""
-
-    weight: Tensor
-    u0: Tensor
-    sv0: Tensor
-    sn_eps: float
-
-    def _remember(self, outputs: int, eps: float) -> None:
-        self.sn_eps = eps
-        self.register_buffer("u0", torch.randn(1, outputs))
-        self.register_buffer("sv0", torch.ones(1))
-
-    def W_(self) -> Tensor:  # noqa: N802 - the name by which `strategies.baking` knows such layers
-        """The weight that is used; in training ``u0`` and ``sv0`` follow."""
-        matrix = self.weight.flatten(1)
-        with torch.no_grad():
-            v = F.normalize(self.u0 @ matrix, eps=self.sn_eps)
-            u = F.normalize(v @ matrix.t(), eps=self.sn_eps)
-        largest = (v @ matrix.t() @ u.t()).squeeze()
-        if self.training:
-            with torch.no_grad():
-                self.u0.copy_(u)
-                self.sv0.fill_(largest)
-        return self.weight / largest
-
-
-class NormalisedConv(nn.Conv2d, _Normalised):
-    """A convolution that keeps height and width, under spectral norm."""
-
-    def __init__(self, width_in: int, width: int, kernel: int, eps: float, bias: bool = True) -> None:
-        super().__init__(width_in, width, kernel, padding=kernel // 2, bias=bias)
-        self._remember(width, eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.W_(), self.bias, padding=self.padding)
-
-
-class NormalisedLinear(nn.Linear, _Normalised):
-    """A linear layer under spectral norm."""
-
-    def __init__(self, size_in: int, size: int, eps: float, bias: bool = True) -> None:
-        super().__init__(size_in, size, bias=bias)
-        self._remember(size, eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.W_(), self.bias)
+NAMES = ("u0", "sv0")
+"""Of the buffers of normalised layers."""
 
 
 class ConditionalNorm(nn.Module):
@@ -88,7 +45,7 @@ class ConditionalNorm(nn.Module):
         def made() -> nn.Module:
             if condition is None:
                 return nn.Embedding(classes, width)
-            return NormalisedLinear(condition, width, sn_eps, bias=False)
+            return NormalisedLinear(condition, width, sn_eps, NAMES, bias=False)
 
         self.gain, self.bias, self.eps = made(), made(), bn_eps
         _remember_statistics(self, width)
@@ -129,9 +86,9 @@ class Block(nn.Module):
         self, width_in: int, width: int, condition: int | None, classes: int, bn_eps: float, sn_eps: float
     ) -> None:
         super().__init__()
-        self.conv1 = NormalisedConv(width_in, width, 3, sn_eps)
-        self.conv2 = NormalisedConv(width, width, 3, sn_eps)
-        self.conv_sc = NormalisedConv(width_in, width, 1, sn_eps)
+        self.conv1 = NormalisedConv(width_in, width, 3, sn_eps, NAMES)
+        self.conv2 = NormalisedConv(width, width, 3, sn_eps, NAMES)
+        self.conv_sc = NormalisedConv(width_in, width, 1, sn_eps, NAMES)
         self.bn1 = ConditionalNorm(width_in, condition, classes, bn_eps, sn_eps)
         self.bn2 = ConditionalNorm(width, condition, classes, bn_eps, sn_eps)
 
@@ -147,9 +104,9 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
-        self.theta, self.phi = (NormalisedConv(width, width // 8, 1, eps, bias=False) for _ in range(2))
-        self.g = NormalisedConv(width, width // 2, 1, eps, bias=False)
-        self.o = NormalisedConv(width // 2, width, 1, eps, bias=False)
+        self.theta, self.phi = (NormalisedConv(width, width // 8, 1, eps, NAMES, bias=False) for _ in range(2))
+        self.g = NormalisedConv(width, width // 2, 1, eps, NAMES, bias=False)
+        self.o = NormalisedConv(width // 2, width, 1, eps, NAMES, bias=False)
         self.gamma = nn.Parameter(torch.tensor(0.0))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -200,13 +157,14 @@ class Generator(nn.Module):
         condition = shared_dim + (self.piece if hier else 0) if shared_dim else None
         self.hier = hier
         self.shared = nn.Embedding(n_classes, shared_dim) if shared_dim else nn.Identity()
-        self.linear = NormalisedLinear(self.piece, widths[0] * BOTTOM**2, sn_eps)
+        self.linear = NormalisedLinear(self.piece, widths[0] * BOTTOM**2, sn_eps, NAMES)
         self.blocks = nn.ModuleList()
         for k, (width_in, width) in enumerate(pairwise(widths)):
             stage = [Block(width_in, width, condition, n_classes, bn_eps, sn_eps)]
             attends = BOTTOM * 2 ** (k + 1) in attention
             self.blocks.append(nn.ModuleList([*stage, Attention(width, sn_eps)] if attends else stage))
-        self.output_layer = nn.Sequential(Norm(widths[-1], bn_eps), nn.ReLU(), NormalisedConv(widths[-1], 3, 3, sn_eps))
+        image = NormalisedConv(widths[-1], 3, 3, sn_eps, NAMES)
+        self.output_layer = nn.Sequential(Norm(widths[-1], bn_eps), nn.ReLU(), image)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         condition = self.shared(labels)

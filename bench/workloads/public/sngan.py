@@ -1,4 +1,4 @@
-"""SNGAN (Miyato et al. 2018), the ResNet generator for 32 x 32 images (CIFAR-10): names of the library mimicry.
+"""SNGAN (Miyato et al. 2018), the ResNets for 32 x 32 images (CIFAR-10): names of the library mimicry.
 
 Its checkpoints hold the state dict under ``model_state_dict``. The generator has no spectral norm; D has.
 """
@@ -9,6 +9,13 @@ from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from bench.workloads.public.normalised import NormalisedConv, NormalisedLinear
+
+NAMES = ("sn_u", "sn_sigma")
+"""Of the buffers of normalised layers."""
+
+EPS = 1e-12
 
 
 class Block(nn.Module):
@@ -52,3 +59,50 @@ class Generator(nn.Module):
         x = self.block4(self.block3(self.block2(x)))
         image: Tensor = self.c5(F.relu(self.b5(x)))
         return image.tanh()
+
+
+class FirstDown(nn.Module):
+    """``(B, 3, H, W) -> (B, width, H/2, W/2)``: conv, ReLU, conv, halve; beside it halve and a 1 x 1 conv."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c1, self.c2 = NormalisedConv(3, width, 3, EPS, NAMES), NormalisedConv(width, width, 3, EPS, NAMES)
+        self.c_sc = NormalisedConv(3, width, 1, EPS, NAMES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.avg_pool2d(self.c2(F.relu(self.c1(x))), 2)
+        y: Tensor = inner + self.c_sc(F.avg_pool2d(x, 2))
+        return y
+
+
+class Down(nn.Module):
+    """ReLU, conv, ReLU, conv, and its input beside it; halved, with a 1 x 1 conv beside it, where ``halves``.
+
+    The first ReLU of the public code works in place, so what goes beside has passed it as well.
+    """
+
+    def __init__(self, width: int, halves: bool) -> None:
+        super().__init__()
+        self.c1, self.c2 = (NormalisedConv(width, width, 3, EPS, NAMES) for _ in range(2))
+        if halves:
+            self.c_sc = NormalisedConv(width, width, 1, EPS, NAMES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        y: Tensor = self.c2(F.relu(self.c1(x)))
+        return F.avg_pool2d(y + self.c_sc(x), 2) if hasattr(self, "c_sc") else y + x
+
+
+class Discriminator(nn.Module):
+    """``(B, 3, 32, 32)`` in [-1, 1] ``-> (B, 1)`` logits, for the hinge loss. ``ndf``: channels everywhere."""
+
+    def __init__(self, ndf: int = 128) -> None:
+        super().__init__()
+        self.block1, self.block2 = FirstDown(ndf), Down(ndf, halves=True)
+        self.block3, self.block4 = Down(ndf, halves=False), Down(ndf, halves=False)
+        self.l5 = NormalisedLinear(ndf, 1, EPS, NAMES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.block4(self.block3(self.block2(self.block1(x))))
+        logit: Tensor = self.l5(F.relu(x).sum((2, 3)))
+        return logit

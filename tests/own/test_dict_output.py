@@ -9,9 +9,16 @@ import torch
 from torch import Tensor
 
 from bench.cell import pruning_context
+from bench.workloads.outputs import adapt_generator
+from bench.workloads.spec import OutputSpec
 from strategies.base import NotApplicable
 from strategies.catalog import STRATEGIES
+from strategies.granularity.coupling import couple
+from strategies.granularity.groups import kept_without
+from strategies.layers import widths
+from strategies.slicing import shrink, twin_error
 from tests.architectures.compatibility import one_of_each
+from tests.architectures.images import TwoOutputs
 from tests.helpers.cells import cell
 from tests.own.conftest import NOISE, Describe
 from tests.own.test_own import D, record, shop_of
@@ -53,3 +60,18 @@ def test_a_generator_that_returns_a_dict_is_pruned_by_reconstruction(describe: D
     found = record(describe(**SEVERAL), strategy, recovery="finetune-2")
     assert found.status == "ok"
     assert found.achieved_params == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_output_that_is_not_picked_keeps_its_shape() -> None:
+    torch.manual_seed(0)
+    model = adapt_generator(TwoOutputs().eval(), OutputSpec(pick="image"))
+    inputs = (torch.randn(2, 3, 8, 8),)
+    groups = couple(model, inputs).groups
+    assert {group.name for group in groups} == {"head", "body"}
+    kept = kept_without(model, groups, {group.name: torch.arange(0, group.size - 1, 2) for group in groups})
+    compact = shrink(model, kept)
+    assert twin_error(model, compact, kept, inputs) <= 1e-9
+    assert (widths(compact)["mask"], widths(compact)["image"]) == ((1, 8), (3, 8))
+    with torch.no_grad():
+        assert isinstance(compact(*inputs), torch.Tensor)
+        assert {key: value.shape[1] for key, value in compact.forward(*inputs).items()} == {"image": 3, "mask": 1}

@@ -343,8 +343,13 @@ def test_check_workload_finds_no_problem_and_prunes_a_little(name: str, describe
     assert any(f.kind == "ok" and "verified against the masked twin" in f.text for f in found)
 
 
-@each
-@pytest.mark.parametrize("strategy", ["l1-weight-global", "l1-channel-uniform"])
+@pytest.mark.parametrize(
+    ("strategy", "name"),
+    [
+        *(("l1-channel-uniform", name) for name in SMALL),
+        *(("l1-weight-global", name) for name in ("dcgan", "sngan", "biggan", "stylegan2")),
+    ],
+)
 def test_small_versions_are_pruned_and_measured(name: str, strategy: str, describe: Describe, folder: Path) -> None:
     """A channel strategy raises where the compact network is not its masked twin."""
     write(name, folder)
@@ -374,6 +379,7 @@ DISCRIMINATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(DISCRIMINATORS))
 def test_with_its_discriminator_it_is_fine_tuned(name: str, describe: Describe, folder: Path) -> None:
     write(name, folder)

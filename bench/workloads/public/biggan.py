@@ -32,10 +32,6 @@ BOTTOM = 4
 """Height and width that the first linear layer makes."""
 
 
-NAMES = ("u0", "sv0")
-"""Of the buffers of normalised layers."""
-
-
 class ConditionalNorm(nn.Module):
     """BatchNorm whose gain and bias depend on the condition: a vector, or, where its size is None, a class."""
 
@@ -45,7 +41,7 @@ class ConditionalNorm(nn.Module):
         def made() -> nn.Module:
             if condition is None:
                 return nn.Embedding(classes, width)
-            return NormalisedLinear(condition, width, sn_eps, NAMES, bias=False)
+            return NormalisedLinear(condition, width, sn_eps, bias=False)
 
         self.gain, self.bias, self.eps = made(), made(), bn_eps
         _remember_statistics(self, width)
@@ -86,9 +82,9 @@ class Block(nn.Module):
         self, width_in: int, width: int, condition: int | None, classes: int, bn_eps: float, sn_eps: float
     ) -> None:
         super().__init__()
-        self.conv1 = NormalisedConv(width_in, width, 3, sn_eps, NAMES)
-        self.conv2 = NormalisedConv(width, width, 3, sn_eps, NAMES)
-        self.conv_sc = NormalisedConv(width_in, width, 1, sn_eps, NAMES)
+        self.conv1 = NormalisedConv(width_in, width, 3, sn_eps)
+        self.conv2 = NormalisedConv(width, width, 3, sn_eps)
+        self.conv_sc = NormalisedConv(width_in, width, 1, sn_eps)
         self.bn1 = ConditionalNorm(width_in, condition, classes, bn_eps, sn_eps)
         self.bn2 = ConditionalNorm(width, condition, classes, bn_eps, sn_eps)
 
@@ -104,9 +100,9 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
-        self.theta, self.phi = (NormalisedConv(width, width // 8, 1, eps, NAMES, bias=False) for _ in range(2))
-        self.g = NormalisedConv(width, width // 2, 1, eps, NAMES, bias=False)
-        self.o = NormalisedConv(width // 2, width, 1, eps, NAMES, bias=False)
+        self.theta, self.phi = (NormalisedConv(width, width // 8, 1, eps, bias=False) for _ in range(2))
+        self.g = NormalisedConv(width, width // 2, 1, eps, bias=False)
+        self.o = NormalisedConv(width // 2, width, 1, eps, bias=False)
         self.gamma = nn.Parameter(torch.tensor(0.0))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -157,13 +153,13 @@ class Generator(nn.Module):
         condition = shared_dim + (self.piece if hier else 0) if shared_dim else None
         self.hier = hier
         self.shared = nn.Embedding(n_classes, shared_dim) if shared_dim else nn.Identity()
-        self.linear = NormalisedLinear(self.piece, widths[0] * BOTTOM**2, sn_eps, NAMES)
+        self.linear = NormalisedLinear(self.piece, widths[0] * BOTTOM**2, sn_eps)
         self.blocks = nn.ModuleList()
         for k, (width_in, width) in enumerate(pairwise(widths)):
             stage = [Block(width_in, width, condition, n_classes, bn_eps, sn_eps)]
             attends = BOTTOM * 2 ** (k + 1) in attention
             self.blocks.append(nn.ModuleList([*stage, Attention(width, sn_eps)] if attends else stage))
-        image = NormalisedConv(widths[-1], 3, 3, sn_eps, NAMES)
+        image = NormalisedConv(widths[-1], 3, 3, sn_eps)
         self.output_layer = nn.Sequential(Norm(widths[-1], bn_eps), nn.ReLU(), image)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:

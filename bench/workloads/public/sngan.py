@@ -9,13 +9,7 @@ from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from bench.workloads.public.normalised import NormalisedConv, NormalisedLinear
-
-NAMES = ("sn_u", "sn_sigma")
-"""Of the buffers of normalised layers."""
-
-EPS = 1e-12
+from torch.nn.utils import spectral_norm
 
 
 class Block(nn.Module):
@@ -61,13 +55,17 @@ class Generator(nn.Module):
         return image.tanh()
 
 
+def _conv(width_in: int, width: int, kernel: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(width_in, width, kernel, padding=kernel // 2))
+
+
 class FirstDown(nn.Module):
     """``(B, 3, H, W) -> (B, width, H/2, W/2)``: conv, ReLU, conv, halve; beside it halve and a 1 x 1 conv."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.c1, self.c2 = NormalisedConv(3, width, 3, EPS, NAMES), NormalisedConv(width, width, 3, EPS, NAMES)
-        self.c_sc = NormalisedConv(3, width, 1, EPS, NAMES)
+        self.c1, self.c2 = _conv(3, width, 3), _conv(width, width, 3)
+        self.c_sc = _conv(3, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = F.avg_pool2d(self.c2(F.relu(self.c1(x))), 2)
@@ -83,9 +81,9 @@ class Down(nn.Module):
 
     def __init__(self, width: int, halves: bool) -> None:
         super().__init__()
-        self.c1, self.c2 = (NormalisedConv(width, width, 3, EPS, NAMES) for _ in range(2))
+        self.c1, self.c2 = _conv(width, width, 3), _conv(width, width, 3)
         if halves:
-            self.c_sc = NormalisedConv(width, width, 1, EPS, NAMES)
+            self.c_sc = _conv(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
@@ -94,13 +92,16 @@ class Down(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """``(B, 3, 32, 32)`` in [-1, 1] ``-> (B, 1)`` logits, for the hinge loss. ``ndf``: channels everywhere."""
+    """``(B, 3, 32, 32)`` in [-1, 1] ``-> (B, 1)`` logits, for the hinge loss. ``ndf``: channels everywhere.
+
+    Spectral norm is PyTorch's, by hooks (``weight_orig``), as in the library's later versions.
+    """
 
     def __init__(self, ndf: int = 128) -> None:
         super().__init__()
         self.block1, self.block2 = FirstDown(ndf), Down(ndf, halves=True)
         self.block3, self.block4 = Down(ndf, halves=False), Down(ndf, halves=False)
-        self.l5 = NormalisedLinear(ndf, 1, EPS, NAMES)
+        self.l5 = spectral_norm(nn.Linear(ndf, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.block4(self.block3(self.block2(self.block1(x))))

@@ -37,7 +37,11 @@ def plain(model: nn.Module) -> nn.Module:
 
 
 def require_plain(model: nn.Module) -> None:
-    """Raises ValueError where something written into a weight would be lost in the next forward pass."""
+    """Raises ValueError where something written into a generator's weight would be lost in the next forward pass.
+
+    The benchmark loads every generator plain, so this stops only those who call a removal themselves. Masks on a
+    discriminator, which stays as it is, are held on `strategies.layers.stored_weight`.
+    """
     if not is_plain(model):
         raise ValueError(
             f"{type(model).__name__} normalises weights before each forward pass, which undoes what is written "

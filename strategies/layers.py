@@ -244,7 +244,10 @@ def outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 def stored_weight(layer: nn.Module) -> Tensor:
-    """The parameter that holds the layer's weight, which a mask has to be held on.
+    """The parameter that holds the layer's weight, which a mask on a discriminator has to be held on.
+
+    For discriminators alone, which keep their spectral norm while they train. A generator's weights are plain
+    wherever a mask is held on it: `strategies.baking` bakes the norm in first, and refuses what is not plain.
 
     Usually ``layer.weight``. Under a parametrization (spectral norm) that is computed anew at every use, and the
     parameter is ``parametrizations.weight.original``; under torch's older hooks it is ``weight_orig``.

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.layout import channels_last
 from bench.seeds import derive, stream
 from bench.training.ema import Ema
 from bench.training.losses import LossName, discriminator_loss, generator_loss
@@ -126,8 +127,8 @@ class GanTraining:
         self._epoch: tuple[int, Tensor] | None = None
 
     def _placed(self, model: nn.Module) -> nn.Module:
-        memory = torch.channels_last if self.spec.channels_last else torch.contiguous_format
-        return model.to(self.device).to(memory_format=memory)
+        placed = model.to(self.device)
+        return channels_last(placed) if self.spec.channels_last else placed.to(memory_format=torch.contiguous_format)
 
     def _adam(self, model: nn.Module, lr: float) -> torch.optim.Adam:
         # As a group: unlike a bare list it may be empty, as the stand-in of a missing D is.

@@ -14,6 +14,7 @@ from bench.seeds import derive, stream
 from bench.training.batchnorm import recalibrate
 from bench.workloads.base import Workload
 from bench.workloads.store import load_into, read_json, read_weights, state_hash
+from strategies.baking import plain
 
 SHIPPED = "shipped"
 """The name of the checkpoint that comes with the package, or with a table of the user's; any other name is a folder
@@ -51,6 +52,9 @@ def initialise(workload: Workload, seed: int) -> tuple[nn.Module, nn.Module | No
 def load_checkpoint(workload: Workload, name: str = SHIPPED) -> Checkpoint:
     """The trained generator and discriminator of ``workload``, checked against their card.
 
+    The generator's weights are plain parameters: spectral norm and its like are baked in here, once, so that dense
+    and pruned start from the same network and masks hold. The discriminator keeps what normalises its weights.
+
     Raises:
         UserError: a missing, damaged or foreign file; weights that are not those of the card.
     """
@@ -80,7 +84,7 @@ def load_rewind(workload: Workload, name: str = SHIPPED) -> tuple[nn.Module, nn.
         raise UserError(f"workload {workload.name!r} has no discriminator to rewind.")
     for part, network in (("rewind-generator", generator), ("rewind-discriminator", discriminator)):
         load_into(network, _checked(folder, part, card), str(folder / f"{part}.safetensors"))
-    return generator, discriminator
+    return plain(generator), discriminator
 
 
 def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Module, nn.Module | None]:
@@ -98,7 +102,7 @@ def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Mod
             f"workload {workload.name!r}: torch {torch.__version__} draws another initialisation from seed "
             f"{card['seed']} than torch {card.get('torch')} did; rewinding to it is not possible here."
         )
-    return generator, discriminator
+    return plain(generator), discriminator
 
 
 def _folder(workload: Workload, name: str) -> Path:
@@ -146,8 +150,9 @@ def _checked(folder: Path, part: str, card: dict[str, Any]) -> dict[str, Tensor]
 
 
 def _checkpoint(name: str, generator: nn.Module, discriminator: nn.Module | None, card: dict[str, Any]) -> Checkpoint:
+    generator = plain(generator.eval())
     state = {f"generator.{key}": value for key, value in generator.state_dict().items()}
     if discriminator is not None:
         state |= {f"discriminator.{key}": value for key, value in discriminator.state_dict().items()}
         discriminator.eval()
-    return Checkpoint(name, generator.eval(), discriminator, state_hash(state), card)
+    return Checkpoint(name, generator, discriminator, state_hash(state), card)

@@ -30,6 +30,7 @@ from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec, flat
+from strategies.baking import plain
 
 ImageShape = tuple[int, int, int]
 
@@ -95,7 +96,11 @@ class Own:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def load(self, file: Path | None = None) -> tuple[nn.Module, nn.Module | None]:
-        """The trained networks; ``file`` replaces the generator's checkpoint. Raises UserError."""
+        """The trained networks; ``file`` replaces the generator's checkpoint. Raises UserError.
+
+        The generator's weights are plain: normalisation before each forward pass (spectral norm) is baked in, here
+        and once, for dense and pruned alike. The discriminator keeps its own.
+        """
         spec = self.spec
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(0, "train", "init"))
@@ -108,7 +113,7 @@ class Own:
             load_checkpoint_file(generator, spec.checkpoint, path, self.here("checkpoint"))
         if discriminator is not None and spec.discriminator and (said := spec.discriminator.checkpoint):
             load_checkpoint_file(discriminator, said, spec.at(said.file), self.here("discriminator.checkpoint"))
-        return generator.eval(), discriminator.eval() if discriminator else None
+        return plain(generator.eval()), discriminator.eval() if discriminator else None
 
     def image_shape(self, generator: nn.Module) -> ImageShape:
         """What one forward pass of two images gives: ``(channels, height, width)``.

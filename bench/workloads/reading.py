@@ -24,6 +24,26 @@ LISTED = 6
 COUNTERS = ".num_batches_tracked"
 """Files of old PyTorch versions lack this buffer of BatchNorm; no output depends on it."""
 
+NVIDIA = {
+    b"dnnlib.tflib": (
+        "convert_weight.py of the PyTorch port rosinality/stylegan2-pytorch writes a .pt whose entry 'g_ema' fits the "
+        "factory bench.workloads.public.stylegan2:Generator."
+    ),
+    b"torch_utils.persistence": (
+        "in the repository that it came from, load it and save the tensors of its 'G_ema', "
+        "safetensors.torch.save_file(G_ema.state_dict(), 'generator.safetensors'). They have NVIDIA's names: the "
+        "factory is NVIDIA's network. Files of a converter to the names of rosinality/stylegan2-pytorch (entry "
+        "'g_ema') fit bench.workloads.public.stylegan2:Generator."
+    ),
+}
+"""A module of StyleGAN's official code, in TensorFlow and in PyTorch, that its pickles name before anything else ->
+how such a file is converted."""
+
+PICKLE = b"\x80"
+"""The first byte of every pickle of protocol 2 or later."""
+
+HEAD = 4096
+
 State = dict[str, Tensor]
 
 
@@ -41,6 +61,9 @@ def load_checkpoint_file(module: nn.Module, spec: CheckpointSpec, path: Path, he
     renamed = rename(state, spec)
     if not renamed:
         raise UserError(f"{where}: no name begins with prefix {spec.prefix!r}. The names: {_few(list(state))}.")
+    if len(renamed) < sum(name.startswith(spec.prefix) for name in state):
+        raise UserError(f"{where}: checkpoint.rename gives two tensors one name. The names: {_few(list(renamed))}.")
+    renamed |= {name: single(content, place, f"{here}: {path}") for name, place in spec.also.items()}
     buffers = {name for name, _ in module.named_buffers()}
     misfit = compare(own, renamed) if spec.strict else compare(own, renamed, optional=buffers)
     if misfit:
@@ -57,6 +80,11 @@ def read_file(path: Path, here: str) -> Any:
     """What is in a file of safetensors, or of torch.save read with ``weights_only=True``. Raises UserError."""
     if not path.is_file():
         raise UserError(f"{here}: no file {path}. Relative names start at the folder of the experiment's file.")
+    if (advice := _of_nvidia(path)) is not None:
+        raise UserError(
+            f"{here}: {path} is one of NVIDIA's pickles of Python objects. Loading it would run the code in it, so it "
+            f"is not opened. Where you trust it, convert it once: {advice}"
+        )
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
@@ -88,6 +116,15 @@ def _is_torchscript(path: Path) -> bool:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def _of_nvidia(path: Path) -> str | None:
+    """How to convert a pickle that only NVIDIA's code can read; None for others. Its bytes are looked at, no more."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head[:1] != PICKLE:
+        return None
+    return next((advice for name, advice in NVIDIA.items() if name in head), None)
 
 
 def _refused(path: Path, reason: str, here: str) -> str:
@@ -135,9 +172,33 @@ def entries(content: Any, at: str = "", depth: int = 0) -> dict[str, State]:
 
 
 def rename(state: Mapping[str, Tensor], spec: CheckpointSpec) -> State:
-    """The names without ``prefix`` (others left out), with ``add_prefix``."""
+    """The names without ``prefix`` (others left out), changed as ``rename`` says, with ``add_prefix``."""
     cut = len(spec.prefix)
-    return {spec.add_prefix + name[cut:]: value for name, value in state.items() if name.startswith(spec.prefix)}
+    return {
+        spec.add_prefix + _replaced(name[cut:], spec.rename): value
+        for name, value in state.items()
+        if name.startswith(spec.prefix)
+    }
+
+
+def _replaced(name: str, patterns: Mapping[str, str]) -> str:
+    for pattern, replacement in patterns.items():
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def single(content: Any, place: str, where: str) -> Tensor:
+    """The tensor at a dotted place of a file. Raises UserError."""
+    found = content
+    for key in place.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Tensor):
+        there = [str(key) for key, value in content.items() if isinstance(value, Tensor)]
+        raise UserError(
+            f"{where} has no tensor {place!r}, which checkpoint.also asks for. Outside of its state dicts it holds "
+            f"{_few(there) if there else 'no tensor'}."
+        )
+    return found
 
 
 @dataclass(frozen=True)

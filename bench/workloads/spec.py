@@ -74,6 +74,16 @@ def _place(value: object) -> object:
     return value
 
 
+def _patterns(value: dict[str, str]) -> dict[str, str]:
+    for pattern, replacement in value.items():
+        try:
+            re.sub(pattern, replacement, "")  # compiles both
+        except (re.error, IndexError) as error:
+            said = f"{pattern!r} = {replacement!r}"
+            raise ValueError(f"{said} is not a regular expression with what replaces it: {error}.") from None
+    return value
+
+
 Pick = Annotated[int | str, BeforeValidator(_place)]
 Shape = Annotated[tuple[int, ...], Field(strict=False), AfterValidator(_positive)]
 ImageSize = Annotated[tuple[int, int, int], Field(strict=False), AfterValidator(_positive)]
@@ -153,6 +163,10 @@ class CheckpointSpec(Table):
     """Only names that begin with it count, and without it."""
     add_prefix: str = ""
     """Put before every name then: for a network that wraps the one that was trained."""
+    rename: Annotated[dict[str, str], AfterValidator(_patterns)] = Field(default_factory=dict)
+    """Regular expression -> what it is replaced by, in every name that is left, in this order."""
+    also: dict[str, str] = Field(default_factory=dict)
+    """Name in the network -> dotted place of a single tensor of the file outside of the state dict."""
     strict: bool = True
     """False: names that the network does not have are left out, and buffers may be missing. Parameters never may."""
 

@@ -142,3 +142,32 @@ def broken() -> nn.Module:
 
 
 number = 3
+
+
+class Normalised(nn.Module):
+    """``(B, 12) -> (B, 3, 16, 16)`` under spectral norm, by hooks (``old``) or as parametrisations; BatchNorm too."""
+
+    def __init__(self, form: str = "old") -> None:
+        super().__init__()
+        norm = nn.utils.spectral_norm if form == "old" else nn.utils.parametrizations.spectral_norm
+        self.stem = norm(nn.Linear(12, 16 * 4 * 4))
+        self.norm = nn.BatchNorm2d(16)
+        self.up = norm(nn.ConvTranspose2d(16, 8, 4, 2, 1))
+        self.image = norm(nn.ConvTranspose2d(8, 3, 4, 2, 1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.stem(z).view(len(z), -1, 4, 4)))
+        return torch.tanh(4 * self.image(F.relu(self.up(x))))
+
+
+class NormalisedDiscriminator(nn.Module):
+    """``(B, 3, 16, 16) -> (B, 1)`` logits, every layer under spectral norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        norm = nn.utils.parametrizations.spectral_norm
+        self.main = nn.Sequential(norm(nn.Conv2d(3, 8, 4, 4)), nn.LeakyReLU(0.2), nn.Flatten(), norm(nn.Linear(128, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logit: Tensor = self.main(x)
+        return logit

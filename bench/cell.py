@@ -9,15 +9,18 @@ evaluation seeds, the dense images that all are compared with) lives in the `Wor
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from torch import nn
 
 from bench.curve import recorder, sparse_discriminator, steps_to_dense
 from bench.numbers import Measured, measure
 from bench.records import Cell, Cost, CurvePoint, Keys, Number, Provenance, Record, Status
 from bench.recovery import Recovered, parse_recovery, recover
 from bench.seeds import stream, varies_name
-from bench.workloads.checkpoints import load_initialisation, load_rewind
+from bench.workloads.checkpoints import SHIPPED, load_initialisation, load_rewind
 from bench.workshop import Workshop
 from strategies.base import Context, Infeasible, Level, NotApplicable, Snapshot, Strategy
 
@@ -126,13 +129,19 @@ def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
         rng=stream(cell.seed, "prune"),
         draw_inputs=inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
         images=loaded.data.train if "data" in needs else None,
-        rewind=Snapshot(*load_rewind(loaded.workload, cell.checkpoint)) if "rewind" in needs else None,
+        rewind=_earlier(load_rewind, cell, shop) if "rewind" in needs else None,
         wiring=shop.once(f"wiring/{cell.workload}/{cell.checkpoint}", dict),
-        initialisation=(
-            Snapshot(*load_initialisation(loaded.workload, cell.checkpoint)) if "initialisation" in needs else None
-        ),
+        initialisation=_earlier(load_initialisation, cell, shop) if "initialisation" in needs else None,
         discriminator=loaded.checkpoint.discriminator if "discriminator" in needs else None,
     )
+
+
+def _earlier(load: Callable[..., tuple[nn.Module, nn.Module | None]], cell: Cell, shop: Workshop) -> Snapshot:
+    """Both networks at an earlier time of their training. Raises NotApplicable where that was not ours."""
+    workload = shop.load(cell.workload, cell.checkpoint).workload
+    if workload.own is not None or (workload.weights == "initialisation" and cell.checkpoint == SHIPPED):
+        raise NotApplicable(f"{cell.strategy} goes back to an earlier state of the training, which is not known")
+    return Snapshot(*load(workload, cell.checkpoint))
 
 
 COLLAPSE_BELOW_IS = 1.1

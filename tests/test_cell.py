@@ -386,3 +386,34 @@ def test_weights_are_kept_on_request(tmp_path: Path) -> None:
     kept = bench.load(shop.paths.artifact(thing.keys.prune))
     assert isinstance(kept, nn.Module)
     assert sum(int(p.count_nonzero()) for p in kept.parameters()) < sum(p.numel() for p in kept.parameters())
+
+
+# The whole catalogue
+
+
+SCHEDULED = [name for name in STRATEGIES if STRATEGIES[name].schedule is not None]
+
+
+@pytest.mark.usefixtures("no_threshold")
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_every_strategy_that_trains_becomes_a_record(name: str, shop: Workshop) -> None:
+    """`dummy` was never trained, so there is no earlier state of its training to go back to."""
+    record = record_of(cell(name, recovery="finetune-4"), shop)
+    needs = STRATEGIES[name].needs & {"rewind", "initialisation"}
+    assert record.status == ("not-applicable" if needs else "ok"), record.reason
+    if needs:
+        assert "earlier state of the training" in record.reason
+    else:
+        assert record.achieved_params == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.usefixtures("no_threshold")
+def test_a_quantised_network_says_what_it_takes_when_stored(shop: Workshop) -> None:
+    record = record_of(cell("l1-quantised-16", recovery="finetune-3"), shop)
+    assert record.status == "ok"
+    assert value(record, "bytes_coded") < value(record, "bytes_bitmask") < value(record, "bytes")
+
+
+def test_a_pattern_is_asked_for_by_its_own_level(shop: Workshop) -> None:
+    record = record_of(cell("l1-nm-2-4", level={"n": 2.0}), shop)
+    assert record.achieved_params is not None and 0.4 < record.achieved_params <= 0.5

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.layout import channels_last
 from bench.workloads.networks import DummyJudge, LeNet
 from bench.workloads.store import state_hash
 from strategies.registry import Registry
@@ -93,7 +94,7 @@ def extractor_of(
     Raises:
         ValueError: it gives no ``(1, d)`` features, or logits of another form.
     """
-    module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    module = channels_last(module.eval().requires_grad_(False))
     black = torch.zeros(1, *(image_shape or (3, 32, 32)), dtype=torch.uint8)
     with torch.inference_mode():
         features, logits = _outputs(module(prepare(black)))

@@ -285,3 +285,9 @@ def test_the_initialisation_is_that_of_the_cards_seed(tmp_path: Path) -> None:
     assert discriminator is not None and expected[1] is not None
     assert state_hash(generator.state_dict()) == state_hash(expected[0].state_dict())
     assert state_hash(discriminator.state_dict()) == state_hash(expected[1].state_dict())
+
+
+def test_the_name_of_the_workload_stands_in_for_its_place_in_a_folders_name() -> None:
+    """One list of checkpoints serves several workloads."""
+    with pytest.raises(UserError, match=r"no folder nowhere/mnist-mlp-1\."):
+        load_checkpoint(WORKLOADS["mnist-mlp"], "nowhere/{workload}-1")

@@ -29,10 +29,12 @@ def test_pruned(time_pruned):
 def test_a_result_carries_its_key_and_its_machine(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     plugins = [] if _installed() else ["-p", "bench.pytest_plugin"]
+    # Benchmarks are off in a worker of pytest-xdist, and this suite runs in such workers.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, "--benchmark-json=out.json", "--benchmark-max-time=0.05",
          "--rootdir", str(tmp_path), "test_it.py"],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=alone | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     (result,) = json.loads((tmp_path / "out.json").read_text())["benchmarks"]

@@ -14,13 +14,19 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 """Names end up in paths, HTML and LaTeX: nothing else gets in."""
 
 
+MOST_NAMES = 12
+"""So many are listed in a message where none is close; `ganprune list` has them all."""
+
+
 class UnknownName(KeyError):
     """Nothing is registered under that name."""
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
         self.kind, self.name, self.known = kind, name, known
         close = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known) or 'none'}."
+        some = ", ".join(known[:MOST_NAMES]) or "none"
+        more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {some}{more}."
         self.message = f"no {kind} {name!r}. {hint}"
         super().__init__(self.message)
 

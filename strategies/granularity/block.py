@@ -15,15 +15,14 @@ from strategies.baking import plain
 from strategies.base import (
     Context,
     Criterion,
-    Infeasible,
-    LayerCut,
     Need,
     NotApplicable,
     Pruned,
     Removal,
     Target,
 )
-from strategies.layers import outputs, prunable_layers, widths
+from strategies.granularity.units import layer_cuts, nearest
+from strategies.layers import outputs, prunable_layers
 from strategies.slicing import bypass
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -49,18 +48,7 @@ class BlockRemoval:
             raise NotApplicable(
                 f"without {', '.join(self.blocks)} the output is not that of the dense network with them bypassed"
             )
-        before, left, after = widths(model), prunable_layers(small), widths(small)
-        cuts = tuple(
-            LayerCut(
-                name,
-                type(layer).__name__,
-                layer.weight.numel(),
-                left[name].weight.numel() if name in left else 0,
-                before[name],
-                after.get(name, (0, 0)),
-            )
-            for name, layer in prunable_layers(model).items()
-        )
+        cuts = layer_cuts(model, small)
         return Pruned(small, cuts, bypassed=self.blocks)
 
     def sparsity(self, target: Target) -> float:
@@ -78,10 +66,7 @@ class BlockRanking:
     example_inputs: tuple[Tensor, ...]
 
     def cut(self, sparsity: float, target: Target) -> BlockRemoval:
-        shares = self.shares[target]
-        if sparsity > shares[-1]:
-            raise Infeasible(sparsity, float(shares[-1]), target)
-        return self._first(int(np.abs(shares - sparsity).argmin()))
+        return self._first(nearest(self.shares[target], sparsity, target))
 
     def at(self, value: float) -> BlockRemoval:
         return self._first(int((self.priorities < value).sum()))

@@ -17,9 +17,7 @@ from strategies.baking import plain, require_plain
 from strategies.base import (
     Context,
     Criterion,
-    Infeasible,
     Kept,
-    LayerCut,
     Need,
     NotApplicable,
     Pruned,
@@ -28,7 +26,8 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.coupling import Coupling, Group, couple, kept_without
-from strategies.layers import in_dim, out_dim, prunable_layers, weight_widths, widths
+from strategies.granularity.units import layer_cuts, nearest
+from strategies.layers import in_dim, out_dim, prunable_layers, weight_widths
 from strategies.slicing import shrink, silence, twin_error
 from strategies.tracing.trace import OUTPUT
 
@@ -69,20 +68,7 @@ class ChannelRemoval:
                 f"of the largest output, more than {TWIN_TOLERANCE:.0e}: its channels are coupled in a way "
                 "that the trace did not show"
             )
-        before, after = widths(model), widths(compact)
-        small = prunable_layers(compact)
-        cuts = tuple(
-            LayerCut(
-                name,
-                type(layer).__name__,
-                layer.weight.numel(),
-                small[name].weight.numel(),
-                before[name],
-                after[name],
-                self.coupling.dense.get(name, ""),
-            )
-            for name, layer in prunable_layers(model).items()
-        )
+        cuts = layer_cuts(model, compact, notes=self.coupling.dense)
         return Pruned(compact, cuts, kept=kept)
 
     def sparsity(self, target: Target) -> float:
@@ -109,10 +95,7 @@ class ChannelRanking:
     example_inputs: tuple[Tensor, ...]
 
     def cut(self, sparsity: float, target: Target) -> ChannelRemoval:
-        shares = self.shares[target]
-        if sparsity > shares[-1]:
-            raise Infeasible(sparsity, float(shares[-1]), target)
-        return self._first(int(np.abs(shares - sparsity).argmin()))
+        return self._first(nearest(self.shares[target], sparsity, target))
 
     def at(self, value: float) -> ChannelRemoval:
         return self._first(int((self.priorities < value).sum()))

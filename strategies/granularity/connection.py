@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from strategies.allocation import Allocation, Layout
-from strategies.base import Context, Criterion, Infeasible, Need, NotApplicable, Removal, Target
+from strategies.base import Context, Criterion, Need, NotApplicable, Removal, Target
+from strategies.granularity.units import nearest
 from strategies.granularity.weight import WeightRemoval, weight_scores
 from strategies.layers import in_dim, outputs, prunable_layers
 
@@ -44,10 +45,7 @@ class ConnectionRanking:
         }
 
     def cut(self, sparsity: float, target: Target) -> WeightRemoval:
-        shares = self.shares[target]
-        if sparsity > shares[-1]:
-            raise Infeasible(sparsity, float(shares[-1]), target)
-        return self._first(int(np.abs(shares - sparsity).argmin()))
+        return self._first(nearest(self.shares[target], sparsity, target))
 
     def at(self, value: float) -> WeightRemoval:
         return self._first(int((self.priorities < value).sum()))

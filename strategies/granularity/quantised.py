@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
-from strategies.baking import plain
-from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Target
+from strategies.baking import plain, require_plain
+from strategies.base import Context, Criterion, Need, Pruned, Removal, Target
+from strategies.granularity.units import layer_cuts, masked_share, nearest
 from strategies.granularity.weight import weight_scores
 from strategies.keeping import put_on_levels
-from strategies.layers import named_weights, prunable_layers, widths
+from strategies.layers import named_weights, prunable_layers
 
 ROUNDS = 25
 """Rounds of Lloyd's algorithm; one-dimensional clusters of weights have settled long before."""
@@ -29,29 +30,17 @@ class QuantisedRemoval:
     positions: dict[str, int]
 
     def hold(self, model: nn.Module) -> None:
+        require_plain(model)
         put_on_levels(model, self.codes)
 
     def apply(self, model: nn.Module) -> Pruned:
         pruned = copy.deepcopy(plain(model))
         self.hold(pruned)
-        width = widths(pruned)
-        cuts = tuple(
-            LayerCut(
-                name,
-                type(layer).__name__,
-                layer.weight.numel(),
-                int(self.codes[name].count_nonzero()),
-                width[name],
-                width[name],
-            )
-            for name, layer in prunable_layers(pruned).items()
-        )
+        cuts = layer_cuts(pruned, pruned, {name: int(codes.count_nonzero()) for name, codes in self.codes.items()})
         return Pruned(pruned, cuts, masks={name: codes > 0 for name, codes in self.codes.items()}, codes=self.codes)
 
     def sparsity(self, target: Target) -> float:
-        worth = self.positions if target == "macs" else dict.fromkeys(self.codes, 1)
-        kept = sum(int(codes.count_nonzero()) * worth[name] for name, codes in self.codes.items())
-        return 1 - kept / sum(codes.numel() * worth[name] for name, codes in self.codes.items())
+        return masked_share(self.codes, self.positions, target)
 
 
 @dataclass(frozen=True)
@@ -67,10 +56,7 @@ class QuantisedRanking:
     positions: dict[str, int]
 
     def cut(self, sparsity: float, target: Target) -> QuantisedRemoval:
-        shares = self.shares[target]
-        if sparsity > shares[-1]:
-            raise Infeasible(sparsity, float(shares[-1]), target)
-        return self._first(int(np.abs(shares - sparsity).argmin()))
+        return self._first(nearest(self.shares[target], sparsity, target))
 
     def at(self, value: float) -> QuantisedRemoval:
         return self._first(int((self.priorities < value).sum()))

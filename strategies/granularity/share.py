@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from strategies.allocation import Allocation
-from strategies.baking import plain
+from strategies.baking import plain, require_plain
 from strategies.base import (
     Context,
     Criterion,
-    Infeasible,
-    LayerCut,
     Need,
     NotApplicable,
     Pruned,
     Removal,
     Target,
 )
+from strategies.granularity.units import layer_cuts, nearest
 from strategies.keeping import OF_DISCRIMINATOR, follow, share
-from strategies.layers import prunable_layers, widths
+from strategies.layers import prunable_layers
 
 ARROW = "<-"
 """``b<-a``: layer b takes the weight of a."""
@@ -42,24 +41,14 @@ class ShareRemoval:
 
     def hold(self, model: nn.Module) -> None:
         """Tie, in place: two layers of G to the mean of both, a layer of G to the transpose of D's."""
+        require_plain(model)
         tie(model, self.tied, self.discriminator)
 
     def apply(self, model: nn.Module) -> Pruned:
         pruned = copy.deepcopy(plain(model))
         self.hold(pruned)
-        width = widths(pruned)
-        cuts = tuple(
-            LayerCut(
-                name,
-                type(layer).__name__,
-                layer.weight.numel(),
-                0 if name in self.tied else layer.weight.numel(),
-                width[name],
-                width[name],
-                f"takes the weight of {self.tied[name]}" if name in self.tied else "",
-            )
-            for name, layer in prunable_layers(pruned).items()
-        )
+        notes = {name: f"takes the weight of {owner}" for name, owner in self.tied.items()}
+        cuts = layer_cuts(pruned, pruned, dict.fromkeys(self.tied, 0), notes)
         return Pruned(pruned, cuts, tied=self.tied)
 
     def sparsity(self, target: Target) -> float:
@@ -85,10 +74,7 @@ class ShareRanking:
     def cut(self, sparsity: float, target: Target) -> ShareRemoval:
         if target == "macs":
             raise NotApplicable("sharing saves storage, not multiplications; use target params")
-        shares = self.shares["params"]
-        if sparsity > shares[-1]:
-            raise Infeasible(sparsity, float(shares[-1]), target)
-        return self._first(int(np.abs(shares - sparsity).argmin()))
+        return self._first(nearest(self.shares["params"], sparsity, target))
 
     def at(self, value: float) -> ShareRemoval:
         """The most alike ``value`` pairs that can be tied."""

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from strategies.allocation import Allocation, Layout
 from strategies.baking import plain, require_plain
-from strategies.base import Context, Criterion, Infeasible, LayerCut, Need, Pruned, Removal, Scores, Target
+from strategies.base import Context, Criterion, Infeasible, Need, Pruned, Removal, Scores, Target
+from strategies.granularity.units import layer_cuts, masked_share
 from strategies.keeping import keep_zeros
-from strategies.layers import prunable_layers, widths
+from strategies.layers import prunable_layers
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,11 @@ class WeightRemoval:
 
     def apply(self, model: nn.Module) -> Pruned:
         pruned = self.masked(model)
-        width = widths(pruned)
-        cuts = tuple(
-            LayerCut(
-                name,
-                type(layer).__name__,
-                layer.weight.numel(),
-                int(self.masks[name].sum()),
-                width[name],
-                width[name],
-                self.notes.get(name, ""),
-            )
-            for name, layer in prunable_layers(pruned).items()
-        )
+        cuts = layer_cuts(pruned, pruned, {name: int(mask.sum()) for name, mask in self.masks.items()}, self.notes)
         return Pruned(pruned, cuts, masks=self.masks)
 
     def sparsity(self, target: Target) -> float:
-        worth = self.positions if target == "macs" else dict.fromkeys(self.masks, 1)
-        kept = sum(int(mask.sum()) * worth[name] for name, mask in self.masks.items())
-        return 1 - kept / sum(mask.numel() * worth[name] for name, mask in self.masks.items())
+        return masked_share(self.masks, self.positions, target)
 
     def state(self) -> dict[str, Any]:
         """What `WeightRanking.restored` makes it from."""

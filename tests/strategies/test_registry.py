@@ -128,3 +128,9 @@ def test_strategy_names_are_made_of_their_parts() -> None:
         thing = STRATEGIES[name]
         assert name.startswith(f"{thing.criterion.name}-{thing.granularity.name}")
         assert (name.partition("+")[2] or None) == (thing.schedule.name if thing.schedule else None)
+
+
+def test_a_message_does_not_list_a_whole_catalogue() -> None:
+    message = UnknownName("thing", "<script>", [f"name-{k}" for k in range(75)]).message
+    assert message.endswith("name-10, name-11 and 63 more.")
+    assert "name-12," not in message

@@ -147,8 +147,9 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int, *, many: bool) -> Non
     logarithmic_axis(axes.yaxis, heights)
     axes.plot(limits, limits, color=GREY, linewidth=0.6, zorder=1)
     axes.axhline(1.0, color=GREY, linewidth=0.6, linestyle=":", zorder=1)
-    for row in rows:
+    for place, row in enumerate(rows):
         look, y = look_of(row["strategy"]), row[column]
+        covered = sum(_covers(other, row, column) for other in rows[place + 1 :])
         if many:
             look = Look(MASKED if _is_masked(row) else REMOVED, "o", "-")
         error = [[_distance(y, row[f"{column}_low"])], [_distance(row[f"{column}_high"], y)]]
@@ -160,7 +161,7 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int, *, many: bool) -> Non
             marker=look.marker,
             linestyle="none",
             elinewidth=0.7,
-            markersize=3 if many else (6 if _is_masked(row) else 4),
+            markersize=3 if many else (6 if _is_masked(row) else 4 + 3.5 * covered),
             alpha=0.6 if many else 1.0,
             markeredgecolor=look.colour,
             zorder=3,
@@ -169,6 +170,15 @@ def _speedups(axes: Axes, rows: Sequence[Row], batch: int, *, many: bool) -> Non
         )
     axes.set_xlim(limits)
     axes.set_ylim(heights)
+
+
+SAME_PLACE = 1e-3
+
+
+def _covers(later: Row, row: Row, column: str) -> bool:
+    """Whether ``later`` is drawn on top of ``row``: strategies that cut to the same widths share a timing."""
+    both = [(float(later[key]), float(row[key])) for key in ("speedup_theoretical", column)]
+    return not _is_masked(later) and all(math.isclose(a, b, rel_tol=SAME_PLACE) for a, b in both)
 
 
 def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -> Figure | None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from bench.records import Record
-from bench.report.cost import Point, front
+from bench.report.cost import Point, _covers, front
 from bench.report.figures import Drawn, draw_figures
 from bench.report.grid import sample_grid
 from bench.report.labels import spread
@@ -152,3 +152,20 @@ def test_colour_samples_and_own_knobs_are_drawn():
 
 def test_the_metric_is_named_in_the_caption(records: list[Record]):
     assert any(FID in drawn.caption and "N = 1000" in drawn.caption for drawn in figures_of(records))
+
+
+@pytest.mark.parametrize(
+    ("other", "covers"),
+    [
+        ({}, True),
+        ({"speedup_theoretical": 2.0001}, True),  # means over seeds that differ in the last digits
+        ({"speedup_b1": 1.6}, False),
+        ({"physical": False, "macs_effective": 1.0}, False),  # masks have hollow marks that hide nothing
+    ],
+)
+def test_a_point_that_another_strategy_covers_is_known(other: dict[str, object], covers: bool) -> None:
+    row = {
+        "strategy": "random-channel-uniform", "speedup_theoretical": 2.0, "speedup_b1": 1.5, "physical": True,
+        "macs_effective": 2.0, "macs_dense": 2.0,
+    }  # fmt: skip
+    assert _covers(row | {"strategy": "l1-channel-uniform"} | other, row, "speedup_b1") is covers

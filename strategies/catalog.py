@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 
 from strategies.allocation import Allocation, erk, global_, global_mean, lamp, lowfirst, sensitivity_, uniform
 from strategies.base import Criterion, Granularity, Levels, Strategy
@@ -39,7 +38,7 @@ from strategies.granularity.nm import NmGranularity
 from strategies.granularity.quantised import QuantisedGranularity
 from strategies.granularity.share import ShareGranularity
 from strategies.granularity.weight import weight
-from strategies.registry import Registry
+from strategies.registry import Registry, caller
 from strategies.schedules import (
     Schedule,
     bnprox,
@@ -73,8 +72,7 @@ def strategy(
 ) -> Strategy:
     """Register a composition under ``name``."""
     thing = Strategy(name, criterion, granularity, allocation, schedule, levels or Levels())
-    frame = inspect.stack(0)[1]
-    return STRATEGIES.add(name, thing, origin=f"{frame.filename}:{frame.lineno}")
+    return STRATEGIES.add(name, thing, origin=caller())
 
 
 # Single weights. Scores of the loss compare across layers as they are.

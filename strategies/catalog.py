@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from strategies.allocation import Allocation, erk, global_, global_mean, lamp, lowfirst, sensitivity_, uniform
 from strategies.base import Criterion, Granularity, Levels, Strategy
 from strategies.criteria import (

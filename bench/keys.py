@@ -169,11 +169,15 @@ def _source(module: str) -> str | None:
 
 
 @functools.cache
-def _tree_hash(module: str) -> str:
+def _tree(module: str) -> ast.Module | None:
     source = _source(module)
-    if source is None:
-        return "no-source"
-    return hashlib.sha256(ast.dump(stripped(source)).encode()).hexdigest()
+    return None if source is None else stripped(source)
+
+
+@functools.cache
+def _tree_hash(module: str) -> str:
+    tree = _tree(module)
+    return "no-source" if tree is None else hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def stripped(source: str) -> ast.Module:
@@ -195,11 +199,11 @@ def _without_docstrings(body: list[ast.stmt]) -> list[ast.stmt]:
 
 @functools.cache
 def _imports(module: str) -> tuple[str, ...]:
-    source = _source(module)
-    if source is None:
+    tree = _tree(module)
+    if tree is None:
         return ()
     found: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             origin = "." * node.level + (node.module or "")
             if node.level:

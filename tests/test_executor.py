@@ -14,7 +14,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.executors import Done, Executor, Failed
-from bench.executors.local import LocalExecutor
+from bench.executors.local import LIBRARIES, THREAD_VARIABLES, LocalExecutor
 from tests.helpers.executor import InProcess
 from tests.helpers.processes import alive, wait_until
 from tests.helpers.work import BrokenSetup, Setup
@@ -104,6 +104,45 @@ def test_a_worker_has_one_thread_and_the_parent_keeps_its_environment() -> None:
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+
+
+@on_linux
+def test_a_forked_worker_has_the_environment_of_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ("environment", "GANPRUNE_TEST")
+    for value in ("one", "two", None):
+        if value:
+            monkeypatch.setenv("GANPRUNE_TEST", value)
+        else:
+            monkeypatch.delenv("GANPRUNE_TEST")
+        assert outcomes(1, [[asked]])[asked] == Done(asked, value)
+
+
+@on_linux
+def test_a_fresh_worker_is_nobody_s_fork() -> None:
+    asked = ("parent", 0)
+    (forked,) = outcomes(1, [[asked]]).values()
+    (fresh,) = LocalExecutor(1, fresh=True).run(Setup(), [[[asked]]])
+    assert fresh == Done(asked, os.getpid())
+    assert isinstance(forked, Done) and forked.result != os.getpid()
+
+
+@on_linux
+def test_what_workers_are_forked_from_has_one_thread_and_no_cuda() -> None:
+    code = (
+        f"import os, torch, {', '.join(LIBRARIES)}\n"
+        "print(len(os.listdir('/proc/self/task')), torch.cuda.is_initialized())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == ["1", "False"]
+
+
 def test_whoever_stops_listening_ends_the_workers() -> None:
     running = LocalExecutor(1).run(Setup(), [[[("square", 1), ("span", 60)]]])
     assert next(running) == Done(("square", 1), 1)
@@ -114,11 +153,16 @@ def test_whoever_stops_listening_ends_the_workers() -> None:
 PARENT = """
 import sys
 from pathlib import Path
-from bench.executors.local import LocalExecutor
+from bench.executors.local import LIBRARIES, THREAD_VARIABLES, LocalExecutor
 from tests.helpers.work import Setup
 if __name__ == "__main__":
     list(LocalExecutor(2).run(Setup(Path(sys.argv[1])), [[[("hang", 1)], [("hang", 2)]]]))
 """
+
+
+def parent_of(pid: int) -> int:
+    """From the fourth field of its stat; the second is a name in brackets."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -132,6 +176,9 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
             wait_until(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
             workers = [int(path.name) for path in (tmp_path / "pids").iterdir()]
             assert all(map(alive, workers))
+            if sys.platform == "linux":  # and so does what they were forked from
+                workers.append(parent_of(workers[0]))
+                assert workers[-1] != parent.pid
         finally:
             parent.kill()
     wait_until(lambda: not any(map(alive, workers)), seconds=60)

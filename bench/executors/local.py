@@ -1,4 +1,9 @@
-"""Worker processes on this machine, one thread each, that end when their parent does."""
+"""Worker processes on this machine, one thread each, that end when their parent does.
+
+On Linux they are forked from a server process that has imported the libraries and done nothing else, so a worker is
+there at once; importing takes four CPU seconds. Elsewhere, and where a worker must owe nothing to another
+(timings: processes forked from one share where their memory lies), each is a new interpreter.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bench.errors import UserError
@@ -19,14 +24,22 @@ from bench.executors import Done, Failed, Setup
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+LIBRARIES = ["bench.sweep", "torch_fidelity.metric_isc", "torch_pruning", "fvcore.nn"]
+"""What every worker of a sweep imports sooner or later; the server does it for all. None of it starts a thread."""
+
 
 class LocalExecutor:
-    """``jobs`` processes; each takes the next group when it has finished one."""
+    """``jobs`` processes; each takes the next group when it has finished one.
 
-    def __init__(self, jobs: int) -> None:
+    Args:
+        fresh: each process is a new interpreter.
+    """
+
+    def __init__(self, jobs: int, *, fresh: bool = False) -> None:
         if jobs < 1:
             raise UserError(f"--jobs: {jobs} processes cannot do anything; at least 1.")
         self.jobs = jobs
+        self.method = "spawn" if fresh or sys.platform != "linux" else "forkserver"
 
     def run(self, setup: Setup, stages: Sequence[Sequence[Iterable[Any]]]) -> Iterator[Done | Failed]:
         """Outcomes as they come. A worker that dies costs the item it was at; the rest of its group goes on.
@@ -39,8 +52,8 @@ class LocalExecutor:
             for stage in stages:
                 waiting = [list(group) for group in stage if group][::-1]
                 while len(workers) < min(self.jobs, len(waiting)):
-                    workers.append(_Worker(setup))
-                yield from _stage(workers, waiting, setup)
+                    workers.append(_Worker(setup, self.method))
+                yield from _stage(workers, waiting)
         finally:
             for worker in workers:
                 worker.dismiss()
@@ -48,7 +61,7 @@ class LocalExecutor:
                 worker.end()
 
 
-def _stage(workers: list[_Worker], waiting: list[list[Any]], setup: Setup) -> Iterator[Done | Failed]:
+def _stage(workers: list[_Worker], waiting: list[list[Any]]) -> Iterator[Done | Failed]:
     while waiting or any(worker.todo for worker in workers):
         for worker in workers:
             if not worker.todo and waiting:
@@ -62,27 +75,34 @@ def _stage(workers: list[_Worker], waiting: list[list[Any]], setup: Setup) -> It
                 item, rest = worker.todo[0], worker.todo[1:]
                 if rest:
                     waiting.append(rest)
-                workers[workers.index(worker)] = _Worker(setup)
+                workers[workers.index(worker)] = worker.successor()
                 outcome = Failed(item, worker.epitaph(), "")
                 worker.end()
             yield outcome
 
 
 class _Worker:
-    def __init__(self, setup: Setup) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, setup: Setup, method: str) -> None:
+        self.setup, self.method = setup, method
+        context = multiprocessing.get_context(method)
+        context.set_forkserver_preload(LIBRARIES)  # heard by the server when it starts, with the first worker
         self.pipe, theirs = context.Pipe()
         self.todo: list[Any] = []
         self.idle = False
         saved = {name: os.environ.get(name) for name in THREAD_VARIABLES}
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read when the child imports its libraries
         try:
-            self.process: SpawnProcess = context.Process(target=_main, args=(theirs, setup), daemon=True)
+            arguments = (theirs, setup, dict(os.environ))
+            self.process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)  # type: ignore[attr-defined]
             self.process.start()
         finally:
             for name, value in saved.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
         theirs.close()
+
+    def successor(self) -> _Worker:
+        """Another for the same work."""
+        return _Worker(self.setup, self.method)
 
     def give(self, group: list[Any]) -> None:
         self.todo = group
@@ -122,7 +142,8 @@ class _Worker:
             self.process.join()
 
 
-def _main(pipe: Connection, setup: Setup) -> None:
+def _main(pipe: Connection, setup: Setup, environment: dict[str, str]) -> None:
+    _take(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _end_with_parent()
     import torch
@@ -137,6 +158,13 @@ def _main(pipe: Connection, setup: Setup) -> None:
         pipe.send(UserError(str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)
+
+
+def _take(environment: dict[str, str]) -> None:
+    """The parent's environment of now: the server has that of the first worker's time."""
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 def _begin(setup: Setup) -> Any:

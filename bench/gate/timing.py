@@ -203,7 +203,7 @@ def time_ratios(
         if index and elapsed + elapsed / index > max_seconds:
             break
         task = Task(tuple(ratios), base_source, head_source, flip=index % 2 == 1)
-        for outcome in LocalExecutor(1).run(TimingSetup(), [[[task]]]):
+        for outcome in LocalExecutor(1, fresh=True).run(TimingSetup(), [[[task]]]):
             if isinstance(outcome, Done):
                 taken.append(outcome.result)
             else:

@@ -39,6 +39,10 @@ class Setup:
             import torch
 
             return torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+        if what == "environment":
+            return os.environ.get(argument)
+        if what == "parent":
+            return os.getppid()
         if what == "span":
             start = time.monotonic()
             time.sleep(argument)

@@ -171,7 +171,7 @@ def collect(folder: Path, condition: Condition, processes: int = PROCESSES) -> I
             continue
         load = os.getloadavg()[0]
         with neighbour() if condition == "busy" else _nobody():
-            for outcome in LocalExecutor(1).run(TakeAll(wanted), [[[index]]]):
+            for outcome in LocalExecutor(1, fresh=True).run(TakeAll(wanted), [[[index]]]):
                 if not isinstance(outcome, Done):
                     raise RuntimeError(outcome.error)
                 write_json(path, {"index": index, "load_before": load, "ratios": outcome.result})

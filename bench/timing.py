@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -122,17 +124,25 @@ class LatencySetup:
     def __call__(self) -> Work:
         define(self.workloads)
         torch.set_num_threads(THREADS)
-        return time_task
+        return partial(time_task, dense_of=functools.cache(dense_network))
 
 
-def time_task(task: LatencyTask) -> LatencyRecord:
+def dense_network(workload: str, checkpoint: str) -> nn.Module:
+    """The generator to time against, plain as the pruned one is: that is no speed-up."""
+    return plain(load_checkpoint(WORKLOADS[workload], checkpoint).generator)
+
+
+def time_task(task: LatencyTask, dense_of: Callable[[str, str], nn.Module] = dense_network) -> LatencyRecord:
     """Rebuild both networks, time them against each other.
+
+    Args:
+        dense_of: ``(workload, checkpoint) -> network``, which is left alone.
 
     Raises:
         RuntimeError: the pruned network cannot be rebuilt from its record; timing another would be wrong.
     """
     workload = WORKLOADS[task.workload]
-    dense = plain(load_checkpoint(workload, task.checkpoint).generator)  # as the pruned one: that is no speed-up
+    dense = dense_of(task.workload, task.checkpoint)
     pruned = rebuilt(dense, task)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(

@@ -316,13 +316,15 @@ def libraries() -> dict[str, str]:
 
 def versions(*names: str) -> dict[str, str]:
     """Versions of installed distributions; ``absent`` for others."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {name: _version(name) for name in names}
+
+
+@functools.cache
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"
 
 
 def machine(device: str) -> dict[str, Any]:

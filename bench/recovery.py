@@ -32,7 +32,7 @@ from bench.training.sparse_d import EqualSparsity, FixedSparsity, SparseDiscrimi
 from bench.workloads.base import Workload
 from bench.workloads.checkpoints import Checkpoint
 from bench.workloads.data import ImageData
-from strategies.base import Context, Kept, Level, NotApplicable, Pruned, Strategy, Target
+from strategies.base import Context, Diverged, Kept, Level, NotApplicable, Pruned, Strategy, Target
 from strategies.hooks import Hooks, together
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights
@@ -232,7 +232,8 @@ def recover(
 
     Training starts from the given (averaged) weights with fresh optimizers and a copy of the shipped D; the
     result is the moving average. It is the same to the last bit whether anyone watches or not, and whether it was
-    interrupted or not.
+    interrupted or not. A training that loses its network before it could prune it ends there: what is returned
+    has weights that are not finite, and counts as not pruned.
 
     Args:
         scratch: a folder of this training's own. Its state is saved there now and then, and a training that is found
@@ -263,22 +264,28 @@ def recover(
     stops = watched_steps(recovery.steps) if watch else [recovery.steps]
     course, diary = _continued(scratch, begin, stops if watch else []) or (begin(), Diary())
     begun = saved = time.perf_counter()
-    training, earlier = course.training, diary.seconds
+    training, earlier, lost = course.training, diary.seconds, False
     for before, stop in zip([0, *stops], stops, strict=False):
         if training.step_count > stop:
             continue
         while training.step_count < stop:
-            diary.stats.append(course.step())
+            try:
+                diary.stats.append(course.step())
+            except Diverged:
+                lost = True
+                break
             if scratch and time.perf_counter() - saved >= SAVE_SECONDS:
                 with writable(scratch):
                     save_training(scratch, training, diary.notes(earlier + time.perf_counter() - begun))
                 saved = time.perf_counter()
+        if lost:
+            break
         if watch:
             looked = time.perf_counter()
             diary.points.append(look(stop, diary.stats[before:]))
             diary.watch_seconds += time.perf_counter() - looked
     generator = training.ema.model
-    if course.pruning:
+    if course.pruning and not lost:
         assert course.pruning.pruned is not None  # the last event is within the steps
         pruned = replace(course.pruning.pruned, generator=generator)
     return Recovered(

@@ -36,6 +36,10 @@ class Infeasible(Exception):
         super().__init__(f"{requested:g} of {target} cannot be removed; the maximum is {maximum:.4f}")
 
 
+class Diverged(Exception):
+    """A training lost its network: weights that are no numbers cannot be scored. A result, not a crash."""
+
+
 class MissingData(Exception):
     """A criterion asked the context for something that it had not said it needs."""
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.paths import safe
+from bench.records import CurvePoint
 from bench.recovery import Recovered, Recovery, parse_recovery, recover
 from bench.seeds import stream
 from bench.training.loop import TrainingSpec
@@ -325,6 +326,25 @@ def test_pruning_below_a_threshold_takes_the_rows_below_it() -> None:
     after = dict(named_weights(found.generator))["net.0"]
     assert 0 < len(after) < 12
     assert found.pruned.kept["net.0"]["out"].shape == (len(after),)
+
+
+@pytest.mark.parametrize(
+    "name", ["rownorm-channel+everystep", "l1-weight-global+performance", "l1-channel-global+cubic"]
+)
+def test_a_training_that_loses_its_network_is_a_result(name: str) -> None:
+    lost = replace(DUMMY, recipe=replace(DUMMY.recipe, spec=replace(DUMMY.recipe.spec, lr=1e30)))
+    found = recover(
+        TRAINED,
+        lost,
+        checkpoint("dummy"),
+        DATA_SOURCES[lost.data](),
+        seed=0,
+        scheduled=(STRATEGIES[name], context("dummy"), Level.sparsity(0.5), "params"),
+        watch=lambda step, model, since: CurvePoint(step=step, fid=None, loss_g=None, loss_d=None),
+    )
+    assert found.pruned is None
+    assert not all(bool(torch.isfinite(weight).all()) for _, weight in named_weights(found.generator))
+    assert len(found.curve) < TRAINED.steps
 
 
 def test_a_schedule_without_training_steps_is_not_applicable() -> None:

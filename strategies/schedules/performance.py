@@ -59,7 +59,7 @@ class PerformanceHooks(PruningHooks):
     def decide(self, training: Training, share: float) -> Removal:
         if self.level.name == "sparsity":
             return super().decide(training, share)
-        ranking = self.strategy.rank(replace(self.context, generator=training.generator), after=self.removal)
+        ranking = self.ranking(training)
         return self.strategy.decide(ranking, replace(self.level, value=share * self.level.value), self.target)
 
     def state_dict(self) -> dict[str, Any]:

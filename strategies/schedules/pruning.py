@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Removal, Strategy, Target
+import torch
+
+from strategies.base import (
+    Context,
+    Diverged,
+    Infeasible,
+    Level,
+    NotApplicable,
+    Pruned,
+    Ranking,
+    Removal,
+    Strategy,
+    Target,
+)
 from strategies.hooks import NoHooks, Training
 
 
@@ -92,7 +105,7 @@ class PruningHooks(NoHooks):
 
     def decide(self, training: Training, share: float) -> Removal:
         """The units that are due, by the scores of the generator as it is now; those that are gone stay gone."""
-        ranking = self.strategy.rank(replace(self.context, generator=training.generator), after=self.removal)
+        ranking = self.ranking(training)
         if self.level.name != "sparsity":
             return self.strategy.decide(ranking, self.level, self.target)
         reached = self.removal.sparsity(self.target) if self.removal else 0.0
@@ -101,6 +114,17 @@ class PruningHooks(NoHooks):
             return ranking.cut(due, self.target)
         except Infeasible as error:
             return ranking.cut(error.maximum, self.target)
+
+    def ranking(self, training: Training) -> Ranking:
+        """The units by the scores of the generator as it is now; those that are gone go first.
+
+        Raises:
+            Diverged: the generator has weights that are not finite.
+        """
+        lost = [name for name, x in training.generator.named_parameters() if not bool(torch.isfinite(x).all())]
+        if lost:
+            raise Diverged(f"the weights of {lost[0]} are no longer finite")
+        return self.strategy.rank(replace(self.context, generator=training.generator), after=self.removal)
 
     def state_dict(self) -> dict[str, Any]:
         """What is held, whether that is final, and the state of the `prune` stream.

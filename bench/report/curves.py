@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.records import Record
+from bench.records import CurvePoint, Record
 from bench.report.axes import logarithmic_axis, padded
 from bench.report.quality import quality_label
 from bench.report.style import COLUMN, PAGE, look_of, paper_style
@@ -20,6 +20,8 @@ from bench.tables import granularity_of, strategy_order
 from bench.tables.naming import DENSE
 
 CURVE_COLUMNS = ["workload", "strategy", "level", "recovery", "seed", "step", "metric", "value"]
+TOLD_APART = "told_apart"
+"""How well D tells real from generated images, .5 by guessing: .5 says that G keeps up, 1 that it does not."""
 MOST_LINES = 8
 """Lines in a panel, dense among them."""
 COLUMNS = 4
@@ -34,8 +36,9 @@ Panel = tuple[str, str, list[str]]
 def curves_frame(records: Sequence[Record]) -> pd.DataFrame:
     """One row for each number of each learning curve.
 
-    Columns: ``workload, strategy, level`` (label), ``recovery, seed, step, metric`` (``fid, loss_g, loss_d``),
-    ``value``. Cells without a curve have no row; steps at which a number was not taken neither.
+    Columns: ``workload, strategy, level`` (label), ``recovery, seed, step, metric`` (``fid, loss_g, loss_d``, what
+    else a point holds, and `TOLD_APART`), ``value``. Cells without a curve have no row; steps at which a number was
+    not taken neither.
     """
     rows: list[dict[str, Any]] = []
     for record in records:
@@ -45,18 +48,26 @@ def curves_frame(records: Sequence[Record]) -> pd.DataFrame:
             "seed": cell.seed,
         }  # fmt: skip
         for point in getattr(record, "curve", []):
-            for metric, value in point.items():
+            for metric, value in {**point, TOLD_APART: _told_apart(point)}.items():
                 if metric != "step" and value is not None:
                     rows.append(shared | {"step": point["step"], "metric": metric, "value": float(value)})
     return pd.DataFrame(rows, columns=CURVE_COLUMNS)
 
 
-def curves_figure(frame: pd.DataFrame, metric: str = "fid", label: str = "") -> Figure | None:
+def _told_apart(point: CurvePoint) -> float | None:
+    """Share of real and generated images, half each, that D named rightly in training; None where none was asked."""
+    real, fake = point.get("accuracy_real"), point.get("accuracy_fake")
+    return None if real is None or fake is None else (real + fake) / 2
+
+
+def curves_figure(
+    frame: pd.DataFrame, metric: str = "fid", label: str = "", limits: tuple[float, float] | None = None
+) -> Figure | None:
     """``metric`` over the training steps, a panel for each level and granularity, dense in each.
 
     Takes `curves_frame`'s rows of one workload and recovery. Thick: the mean of the seeds, where all of them have a
-    value; thin: each seed. The scale is logarithmic where all values are positive, and the same in all panels.
-    ``label`` is the axis' (default: the metric's name).
+    value; thin: each seed. The scale is the same in all panels: linear between ``limits``, without them logarithmic
+    where all values are positive. ``label`` is the axis' (default: the metric's name).
 
     Returns:
         The figure, or None where no pruned cell has a curve of that metric.
@@ -77,7 +88,9 @@ def curves_figure(frame: pd.DataFrame, metric: str = "fid", label: str = "") -> 
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(len(lines), columns, squeeze=False, sharex=True, sharey=True)
         values = [float(value) for value in rows["value"]]
-        if min(values) > 0:
+        if limits:
+            grid[0, 0].set_ylim(limits)
+        elif min(values) > 0:
             logarithmic_axis(grid[0, 0].yaxis, padded(values))
             grid[0, 0].set_ylim(padded(values))
         for line, row in zip(lines, grid, strict=True):

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.records import Record
 from bench.report.achieved import achieved_figure
 from bench.report.answer import judged_by
-from bench.report.curves import curves_figure, curves_frame
+from bench.report.curves import TOLD_APART, curves_figure, curves_frame
 from bench.report.figures import MOST_ROWS, Drawn, pages
 from bench.report.hypervolume import hypervolume_figure
 from bench.report.layers import layers_figure
@@ -23,6 +23,7 @@ from bench.tables.naming import DENSE
 
 MOST_CURVES = 21
 """Strategies in one figure of curves, three lines of panels; beyond that each granularity has its own."""
+TOLD_APART_WORDS = "share of the real and generated training images, half each, that D names rightly (.5 is guessing, 1 a D that has won)"
 _ROLES = {
     "prune": "the pruning",
     "calibrate": "the calibration",
@@ -149,16 +150,21 @@ def _curves(part: Slice, records: Sequence[Record], frame: pd.DataFrame) -> list
         many = mine["strategy"].nunique() > MOST_CURVES
         for kind in sorted(set(kinds) - {DENSE}, key=lambda name: (name != "weight", name)) if many else [""]:
             shown = mine[kinds.isin([kind, DENSE])] if kind else mine
-            figure = curves_figure(shown, "fid", quality_label(metric, "lower").replace(", ", ",\n"))
-            if figure is not None:
-                name = "-".join(filter(None, (f"curves-{_safe(workload)}", kind)))
-                drawn.append(Drawn(f"{name}{part.suffix}", _curve_caption(workload, metric, frame) + part.note, figure))
+            label = quality_label(metric, "lower").replace(", ", ",\n")
+            for stem, what, figure in (
+                ("curves", metric, curves_figure(shown, "fid", label)),
+                ("game", TOLD_APART_WORDS, curves_figure(shown, TOLD_APART, "D tells apart", (0.4, 1.02))),
+            ):
+                if figure is not None:
+                    name = "-".join(filter(None, (f"{stem}-{_safe(workload)}", kind)))
+                    caption = _curve_caption(workload, what, frame) + part.note
+                    drawn.append(Drawn(f"{name}{part.suffix}", caption, figure))
     return drawn
 
 
-def _curve_caption(workload: str, metric: str, frame: pd.DataFrame) -> str:
+def _curve_caption(workload: str, what: str, frame: pd.DataFrame) -> str:
     return (
-        f"{workload}: {metric} while the pruned generators train, with the dense generator under the same recovery "
+        f"{workload}: {what} while the pruned generators train, with the dense generator under the same recovery "
         f"(stars). Thick: mean over the seeds; thin: each seed ({_seeds(frame[frame['workload'] == workload])})"
     )
 

@@ -295,6 +295,18 @@ def test_curves_come_from_the_records_and_records_without_one_are_fine():
     assert curves_figure(curves_frame([])) is None
 
 
+def test_how_well_d_tells_apart_is_half_of_the_real_and_half_of_the_generated_images():
+    record = make_record(fid=10.0)
+    point = {"step": 1, "fid": 2.0, "loss_g": 0.7, "loss_d": 1.3}
+    curve = [point, point | {"step": 2, "accuracy_real": 0.8, "accuracy_fake": 0.6}]
+    frame = curves_frame([record.model_copy(update={"curve": curve})])
+    told = frame[frame["metric"] == "told_apart"]
+    assert told["step"].tolist() == [2] and told["value"].tolist() == [pytest.approx(0.7)]
+    figure = curves_figure(frame, "told_apart", "D tells apart", (0.4, 1.02))
+    assert figure is not None
+    assert figure.axes[0].get_ylim() == (0.4, 1.02) and figure.axes[0].get_yscale() == "linear"
+
+
 def test_curves_have_at_most_eight_lines_a_panel_and_dense_in_each():
     names = ["dense", *(f"mine{index}-weight-global" for index in range(10))]
     frame = curves_frame([with_curve(make_record(strategy=name, seed=0)) for name in names])

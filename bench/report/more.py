@@ -23,7 +23,10 @@ from bench.tables.naming import DENSE
 
 MOST_CURVES = 21
 """Strategies in one figure of curves, three lines of panels; beyond that each granularity has its own."""
-TOLD_APART_WORDS = "share of the real and generated training images, half each, that D names rightly (.5 is guessing, 1 a D that has won)"
+TOLD_APART_WORDS = (
+    "share of the real and generated training images, half each, that D names rightly "
+    "(.5 is guessing, 1 a D that has won)"
+)
 _ROLES = {
     "prune": "the pruning",
     "calibrate": "the calibration",

@@ -133,6 +133,7 @@ def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
         wiring=shop.once(f"wiring/{cell.workload}/{cell.checkpoint}", dict),
         initialisation=_earlier(load_initialisation, cell, shop) if "initialisation" in needs else None,
         discriminator=loaded.checkpoint.discriminator if "discriminator" in needs else None,
+        condition=loaded.workload.condition.of_inputs,
     )
 
 

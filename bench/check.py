@@ -23,7 +23,7 @@ from bench.measure.public import Weights
 from bench.seeds import stream
 from bench.training.batchnorm import batchnorms
 from bench.workloads.data import ImageData
-from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint, workload_of
+from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, condition_of, cuda_hint, workload_of
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
 from bench.workloads.store import state_hash
 from bench.workshop import one_thread
@@ -76,7 +76,7 @@ def check(spec: WorkloadSpec, quality: Quality | None = None) -> Iterator[Findin
         inputs = workload.inputs.sample(2, stream(0, "eval", "probe"))
         yield from _counts(generator, inputs)
         yield from _normalisation(generator)
-        yield from _discriminator(discriminator, shape)
+        yield from _discriminator(discriminator, shape, workload.condition.of_inputs(inputs))
         yield from _pruning(generator, inputs)
         yield from _reference(own, generator, shape, quality or Quality())
         yield _latency(generator, inputs)
@@ -144,7 +144,9 @@ def _normalisation(generator: nn.Module) -> Iterator[Finding]:
         yield Finding("note", "BatchNorm: none. bn-recalibrate does nothing, bnscale-* will be not-applicable.")
 
 
-def _discriminator(discriminator: nn.Module | None, shape: tuple[int, int, int]) -> Iterator[Finding]:
+def _discriminator(
+    discriminator: nn.Module | None, shape: tuple[int, int, int], given: tuple[Tensor, ...]
+) -> Iterator[Finding]:
     if discriminator is None:
         yield Finding(
             "note", "discriminator: none. finetune-* and criteria that need one will be not-applicable; all else works."
@@ -153,12 +155,17 @@ def _discriminator(discriminator: nn.Module | None, shape: tuple[int, int, int])
     images = torch.rand(2, *shape, generator=stream(0, "eval", "probe")) * 2 - 1
     try:
         with torch.inference_mode():
-            logits = discriminator(images)
+            logits = discriminator(images, *given)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+        hint = (
+            "images and the generator's labels. One that takes images alone: leave out discriminator.labels."
+            if given
+            else "images alone. One that takes the generator's labels as well: discriminator.labels = true."
+        )
+        what = f"{_with_labels(images, given)}: {type(error).__name__}: {error}{cuda_hint(error)}"
         yield Finding(
             "problem",
-            f"discriminator: fails on images {tuple(images.shape)}: {type(error).__name__}: {error}{cuda_hint(error)}\n"
-            "  It is called on images alone; one that wants labels as well has to be left out.",
+            f"discriminator: fails on {what}\n  It is called on {hint}",
         )
         return
     if logits.shape != (2,) or not torch.isfinite(logits).all():
@@ -167,6 +174,11 @@ def _discriminator(discriminator: nn.Module | None, shape: tuple[int, int, int])
         )
         return
     yield Finding("ok", f"discriminator: {type(discriminator).__name__}, one logit an image; finetune-* works")
+
+
+def _with_labels(images: Tensor, given: tuple[Tensor, ...]) -> str:
+    labels = "".join(f" and labels {tuple(x.shape)}" for x in given)
+    return f"images {tuple(images.shape)}{labels}"
 
 
 def _pruning(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Finding]:
@@ -213,6 +225,13 @@ def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], qual
     try:
         data = own.images(generator, state_hash(generator.state_dict()))
         yield Finding("ok", _described(data))
+        condition_of(own.spec).check(data.train_labels, data.name)
+    except NotApplicable as reason:
+        yield Finding("note", f"reference: {reason}: finetune-* will be not-applicable.")
+    except UserError as error:
+        yield Finding("problem", str(error))
+        return
+    try:
         name = own.extractor_name() if quality.extractor == "workload" else quality.extractor
         labelled = partial(own.classifier_images, shape, data)
         path = Path(quality.extractor_weights).absolute() if quality.extractor_weights else None

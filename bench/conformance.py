@@ -191,6 +191,7 @@ def context_for(strategy: Strategy, workload: str, seed: int) -> Context:
         draw_inputs=thing.inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
         images=DATA_SOURCES[thing.data]().train if "data" in needs else None,
         discriminator=checkpoint.discriminator if "discriminator" in needs else None,
+        condition=thing.condition.of_inputs,
         rewind=early if "rewind" in needs else None,
         initialisation=early if "initialisation" in needs else None,
     )

@@ -87,7 +87,7 @@ def measure(
             unit = shop.once(f"unlike/{shop.dense_key(cell)}", lambda: unlike_distance(dense_features.numpy()))
             numbers |= _agreement(images, judged, loaded, dense_images, dense_features, unit)
     if finite:
-        numbers |= _told_apart(cell, recovered, images, dense_images, shop)
+        numbers |= _told_apart(cell, recovered, inputs, images, dense_images, shop)
     # One input on the CPU: counting does not depend on the device.
     one = tuple(x[:1] for x in inputs)
     generator = generator.cpu()
@@ -200,23 +200,34 @@ def _agreement(
 
 
 def _told_apart(
-    cell: Cell, recovered: Recovered, images: Tensor, dense_images: Tensor | None, shop: Workshop
+    cell: Cell,
+    recovered: Recovered,
+    inputs: tuple[Tensor, ...],
+    images: Tensor,
+    dense_images: Tensor | None,
+    shop: Workshop,
 ) -> dict[str, Number]:
-    """The share of real, dense and these images that D names rightly: the D of the training, else the shipped one."""
+    """The share of real, dense and these images that D names rightly: the D of the training, else the shipped one.
+
+    A D that wants labels is asked of real images where they have them.
+    """
     loaded = shop.load(cell.workload, cell.checkpoint)
     discriminator = recovered.discriminator or loaded.checkpoint.discriminator
     if discriminator is None:
         return {}
     count = min(AGREEMENT_IMAGES, len(images))
     real = loaded.data.train_subset(count)
-    sets = (
-        ({"real": real} if len(real) else {})
-        | {"generated": images[:count]}
-        | ({} if dense_images is None else {"dense": dense_images})
-    )
+    condition = loaded.workload.condition
+    given = tuple(x[:count] for x in condition.of_inputs(inputs))
+    sets: dict[str, tuple[Tensor, tuple[Tensor, ...]]] = {}
+    if len(real) and condition.fits(loaded.data.train_labels):
+        sets["real"] = (real, condition.of_labels(loaded.data.train_labels[: len(real)]))
+    sets["generated"] = (images[:count], given)
+    if dense_images is not None:
+        sets["dense"] = (dense_images, given)
     shares: dict[str, float] = {}
-    for name, shown in sets.items():
-        judged = partial(says_real, discriminator, shown, loaded.device)
+    for name, (shown, besides) in sets.items():
+        judged = partial(says_real, discriminator, shown, loaded.device, given=besides)
         if recovered.discriminator is not None or name == "generated":
             shares[name] = judged()
         else:  # the shipped D sees the same real and dense images in many cells
@@ -228,7 +239,7 @@ def _told_apart(
             direction="none",
             kind="stochastic",
             version=f"{D_ACCURACY_VERSION}/{loaded.data.name}-{loaded.data.fingerprint[:16]}-first{len(real)}",
-            num_images=len(sets[name]),
+            num_images=len(sets[name][0]),
         )
         for name, share in shares.items()
     }

@@ -248,6 +248,8 @@ def recover(
         )
     if recovery.needs_discriminator and checkpoint.discriminator is None:
         raise NotApplicable(f"recovery {recovery.name!r} needs a discriminator, {workload.name} has none")
+    if recovery.steps and recovery.adversarial:
+        workload.condition.check(data.train_labels, data.name)
     if not recovery.steps:
         start = copy.deepcopy(pruned.generator if pruned else checkpoint.generator)
         return Recovered(finished(start, recovery, workload, seed, device), pruned)
@@ -327,7 +329,7 @@ def _course(
         now = pruning.pruned if pruning else pruned
         return now.kept if now else {}
 
-    sparse = _sparse_discriminator(recovery, checkpoint, data, seed)
+    sparse = _sparse_discriminator(recovery, workload, checkpoint, data, seed)
     distillation = None
     if recovery.distil:
         judge = checkpoint.discriminator if recovery.distil == "dfeature" else None
@@ -335,6 +337,7 @@ def _course(
             recovery.distil,
             _placed(checkpoint.generator, device),
             judge=_placed(judge, device) if judge else None,
+            condition=workload.condition,
             kept=kept,
         )
     start = pruned.generator if pruned else checkpoint.generator
@@ -349,6 +352,8 @@ def _course(
         device=device,
         hooks=together(holding, sparse, distillation),
         train_discriminator=recovery.discriminator != "frozen",
+        condition=workload.condition,
+        labels=data.train_labels,
     )
     return _Course(training, pruning, sparse)
 
@@ -370,14 +375,16 @@ def _discriminator(recovery: Recovery, workload: Workload, checkpoint: Checkpoin
 
 
 def _sparse_discriminator(
-    recovery: Recovery, checkpoint: Checkpoint, data: ImageData, seed: int
+    recovery: Recovery, workload: Workload, checkpoint: Checkpoint, data: ImageData, seed: int
 ) -> SparseDiscriminator | None:
     if recovery.discriminator == "sparse":
         return FixedSparsity(recovery.d_sparsity)
     if recovery.discriminator == "pruned":
         return EqualSparsity(sum(weight.numel() for _, weight in named_weights(checkpoint.generator)))
     if recovery.discriminator == "adapt":
-        return BalancedDiscriminator(data.train, recovery.steps, seed)
+        return BalancedDiscriminator(
+            data.train, recovery.steps, seed, condition=workload.condition, labels=data.train_labels
+        )
     return None
 
 

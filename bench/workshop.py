@@ -265,7 +265,8 @@ class Workshop:
         if loaded.checkpoint.discriminator is None:
             return macs, 0
         image = torch.zeros(1, *loaded.data.train.shape[1:])
-        return macs, count_macs(loaded.checkpoint.discriminator, (image,)).dense
+        given = loaded.workload.condition.of_inputs(inputs)
+        return macs, count_macs(loaded.checkpoint.discriminator, (image, *given)).dense
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:

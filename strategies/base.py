@@ -66,6 +66,8 @@ class Context:
     images: Tensor | None = None
     """uint8 training images ``(N, C, H, W)``."""
     discriminator: nn.Module | None = None
+    condition: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = lambda inputs: ()
+    """What the discriminator takes besides images, from the inputs that they were generated of; mostly nothing."""
     rewind: Snapshot | None = None
     """Both networks early in their training, for strategies that say needs={'rewind'}."""
     initialisation: Snapshot | None = None

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bench.seeds import stream
+from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.sparse_d import SparseDiscriminator, smallest_gone
 from strategies.hooks import Training
 from strategies.layers import prunable_layers, stored_weight
@@ -58,10 +59,25 @@ class BalanceRule:
 class BalancedDiscriminator(SparseDiscriminator):
     """D's density moves with the measured balance ratio."""
 
-    def __init__(self, images: Tensor, steps: int, seed: int, rule: BalanceRule | None = None) -> None:
-        """``images``: uint8 training images ``(N, C, H, W)``; some are drawn from the seed's `train` stream."""
+    def __init__(
+        self,
+        images: Tensor,
+        steps: int,
+        seed: int,
+        rule: BalanceRule | None = None,
+        *,
+        condition: Condition = UNCONDITIONAL,
+        labels: Tensor | None = None,
+    ) -> None:
+        """``images``: uint8 training images ``(N, C, H, W)``; some are drawn from the seed's `train` stream.
+
+        Args:
+            condition: what D takes besides images; ``labels`` are then the images' classes, int64 ``(N,)``.
+        """
         super().__init__()
         self.images, self.seed, self.rule = images, seed, rule or BalanceRule()
+        self.condition = condition
+        self.labels = torch.zeros(len(images), dtype=torch.int64) if labels is None else labels
         self.every, self.spacing = self.rule.rhythm(steps)
         self.gained = self.distance = 0.0
         self.ratio: float | None = None
@@ -98,8 +114,12 @@ class BalancedDiscriminator(SparseDiscriminator):
         rng = stream(self.seed, "train", "balance", step)
         chosen = torch.randint(len(self.images), (len(before),), generator=rng)
         real = self.images[chosen].to(before.device, torch.float32).div_(127.5).sub_(1)
+        given = self.condition.of_inputs(inputs)
+        theirs = tuple(x.to(before.device) for x in self.condition.of_labels(self.labels[chosen]))
         judge.eval()
-        of_before, of_after, of_real = (float(judge(x.float()).mean()) for x in (before, after, real))
+        of_before, of_after, of_real = (
+            float(judge(x.float(), *besides).mean()) for x, besides in ((before, given), (after, given), (real, theirs))
+        )
         judge.train()
         self.gained += of_after - of_before
         self.distance += of_real - of_before

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.training.condition import UNCONDITIONAL, Condition
 from strategies.base import Kept, NotApplicable
 from strategies.hooks import NoHooks, Training
 from strategies.layers import prunable_layers
@@ -104,17 +105,19 @@ class Distillation(NoHooks):
         teacher: nn.Module,
         *,
         judge: nn.Module | None = None,
+        condition: Condition = UNCONDITIONAL,
         kept: Callable[[], Kept] = dict,
         weights: Weights | None = None,
     ) -> None:
         """Teacher and judge (needed for `dfeature` alone) are copies of one's own: they are frozen here.
 
         Args:
+            condition: what the judge takes besides images.
             kept: what is kept of the student's channels as it is now; a schedule cuts during the training.
         """
         if lesson == "dfeature" and judge is None:
             raise NotApplicable("distil dfeature compares features of the discriminator, and there is none")
-        self.lesson, self.kept = lesson, kept
+        self.lesson, self.kept, self.condition = lesson, kept, condition
         self.teacher = teacher.eval().requires_grad_(False)
         self.judge = judge.eval().requires_grad_(False) if judge is not None else None
         self.weight: float = getattr(weights or Weights(), lesson)
@@ -140,10 +143,11 @@ class Distillation(NoHooks):
         if self.lesson == "feature":
             return relative_distance(self._seen | {"": fake}, aims | {"": aim}, self.kept())
         assert self.judge is not None
+        given = self.condition.of_inputs(inputs)
         wanted: dict[str, Tensor] = {}
         found: dict[str, Tensor] = {}
         with torch.no_grad(), reading(self.judge, wanted):
-            self.judge(aim)
+            self.judge(aim, *given)
         with reading(self.judge, found):
-            self.judge(fake)
+            self.judge(fake, *given)
         return relative_distance(found, wanted, {})

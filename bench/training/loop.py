@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bench.layout import channels_last
 from bench.seeds import derive, stream
+from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.ema import Ema
 from bench.training.losses import LossName, discriminator_loss, generator_loss
 from strategies.base import Kept, Pruned
@@ -103,14 +104,22 @@ class GanTraining:
         device: torch.device | str = "cpu",
         hooks: Hooks | None = None,
         train_discriminator: bool = True,
+        condition: Condition = UNCONDITIONAL,
+        labels: Tensor | None = None,
     ) -> None:
         """``images`` are uint8 ``(N, C, H, W)`` training images; ``sample(n, rng)`` draws G's inputs.
 
         Without a discriminator nothing is adversarial: G learns from what the hooks add to its loss alone.
+
+        Args:
+            condition: what the discriminator takes besides images.
+            labels: int64 ``(N,)``, the images' classes; for a condition alone.
         """
         self.spec, self.steps, self.seed = spec, steps, seed
         self.device = torch.device(device)
         self.images, self.sample = images, sample
+        self.condition = condition
+        self.labels = torch.zeros(len(images), dtype=torch.int64) if labels is None else labels
         self.train_discriminator = train_discriminator
         self.hooks: Hooks = hooks or NoHooks()
         self.generator = self._placed(generator)
@@ -155,8 +164,8 @@ class GanTraining:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
-    def _real_batch(self, step: int) -> Tensor:
-        """The training images of ``step``, in [-1, 1].
+    def _real_batch(self, step: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The training images of ``step``, in [-1, 1], and what D takes with them.
 
         Each epoch is a fresh permutation and an incomplete last batch is dropped: a function of the seed
         and the step alone, so every strategy with this seed sees the same images in the same order.
@@ -169,7 +178,8 @@ class GanTraining:
             self._epoch = (epoch, order)
         chosen = self._epoch[1][position * size : (position + 1) * size]
         real = self.images[chosen].to(self.device, torch.float32).div_(127.5).sub_(1)
-        return real.contiguous(memory_format=torch.channels_last) if self.spec.channels_last else real
+        real = real.contiguous(memory_format=torch.channels_last) if self.spec.channels_last else real
+        return real, tuple(x.to(self.device) for x in self.condition.of_labels(self.labels[chosen]))
 
     def _moved(self, images: Tensor, role: str) -> Tensor:
         reach = self.spec.shift
@@ -197,13 +207,14 @@ class GanTraining:
         inputs = tuple(x.to(self.device) for x in inputs)
         with self._autocast():
             fake = self.generator(*inputs)
-        seen = self._judge(step, fake.detach()) if self.adversarial else _NOTHING_SEEN
+        given = self.condition.of_inputs(inputs)
+        seen = self._judge(step, fake.detach(), given) if self.adversarial else _NOTHING_SEEN
 
         self.discriminator.requires_grad_(False)
         with self._autocast():
             terms: dict[str, Tensor] = {}
             if self.adversarial:
-                logits = self.discriminator(self._moved(fake, "generator")).float()
+                logits = self.discriminator(self._moved(fake, "generator"), *given).float()
                 terms["loss_g"] = generator_loss(self.spec.loss, logits)
             extra = self.hooks.extra_loss(step, self, inputs, fake)
             if extra is not None:
@@ -224,12 +235,12 @@ class GanTraining:
         self.step_count = step + 1
         return self.last
 
-    def _judge(self, step: int, fake: Tensor) -> dict[str, float]:
-        """One step of D on real images and on ``fake``, and what it measured."""
-        real = self._real_batch(step)
+    def _judge(self, step: int, fake: Tensor, given: tuple[Tensor, ...]) -> dict[str, float]:
+        """One step of D on real images and on ``fake``, made of what was ``given``, and what it measured."""
+        real, theirs = self._real_batch(step)
         with self._autocast():
-            real_logits = self.discriminator(self._moved(real, "real")).float()
-            fake_logits = self.discriminator(self._moved(fake, "fake")).float()
+            real_logits = self.discriminator(self._moved(real, "real"), *theirs).float()
+            fake_logits = self.discriminator(self._moved(fake, "fake"), *given).float()
             loss_d = discriminator_loss(self.spec.loss, real_logits, fake_logits, self.spec.fake_weight)
         if self.train_discriminator:
             self.opt_d.zero_grad(set_to_none=True)

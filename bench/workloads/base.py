@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.loop import TrainingSpec
 from strategies.registry import Registry
 
@@ -78,6 +79,8 @@ class Workload:
     ``none``: nothing comes with the package; train it, or bring a checkpoint."""
     image_shape: tuple[int, int, int] | None = None
     """``(C, H, W)`` of what it makes, for those that learn from any folder of images; None: its data says."""
+    condition: Condition = UNCONDITIONAL
+    """What the discriminator takes besides images."""
     own: Own | None = None
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
 

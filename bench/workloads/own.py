@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.seeds import derive, stream
+from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.loop import TrainingSpec
 from bench.workloads.base import WORKLOADS, Recipe, Workload
 from bench.workloads.data import ImageData
@@ -225,8 +226,18 @@ def workload_of(spec: WorkloadSpec) -> Workload:
         extractor=own.extractor_name() if spec.extractor != CLASSIFIER else CLASSIFIER,
         recipe=Recipe(training, steps=1),
         weights="none",
+        condition=condition_of(spec),
         own=own,
     )
+
+
+def condition_of(spec: WorkloadSpec) -> Condition:
+    """What the discriminator is given besides images."""
+    if spec.discriminator is None or not spec.discriminator.labels:
+        return UNCONDITIONAL
+    place, part = next((i, part) for i, part in enumerate(spec.inputs) if part.kind == "labels")
+    assert part.classes is not None
+    return Condition(place, part.classes, part.form == "one-hot")
 
 
 def define(specs: Iterable[WorkloadSpec]) -> None:

@@ -179,7 +179,7 @@ Weights = Annotated[CheckpointSpec, BeforeValidator(_file_or_table)]
 
 
 class DiscriminatorSpec(Table):
-    """D, for what needs one: it is called on images alone."""
+    """D, for what needs one: it is called on images, and on labels where it says so."""
 
     factory: FactoryName
     arguments: Arguments = Field(default_factory=dict)
@@ -190,6 +190,8 @@ class DiscriminatorSpec(Table):
     range: Range | None = None
     """Of the images that it takes; None: that of the generator's output."""
     layout: Literal["nchw", "nhwc"] | None = None
+    labels: bool = False
+    """It takes the generator's labels as a second argument, in the form that the generator is given."""
 
 
 class ReferenceSpec(Table):
@@ -245,6 +247,16 @@ class WorkloadSpec(Table):
     summary: str = "a workload of the user's own"
     folder: str = "."
     """None given: the folder of the file that the table stands in."""
+
+    @model_validator(mode="after")
+    def _labels_for_both(self) -> WorkloadSpec:
+        labels = [part for part in self.inputs if part.kind == "labels"]
+        if self.discriminator is not None and self.discriminator.labels and len(labels) != 1:
+            raise ValueError(
+                f"discriminator.labels = true gives D the generator's labels; inputs has {len(labels)} parts of kind "
+                "'labels', expected 1."
+            )
+        return self
 
     def at(self, name: str) -> Path:
         """The file ``name`` as the spec means it."""

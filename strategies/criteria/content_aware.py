@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from strategies.base import Context, Scores
-from strategies.criteria.gradients import Differentiable, input_batches, mean
+from strategies.criteria.gradients import Differentiable, Inputs, input_batches, mean
 from strategies.criteria.registry import criterion
 
 NOISE = 0.05
@@ -34,7 +34,7 @@ def content(context: Context) -> Scores:
     """
     net = Differentiable.of(context)
 
-    def distance(images: Tensor) -> Tensor:
+    def distance(images: Tensor, _: Inputs) -> Tensor:
         return (noisy(images.detach(), context.rng) - images).abs().sum() / len(images)
 
     batches = input_batches(context)

@@ -96,7 +96,7 @@ def ones(context: Context) -> tuple[Tensor, ...]:
 def flow(net: Differentiable, inputs: tuple[Tensor, ...]) -> Scores:
     """``w dR/dw`` of every weight of a network made by `linear`: its share of what flows from input to output."""
     with _Straight():
-        gradients = net.gradients(inputs, torch.sum)
+        gradients = net.gradients(inputs, lambda images, _: images.sum())
     return {name: net.weights[name].detach() * g for name, g in gradients.items()}
 
 

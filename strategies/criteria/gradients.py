@@ -23,8 +23,8 @@ BATCHES, BATCH = 8, 32
 """Batches of generator inputs that gradients are taken on, and their size."""
 
 Inputs = tuple[Tensor, ...]
-Loss = Callable[[Tensor], Tensor]
-"""What the generator made of one batch -> one number."""
+Loss = Callable[[Tensor, Inputs], Tensor]
+"""What the generator made of one batch, and that batch -> one number."""
 
 
 def frozen(network: nn.Module, device: torch.device) -> nn.Module:
@@ -44,20 +44,22 @@ def adversarial_loss(context: Context) -> Loss:
     Raises:
         MissingData: the context has no discriminator.
     """
-    judge = _discriminator(context)
-    return lambda images: functional.softplus(-judge(images)).mean()
+    logits = _discriminator(context)
+    return lambda images, inputs: functional.softplus(-logits(images, inputs)).mean()
 
 
 def critic_loss(context: Context) -> Loss:
     """``L = -E[D(G(z))]`` of the logits. Raises `MissingData` without a discriminator."""
-    judge = _discriminator(context)
-    return lambda images: -judge(images).mean()
+    logits = _discriminator(context)
+    return lambda images, inputs: -logits(images, inputs).mean()
 
 
-def _discriminator(context: Context) -> nn.Module:
+def _discriminator(context: Context) -> Loss:
+    """What D says of generated images."""
     if context.discriminator is None:
         raise MissingData("this context has no discriminator; say needs={'discriminator'}")
-    return frozen(context.discriminator, context.device)
+    judge = frozen(context.discriminator, context.device)
+    return lambda images, inputs: judge(images, *context.condition(inputs))
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Differentiable:
     def gradients(self, inputs: Inputs, loss: Loss, create_graph: bool = False) -> Scores:
         """``d loss(G(inputs)) / d weight`` for each layer; zeros where a layer has no say."""
         with torch.enable_grad():
-            return self.differentiate(loss(self.model(*inputs)), create_graph)
+            return self.differentiate(loss(self.model(*inputs), inputs), create_graph)
 
     def differentiate(self, value: Tensor, create_graph: bool = False) -> Scores:
         """``d value / d weight`` for each layer."""

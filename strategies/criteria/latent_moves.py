@@ -48,7 +48,7 @@ def diversity(context: Context) -> Scores:
     def called(batch: Inputs, direction: Tensor) -> Scores:
         with torch.no_grad():
             moved = net.model(*move(batch, direction))
-        gradients = net.gradients(batch, lambda images: (images - moved).abs().sum() / len(images))
+        gradients = net.gradients(batch, lambda images, _: (images - moved).abs().sum() / len(images))
         return {n: g.abs().movedim(out_dim(layers[n]), 0).flatten(1).mean(1).double() for n, g in gradients.items()}
 
     def variation(batch: Inputs) -> Scores:

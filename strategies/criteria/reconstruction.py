@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from strategies.base import Context, Scores, square_of_sum, squared
-from strategies.criteria.gradients import Differentiable, input_batches
+from strategies.criteria.gradients import Differentiable, Inputs, input_batches
 from strategies.criteria.registry import criterion
 
 LATENTS = 256
@@ -53,7 +53,7 @@ def projected(context: Context, count: int, size: int) -> Scores:
     found = {name: weight.new_empty(count, *weight.shape) for name, weight in values.items()}
     for k, batch in enumerate(input_batches(context, count, size)):
 
-        def project(images: Tensor) -> Tensor:
+        def project(images: Tensor, _: Inputs) -> Tensor:
             signs = 2 * torch.randint(0, 2, images.shape, generator=context.rng) - 1
             return (images * signs.to(images)).sum() / math.sqrt(size)
 

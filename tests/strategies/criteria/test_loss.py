@@ -200,4 +200,4 @@ def test_a_certain_discriminator_gives_no_infinite_loss() -> None:
 
     found = context()
     judged = Context(found.generator, found.example_inputs, found.rng, found.draw_inputs, discriminator=Certain())
-    assert float(adversarial_loss(judged)(torch.ones(2, 1))) == pytest.approx(1e4)
+    assert float(adversarial_loss(judged)(torch.ones(2, 1), ())) == pytest.approx(1e4)

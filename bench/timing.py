@@ -29,6 +29,7 @@ from strategies.catalog import DENSE
 from strategies.granularity.nm import pattern
 from strategies.layers import in_dim, prunable_layers, widths
 from strategies.slicing import bypass, shrink
+from strategies.sorting import stable_order
 
 THREADS = 1
 
@@ -196,5 +197,5 @@ def plant(model: nn.Module, zeros: Zeros) -> None:
         if zeros.n_of_m:
             weight.mul_(pattern(weight.abs(), in_dim(layers[name]), *zeros.n_of_m))
         else:
-            smallest = weight.abs().flatten().argsort(stable=True)[: round((1 - density) * weight.numel())]
+            smallest = stable_order(weight.abs().flatten())[: round((1 - density) * weight.numel())]
             weight.mul_(torch.ones_like(weight).flatten().index_fill(0, smallest, 0.0).view_as(weight))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from strategies.base import Context, Need
 from strategies.layers import outputs
+from strategies.sorting import stable_order
 
 Priorities = dict[str, Tensor]
 Scored = dict[str, Tensor]
@@ -56,7 +57,7 @@ def _global_mean(scores: Scored, layout: Layout) -> Priorities:
 
 def quantiles(values: Tensor) -> Tensor:
     """Of each value its place in the ascending order, from ``.5 / n`` to ``1 - .5 / n``; float64 ``(n,)``."""
-    order = torch.argsort(values, stable=True)
+    order = stable_order(values)
     found = torch.empty(len(values), dtype=torch.float64)
     found[order] = (torch.arange(len(values), dtype=torch.float64) + 0.5) / len(values)
     return found
@@ -89,7 +90,7 @@ def _lamp(scores: Scored, layout: Layout) -> Priorities:
     tiny = torch.finfo(torch.float64).tiny
     found = {}
     for name, values in scores.items():
-        order = torch.argsort(values, stable=True)
+        order = stable_order(values)
         squares = values[order].double() ** 2
         left = squares.flip(0).cumsum(0).flip(0)  # the unit's own square and all larger ones
         priorities = torch.empty_like(squares)
@@ -112,7 +113,7 @@ def _sensitivity(scores: Scored, layout: Layout) -> Priorities:
     with torch.no_grad():
         dense = outputs(model, inputs)
         for name, values in scores.items():
-            order = torch.argsort(values, stable=True)
+            order = stable_order(values)
             counts = [min(round(share * len(values)), len(values) - 1) for share in SENSITIVITY_SHARES]
             seen = [0.0]
             for count in counts:

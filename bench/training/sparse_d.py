@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from strategies.hooks import NoHooks, Training
 from strategies.layers import named_weights, prunable_layers, stored_weight
+from strategies.sorting import stable_order
 
 
 def magnitudes(model: nn.Module) -> dict[str, Tensor]:
@@ -31,7 +32,7 @@ def smallest_gone(values: dict[str, Tensor], count: int) -> dict[str, Tensor]:
     """
     flat = torch.cat([value.reshape(-1) for value in values.values()])
     kept = torch.ones(len(flat), dtype=torch.bool, device=flat.device)
-    kept[torch.sort(flat, stable=True).indices[: min(count, len(flat) - 1)]] = False
+    kept[stable_order(flat)[: min(count, len(flat) - 1)]] = False
     parts = kept.split([value.numel() for value in values.values()])
     return {name: part.view(value.shape) for (name, value), part in zip(values.items(), parts, strict=True)}
 

@@ -9,6 +9,7 @@ from strategies.base import Context, Scores
 from strategies.criteria.gradients import frozen, input_batches
 from strategies.criteria.registry import criterion
 from strategies.layers import prunable_layers
+from strategies.sorting import stable_order
 
 BATCHES, BATCH = 2, 32
 SHARE = 0.5
@@ -47,7 +48,7 @@ def smaller_half(weight: Tensor) -> Tensor:
     """True for the smaller half of the entries that are not zero: at least one, unless all are zero."""
     flat = weight.abs().flatten()
     alive = int((flat > 0).sum())
-    order = torch.argsort(flat, stable=True)
+    order = stable_order(flat)
     zeros = len(flat) - alive
     chosen = torch.zeros(len(flat), dtype=torch.bool, device=weight.device)
     chosen[order[zeros : zeros + max(1, int(SHARE * alive))]] = True

@@ -15,6 +15,7 @@ from strategies.base import Context, Criterion, Infeasible, Need, Pruned, Remova
 from strategies.granularity.units import layer_cuts, masked_share
 from strategies.keeping import keep_zeros
 from strategies.layers import prunable_layers
+from strategies.sorting import stable_order
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ class WeightGranularity:
             for name, mask in after.masks.items():
                 priorities[name] = priorities[name].masked_fill(~mask.reshape(-1), -torch.inf)
         joined = torch.cat([priorities[name] for name in shapes])
-        values, order = torch.sort(joined, stable=True)
-        return WeightRanking(order, values, shapes, context.positions)
+        order = stable_order(joined)
+        return WeightRanking(order, joined[order], shapes, context.positions)
 
 
 weight = WeightGranularity()

@@ -150,6 +150,29 @@ def test_whoever_stops_listening_ends_the_workers() -> None:
     assert active_children() == []
 
 
+UNGUARDED = """
+import sys
+from bench.executors.local import LocalExecutor
+from tests.helpers.work import Setup
+print("begun")
+found = list(LocalExecutor(2, fresh=sys.argv[1] == "fresh").run(Setup(), [[[("square", 2)], [("square", 3)]]]))
+print(sorted(outcome.result for outcome in found))
+"""
+
+
+@pytest.mark.parametrize("method", ["fresh", "forked"])
+def test_a_script_without_a_guard_is_not_run_again_by_its_workers(tmp_path: Path, method: str) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    found = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), method],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.splitlines() == ["begun", "[4, 9]"]
+
+
 PARENT = """
 import sys
 from pathlib import Path

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from bench.errors import UserError
@@ -94,7 +95,8 @@ class _Worker:
         try:
             arguments = (theirs, setup, dict(os.environ))
             self.process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)  # type: ignore[attr-defined]
-            self.process.start()
+            with _without_main():
+                self.process.start()
         finally:
             for name, value in saved.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
@@ -140,6 +142,20 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """A process started within does not run the user's script again, which may well begin a sweep of its own.
+
+    Nothing that a worker is given is defined there.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _main(pipe: Connection, setup: Setup, environment: dict[str, str]) -> None:

@@ -48,7 +48,11 @@ app.add_typer(baselines, name="baseline")
 ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A shipped name or a TOML file.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the experiment, e.g. 'seeds=[0,1]'."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value of the experiment, 'seeds=[0,1]', or add to a list, 'seeds+=[2]'.",
+    ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where runs are kept.")]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Where reports are written.")]
@@ -455,10 +459,10 @@ def check(
 
 
 def _with_plugins(overrides: list[str] | None, plugins: list[str] | None) -> list[str]:
-    """The overrides, and one more for the plug-ins."""
+    """The overrides, and one more for the plug-ins, beside those of the file."""
     import json
 
-    return [*(overrides or []), *([f"plugins={json.dumps(plugins)}"] if plugins else [])]
+    return [*(overrides or []), *([f"plugins+={json.dumps(plugins)}"] if plugins else [])]
 
 
 def _load_plugins(plugins: list[str] | None) -> None:

@@ -265,7 +265,7 @@ def load_experiment(
     """Read a shipped experiment (by name) or a TOML file (by path), with ``key=value`` overrides applied.
 
     A key is dotted (``experiment.seeds``, ``gate.margin``) or short (``seeds``); the value is TOML, a bare
-    word a text. ``known`` defaults to what is installed.
+    word a text. ``key+=[...]`` adds to a list. ``known`` defaults to what is installed.
 
     Raises:
         Mistakes: all that is wrong with the file and the overrides, each with its place.
@@ -426,12 +426,18 @@ def _toml_reason(error: ValueError | RecursionError) -> tuple[str, str]:
 
 
 def _override(raw: dict[str, Any], override: str) -> list[Loc]:
-    """Put ``key=value`` into ``raw``; the places that now come from it. ValueError holds the message."""
+    """Put ``key=value`` into ``raw``, or for ``key+=value`` the elements of a list behind those that are there.
+
+    Returns the places that now come from it. ValueError holds the message.
+    """
     key, equals, text = (part.strip() for part in override.partition("="))
     if not equals:
         raise ValueError(f"--set {override!r}: no value. Write key=value.")
+    adds, key = key.endswith("+"), key.removesuffix("+").rstrip()
     path = _full_key(key)
     value = _override_value(key, text)
+    if adds and not isinstance(value, list):
+        raise ValueError(f"--set {key}+: {_shown(text)} is not a list, and only a list can be added to.")
     places: list[Loc] = [path]
     table = raw
     for i, part in enumerate(path[:-1]):
@@ -441,6 +447,12 @@ def _override(raw: dict[str, Any], override: str) -> list[Loc]:
         table = table[part]
         if not isinstance(table, dict):
             raise ValueError(f"--set {key}: {'.'.join(path[: i + 1])!r} is not a table.")
+    if adds:
+        before = table.setdefault(path[-1], [])
+        if not isinstance(before, list):
+            raise ValueError(f"--set {key}+: {'.'.join(path)!r} is not a list, and only a list can be added to.")
+        places = [(*path, i) for i in range(len(before), len(before) + len(value))]
+        value = before + value
     table[path[-1]] = value
     return places
 

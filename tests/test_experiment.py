@@ -419,6 +419,13 @@ def test_an_override_may_take_away_what_is_gated(load: Load) -> None:
     assert load(cells, "sparsities=[0.9]").gate.cells == load(cells).gate.cells
 
 
+def test_an_override_may_add_to_a_list(load: Load) -> None:
+    assert load(HEAD + "seeds = [3]", "seeds+=[7, 8]", "seeds+=[9]").sweep.seeds == (3, 7, 8, 9)
+    assert load(HEAD, "plugins+=[]").sweep.plugins == ()  # a key that the file does not have
+    (told,) = mistakes(load, HEAD + "seeds = [3]", "seeds+=['x']")
+    assert told.startswith("--set experiment.seeds[1]: ")  # the first is the file's
+
+
 def test_the_last_override_of_a_key_wins(load: Load) -> None:
     assert load(HEAD, "seeds=[1]", "experiment.seeds=[2]").sweep.seeds == (2,)
 
@@ -434,6 +441,8 @@ def test_the_last_override_of_a_key_wins(load: Load) -> None:
         "workloads=[faces]": "--set workloads: '[faces]' is not a TOML value",
         "seeds=[1]\nname='x'": "--set seeds: \"[1]\\nname='x'\" is not a TOML value (more than one line).",
         "experiment.name.x=2": "--set experiment.name.x: 'experiment.name' is not a table.",
+        "seeds+=3": "--set seeds+: '3' is not a list, and only a list can be added to.",
+        "experiment.name+=['x']": "--set experiment.name+: 'experiment.name' is not a list, and only a list",
     }.items(),
 )
 def test_a_malformed_override_is_told_as_it_was_typed(load: Load, override: str, expected: str) -> None:

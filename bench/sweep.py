@@ -164,8 +164,9 @@ class CellSetup:
 def groups(cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float]) -> list[list[PlannedCell]]:
     """Cells that share work together, the costliest groups first.
 
-    A group shares workload, checkpoint, strategy, target and recovery, so one score serves all its levels; cells
-    of one pruned network are never torn apart. Large groups are cut so that all workers end at about the same time.
+    A group shares workload, checkpoint, strategy, target and recovery, and within it the levels of a seed come in a
+    row, so one score serves them all, also where it draws; cells of one pruned network are never torn apart. Large
+    groups are cut so that all workers end at about the same time.
     """
     together: dict[tuple[str, ...], dict[str, list[PlannedCell]]] = {}
     for planned in cells:
@@ -176,7 +177,7 @@ def groups(cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float
     found: list[list[PlannedCell]] = []
     for networks in together.values():
         current: list[PlannedCell] = []
-        for network in networks.values():
+        for network in sorted(networks.values(), key=lambda network: network[0].cell.seed):
             if current and sum(cost(p.cell) for p in [*current, *network]) > limit:
                 found.append(current)
                 current = []

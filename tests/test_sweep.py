@@ -27,6 +27,7 @@ from bench.records import Cell, Failure, PlannedCell, Record
 from bench.store import RunStore
 from bench.sweep import Outcome, Plan, groups, make_plan, missing_cells, run_experiment, settings_of
 from bench.workshop import Workshop
+from strategies.base import Strategy
 from tests.helpers.cells import experiment, write_experiment
 from tests.helpers.executor import InProcess
 from tests.helpers.processes import alive, children, wait_until
@@ -500,6 +501,26 @@ def test_cells_of_one_network_are_in_one_group_and_in_a_row(cells: list[PlannedC
 def test_a_group_shares_one_score(cells: list[PlannedCell]) -> None:
     for group in groups(cells, 1, steps):
         assert len({(planned.cell.strategy, planned.cell.recovery) for planned in group}) == 1
+
+
+def test_a_strategy_that_draws_is_scored_once_for_each_seed_of_a_group(
+    cells: list[PlannedCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scored: list[str] = []
+    rank = Strategy.rank
+
+    def counted(self: Strategy, *given: Any) -> Any:
+        scored.append(self.name)
+        return rank(self, *given)
+
+    monkeypatch.setattr(Strategy, "rank", counted)
+    shop = plan_of(tmp_path)[1]
+    most = 0
+    for group in groups([planned for planned in cells if planned.cell.recovery == "none"], 1, steps):
+        for planned in group:
+            run_cell(planned.cell, planned.keys, shop)
+        most += len({p.cell.seed for p in group if p.cell.strategy == "random-weight-global"})
+    assert scored.count("random-weight-global") <= most < 15  # of 5 levels and 3 seeds
 
 
 def test_the_costliest_groups_come_first(cells: list[PlannedCell]) -> None:

@@ -329,7 +329,7 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         return 0
     progress.phase("latency", len(missing))
     failed = 0
-    alone = LocalExecutor(1, fresh=True) if isinstance(executor, LocalExecutor) else executor
+    alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
     for outcome in alone.run(LatencySetup(plan.settings.workloads), [[missing]]):
         task: LatencyTask = outcome.item
         if isinstance(outcome, Done):

@@ -34,3 +34,20 @@ def test_the_example_of_an_own_gan_compares_its_own_criterion_on_its_own_images(
     assert list(fid.index) == ["dense", "l1-channel-global", "spread-channel-global"]
     assert set(fid.status) == {"ok"}
     assert fid.achieved_params["spread-channel-global"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_loss_scored_masks_spoil_the_pixels_that_are_always_dark(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(EXAMPLES / "saturated_pixels.py"), "0"],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {
+        row.split()[0]: [float(word.rstrip("%")) for word in row.split()[2:]] for row in done.stdout.splitlines()[2:]
+    }
+    dark, other, _, pruned, restored = found["taylor-weight-global"]
+    assert dark > 20 * other and pruned > 99 and restored < 96
+    dark, other, *_ = found["l1-weight-global"]
+    assert dark < other

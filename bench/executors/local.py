@@ -1,8 +1,8 @@
 """Worker processes on this machine, one thread each, that end when their parent does.
 
 On Linux they are forked from a server process that has imported the libraries and done nothing else, so a worker is
-there at once; importing takes four CPU seconds. Elsewhere, and where a worker must owe nothing to another
-(timings: processes forked from one share where their memory lies), each is a new interpreter.
+there at once; importing takes four CPU seconds. Elsewhere, and where processes are compared with each other (the
+gate's timings: forks share where their libraries lie), each is a new interpreter.
 """
 
 from __future__ import annotations

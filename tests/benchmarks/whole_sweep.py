@@ -62,7 +62,7 @@ class CountingExecutor:
     def run(self, setup: Setup, stages: Sequence[Sequence[Iterable[Any]]]) -> Iterator[Done | Failed]:
         """Timings alone on the machine, as always."""
         alone = isinstance(setup, LatencySetup)
-        return LocalExecutor(1 if alone else self.jobs, fresh=alone).run(Counted(setup, self.folder), stages)
+        return LocalExecutor(1 if alone else self.jobs).run(Counted(setup, self.folder), stages)
 
 
 def main() -> None:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.errors import UserError
+from bench.executors import Done
 from bench.experiment import load_experiment
 from bench.gate.calibration import rates, timing
 from bench.gate.calibration.document import document
+from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.quality import WORKLOADS, variants
 from bench.gate.calibration.rates import (
     QualityRules,
@@ -21,9 +24,12 @@ from bench.gate.calibration.rates import (
     gated,
     p_values,
     read_quality,
+    read_timing,
     timing_rates,
     triples,
 )
+from bench.gate.calibration.rows import add_rows, read_rows
+from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.calibration.timing import slowed
 from bench.gate.statistics import Prior, paired
 from tests.gate.test_timing import sample
@@ -42,20 +48,21 @@ def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 def data(tmp_path: Path) -> Path:
     """Thirty seeds in which FID rises by 3 % with every point of sparsity, and the noise of a difference is 2 %."""
     rng = np.random.default_rng(0)
-    folder = tmp_path / "quality"
-    folder.mkdir()
     for workload in WORKLOADS:
         for seed in range(30):
             common = rng.normal(0, 0.2)
-            values = {
-                v.label: {
+            rows = [
+                {
+                    "workload": workload,
+                    "seed": seed,
+                    "num_images": 500,
+                    "variant": v.label,
                     "fid": float(np.exp(2 + common + 3 * v.sparsity + rng.normal(0, 0.014))),
                     "is": float(np.exp(1.5 + rng.normal(0, 0.005))),
                 }
                 for v in variants()
-            }
-            entry = {"workload": workload, "seed": seed, "num_images": 500, "values": values}
-            (folder / f"{workload}-{seed}.json").write_text(json.dumps(entry))
+            ]
+            add_rows(tmp_path / "quality.csv", QUALITY_COLUMNS, rows)
     return tmp_path
 
 
@@ -82,7 +89,7 @@ def test_clopper_pearson_is_scipys(hits: int, n: int) -> None:
 
 
 def test_a_large_change_is_found_and_a_centred_one_is_not(data: Path) -> None:
-    logs = read_quality(data / "quality")
+    logs = read_quality(data / "quality.csv")
     five = [change for change in changes() if change.kind == "+5 points"]
     found, cells = found_in_run(logs, five, RULES, centred=False)
     assert found.value == 1.0 and found.low > 0.99
@@ -124,11 +131,12 @@ def test_the_page_is_written_from_data_alone(data: Path) -> None:
     page = document(data)
     assert "30 seeds" in page and "Condition *idle*: not collected yet." in page
     assert "| +5 points |" in page
-    ratios = {"mnist-dcgan dense b1": {"log_ratio": 0.001}, "mnist-dcgan dense b1 +5%": {"log_ratio": 0.05}}
-    folder = data / "timing-idle"
-    folder.mkdir()
     for i in range(20):
-        (folder / f"{i}.json").write_text(json.dumps({"index": i, "load_before": 0.1, "ratios": ratios}))
+        taken = {"process": i, "load_before": 0.1, "clean": 9, "pairs": 12}
+        taken |= {"log_cpu_ratio": 0.0, "base_ms": 1.0, "head_ms": 1.0}
+        ratios = {"mnist-dcgan dense b1": 0.001, "mnist-dcgan dense b1 +5%": 0.05}
+        rows = [taken | {"ratio": label, "log_ratio": ratio} for label, ratio in ratios.items()]
+        add_rows(data / "timing-idle.csv", TIMING_COLUMNS, rows)
     about = {"machine": {"device": "a CPU", "cores": 2}, "libraries": {"torch": "2"}}
     (data / "timing-setup.json").write_text(json.dumps({"environment": about}))
     page = document(data)
@@ -146,3 +154,41 @@ def test_a_unit_of_extra_work_is_sized_by_what_it_costs_in_its_place(monkeypatch
     pairs = [sample(0.008, 0.009)] * 5
     monkeypatch.setattr(timing, "time_calls", lambda first, second, plan: pairs)
     assert timing.share_of_a_unit(lambda: None) == pytest.approx(0.125 / 100)
+
+
+def test_rows_are_added_and_read_as_they_were(tmp_path: Path) -> None:
+    path, columns = tmp_path / "deep" / "rows.csv", ("name", "value", "count")
+    assert read_rows(path, columns).empty
+    add_rows(path, columns, [{"name": "a, b", "value": 0.123456789, "count": 3, "more": "is left out"}])
+    add_rows(path, columns, [{"name": "c", "value": None, "count": 4}])
+    assert path.read_text() == 'name,value,count\n"a, b",0.1234568,3\nc,,4\n'
+    found = read_rows(path, columns)
+    assert found["name"].tolist() == ["a, b", "c"] and np.isnan(found["value"][1])
+
+
+def test_rows_of_another_kind_are_refused(tmp_path: Path) -> None:
+    add_rows(tmp_path / "rows.csv", ("one",), [{"one": 1}])
+    with pytest.raises(UserError, match="columns one; expected two"):
+        read_rows(tmp_path / "rows.csv", ("two",))
+
+
+def test_collecting_times_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Takes:
+        def __init__(self, jobs: int, *, fresh: bool) -> None:
+            assert (jobs, fresh) == (1, True)
+
+        def run(self, setup: object, stages: list[list[list[int]]]) -> list[Done]:
+            asked.append(stages[0][0][0])
+            taken = dict.fromkeys(("log_ratio", "log_cpu_ratio", "base_ms", "head_ms", "clean", "pairs"), 0.5)
+            return [Done(None, {"a b1": taken, "a b16": taken | {"log_ratio": None}})]
+
+    monkeypatch.setattr(timing, "LocalExecutor", Takes)
+    monkeypatch.setattr(timing, "asks", lambda: [])
+    assert list(timing.collect(tmp_path, "idle", 2)) == [0, 1]
+    assert list(timing.collect(tmp_path, "idle", 3)) == [2]
+    assert list(timing.collect(tmp_path, "idle", 9, seconds=-1)) == []
+    assert asked == [0, 1, 2]
+    tables, loads = read_timing(tmp_path / "timing-idle.csv")
+    assert tables["a b1"].tolist() == [0.5] * 3 and np.isnan(tables["a b16"]).all() and len(loads) == 3

@@ -13,6 +13,7 @@ from bench.gate.calibration.timing import PROCESSES, Condition
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 DATA, PAGE = Path("results/calibration"), Path("docs/calibration.md")
+SecondsOption = Annotated[float, typer.Option(help="Begin nothing new after so long.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Where the collected data is kept.")]
 
 
@@ -21,22 +22,24 @@ def quality(
     data: DataOption = DATA,
     seeds: int = SEEDS,
     num_images: int = 500,
-    seconds: Annotated[float, typer.Option(help="Stop beginning new files after so long.")] = float("inf"),
+    seconds: SecondsOption = float("inf"),
 ) -> None:
     """FID and IS of real changes; continues where it was stopped."""
     from bench.gate.calibration.quality import collect
 
-    for path in collect(data / "quality", num_images=num_images, seconds=seconds, seeds=seeds):
-        typer.echo(f"{time.strftime('%H:%M:%S')} {path.name}")
+    for seed, workload in collect(data / "quality.csv", num_images=num_images, seconds=seconds, seeds=seeds):
+        typer.echo(f"{time.strftime('%H:%M:%S')} seed {seed}, {workload}")
 
 
 @app.command()
-def timing(condition: Condition, data: DataOption = DATA, processes: int = PROCESSES) -> None:
+def timing(
+    condition: Condition, data: DataOption = DATA, processes: int = PROCESSES, seconds: SecondsOption = float("inf")
+) -> None:
     """Ratios of times in fresh processes, idle or beside a busy process; continues where it was stopped."""
     from bench.gate.calibration.timing import collect
 
-    for path in collect(data, condition, processes):
-        typer.echo(f"{time.strftime('%H:%M:%S')} {condition} {path.name}")
+    for index in collect(data, condition, processes, seconds):
+        typer.echo(f"{time.strftime('%H:%M:%S')} {condition}, process {index + 1} of {processes}")
 
 
 @app.command()

@@ -44,7 +44,7 @@ change is real: more sparsity, noise on the trained weights, extra work in the c
 def document(folder: Path, experiment: str = "ci") -> str:
     """The page."""
     gate = load_experiment(experiment).gate
-    logs = read_quality(folder / "quality")
+    logs = read_quality(folder / "quality.csv")
     parts = [INTRODUCTION]
     parts += _quality(logs, gate) if all(logs.values()) else ["## Quality\n\nNot collected yet.\n"]
     parts += _timing(folder, gate)
@@ -147,7 +147,7 @@ def _spread_row(logs: Logs, change: Change) -> list[str]:
 def _timing(folder: Path, gate: Gate) -> list[str]:
     lines = ["## Timing: what the noise of a ratio is", ""]
     for condition in ("idle", "busy"):
-        tables, loads = read_timing(folder / f"timing-{condition}")
+        tables, loads = read_timing(folder / f"timing-{condition}.csv")
         if not tables:
             lines += [f"Condition *{condition}*: not collected yet.", ""]
             continue

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from bench.cell import make
-from bench.files import write_json
+from bench.gate.calibration.rows import Value, add_rows, read_rows
 from bench.measure.generate import generate
 from bench.measure.metrics import METRICS
 from bench.measure.quality import judge
@@ -23,6 +23,7 @@ from strategies.layers import prunable_layers
 WORKLOADS = ("mnist-dcgan", "mnist-mlp")
 RECOVERY = "bn-recalibrate"
 SEEDS = 60
+COLUMNS = ("workload", "seed", "num_images", "variant", "fid", "is")
 STEPS = (0.0, 0.02, 0.05)
 """Sparsity added to a cell: none, two points, five points."""
 NOISE = 0.1
@@ -77,29 +78,34 @@ class NoisyWorkshop(Workshop):
         return replace(loaded, checkpoint=replace(loaded.checkpoint, fingerprint=fingerprint))
 
 
-def collect(folder: Path, *, num_images: int, seconds: float = float("inf"), seeds: int = SEEDS) -> Iterator[Path]:
-    """Measure what is missing, seed by seed, one file each, until ``seconds`` have gone by.
+def collect(
+    path: Path, *, num_images: int, seconds: float = float("inf"), seeds: int = SEEDS
+) -> Iterator[tuple[int, str]]:
+    """Measure what is missing, seed by seed, into the CSV file ``path``, until ``seconds`` have gone by.
 
     Yields:
-        Each file as it is written: ``{"workload", "seed", "num_images", "values": {variant: {"fid", "is"}}}``.
+        Each seed and workload when their rows (`COLUMNS`, one for each variant) are written.
     """
+    before = read_rows(path, COLUMNS)
+    taken = set(zip(before["seed"], before["workload"], before["num_images"], strict=True))
     end = time.monotonic() + seconds
     shops: dict[float, Workshop] = {}
     for seed in range(seeds):
         for workload in WORKLOADS:
-            path = folder / f"{workload}-n{num_images}-s{seed:02d}.json"
-            if path.exists():
+            if (seed, workload, num_images) in taken:
                 continue
             if time.monotonic() > end:
                 return
-            values = {}
+            shared: dict[str, Value] = {"workload": workload, "seed": seed, "num_images": num_images}
+            rows: list[dict[str, Value]] = []
             with one_thread():
                 for variant in variants():
                     if variant.noise not in shops:
                         shops[variant.noise] = _shop(num_images, variant.noise)
-                    values[variant.label] = _measured(shops[variant.noise], workload, variant, seed)
-            write_json(path, {"workload": workload, "seed": seed, "num_images": num_images, "values": values})
-            yield path
+                    measured = _measured(shops[variant.noise], workload, variant, seed)
+                    rows.append({**shared, "variant": variant.label, **measured})
+            add_rows(path, COLUMNS, rows)
+            yield seed, workload
 
 
 def _shop(num_images: int, noise: float) -> Workshop:

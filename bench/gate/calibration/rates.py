@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, stdtr
 
 from bench.gate.calibration.quality import CELLS, NOISE, NOISY, STEPS, WORKLOADS, Variant
+from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
+from bench.gate.calibration.rows import read_rows
+from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.rules import Gate
 from bench.gate.statistics import Prior, fit_prior
 from bench.gate.timing import MIN_PROCESSES
@@ -72,19 +73,17 @@ Logs = dict[str, dict[str, Array]]
 """Workload -> network -> logarithms ``(seeds, metrics)``."""
 
 
-def read_quality(folder: Path) -> Logs:
+def read_quality(path: Path) -> Logs:
     """The collected FID and IS; only seeds that every workload has."""
-    raw: dict[str, dict[int, Any]] = {workload: {} for workload in WORKLOADS}
-    for path in sorted(folder.glob("*.json")):
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        raw[entry["workload"]][entry["seed"]] = entry["values"]
-    seeds = sorted(set.intersection(*(set(table) for table in raw.values())))
+    rows = read_rows(path, QUALITY_COLUMNS)
+    whole = rows.groupby("seed")["workload"].nunique() == len(WORKLOADS)
+    rows = rows[rows["seed"].map(whole).astype(bool)]
     return {
         workload: {
-            label: np.log([[table[seed][label][m] for m in METRICS] for seed in seeds])
-            for label in (table[seeds[0]] if seeds else {})
+            str(label): np.log(np.asarray(group.sort_values("seed")[list(METRICS)], float))
+            for label, group in rows[rows["workload"] == workload].groupby("variant", sort=False)
         }
-        for workload, table in raw.items()
+        for workload in WORKLOADS
     }
 
 
@@ -202,16 +201,11 @@ def found_in_run(
     return rate_of(run, weights @ run), [rate_of(cell, weights @ cell) for cell in cells]
 
 
-def read_timing(folder: Path) -> tuple[dict[str, Array], Array]:
+def read_timing(path: Path) -> tuple[dict[str, Array], Array]:
     """Label -> log ratios of all processes (NaN: too few clean pairs), and the load before each process."""
-    entries = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    labels = entries[0]["ratios"] if entries else {}
-    table = {label: np.array([_number(entry["ratios"][label]["log_ratio"]) for entry in entries]) for label in labels}
-    return table, np.array([entry["load_before"] for entry in entries])
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+    rows = read_rows(path, TIMING_COLUMNS).sort_values("process", kind="stable")
+    table = {str(label): np.asarray(group["log_ratio"], float) for label, group in rows.groupby("ratio", sort=False)}
+    return table, np.asarray(rows.drop_duplicates("process")["load_before"], float)
 
 
 @dataclass(frozen=True)

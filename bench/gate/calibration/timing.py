@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from bench.executors import Done, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import dump, load_experiment
 from bench.files import write_json
+from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Place, Shape, chosen, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.rules import GatedTiming
@@ -33,6 +35,7 @@ from bench.workshop import Settings, Workshop, libraries, machine, one_thread
 Condition = Literal["idle", "busy"]
 
 PROCESSES = 120
+COLUMNS = ("process", "load_before", "ratio", "log_ratio", "log_cpu_ratio", "base_ms", "head_ms", "clean", "pairs")
 SLOWER = (0.02, 0.03, 0.05, 0.10)
 INJECTED = "mnist-dcgan"
 """The workload whose dense and pruned generators are made slower."""
@@ -155,27 +158,39 @@ class TakeAll:
         return found
 
 
-def collect(folder: Path, condition: Condition, processes: int = PROCESSES) -> Iterator[Path]:
+def collect(
+    folder: Path, condition: Condition, processes: int = PROCESSES, seconds: float = float("inf")
+) -> Iterator[int]:
     """Start one fresh process after the other and keep what each found, until there are ``processes``.
 
-    Which slow-downs are asked for is fixed by the first call and kept in ``timing-setup.json``.
+    Which slow-downs are asked for is fixed by the first call and kept in ``timing-setup.json``; the ratios of each
+    process are rows of ``timing-<condition>.csv``.
+
+    Args:
+        seconds: no process is begun after so long; the next call continues.
     """
+    end = time.monotonic() + seconds
     setup = folder / "timing-setup.json"
     if not setup.exists():
         about = {"libraries": libraries(), "machine": machine("cpu")}
         write_json(setup, {"environment": about, "asks": [_as_table(ask) for ask in asks()]})
     wanted = tuple(_as_ask(table) for table in json.loads(setup.read_text(encoding="utf-8"))["asks"])
+    path = folder / f"timing-{condition}.csv"
+    taken = set(read_rows(path, COLUMNS)["process"])
     for index in range(processes):
-        path = folder / f"timing-{condition}" / f"{index:03d}.json"
-        if path.exists():
+        if index in taken:
             continue
-        load = os.getloadavg()[0]
+        if time.monotonic() > end:
+            return
+        load = round(os.getloadavg()[0], 2)
         with neighbour() if condition == "busy" else _nobody():
             for outcome in LocalExecutor(1, fresh=True).run(TakeAll(wanted), [[[index]]]):
                 if not isinstance(outcome, Done):
                     raise RuntimeError(outcome.error)
-                write_json(path, {"index": index, "load_before": load, "ratios": outcome.result})
-        yield path
+                shared = {"process": index, "load_before": load}
+                rows = [shared | {"ratio": label} | ratio for label, ratio in outcome.result.items()]
+                add_rows(path, COLUMNS, rows)
+        yield index
 
 
 @contextmanager

@@ -1,0 +1,49 @@
+"""What was collected, as CSV files that can be committed: what the page says can be computed again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.files import write_atomically
+
+DIGITS = 7
+"""Significant digits of what is kept: far below any noise."""
+
+Value = str | int | float | None
+
+
+def add_rows(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Value]]) -> None:
+    """Put ``rows`` behind those that ``path`` has, all or none of them; what is no column is left out."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if not path.exists():
+        writer.writerow(columns)
+    writer.writerows([_written(row[column]) for column in columns] for row in rows)
+    before = path.read_bytes() if path.exists() else b""
+    write_atomically(path, before + text.getvalue().encode())
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The rows that were collected; none where there is no file yet. An empty field is NaN.
+
+    Raises:
+        UserError: the file has other columns.
+    """
+    if not path.exists():
+        return pd.DataFrame(columns=list(columns))
+    found = pd.read_csv(path)
+    if tuple(found.columns) != columns:
+        raise UserError(f"{path}: columns {', '.join(found.columns)}; expected {', '.join(columns)}. Move it away.")
+    return found
+
+
+def _written(value: Value) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.errors import UserError
 from bench.gate.calibration.quality import SEEDS
 from bench.gate.calibration.timing import PROCESSES, Condition
 
@@ -52,4 +53,8 @@ def write(data: DataOption = DATA, page: Path = PAGE) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None

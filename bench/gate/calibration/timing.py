@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 
 from bench.cell import make
+from bench.errors import UserError
 from bench.executors import Done, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import dump, load_experiment
@@ -168,13 +169,21 @@ def collect(
 
     Args:
         seconds: no process is begun after so long; the next call continues.
+
+    Raises:
+        UserError: the folder holds times of another machine or of other versions.
     """
     end = time.monotonic() + seconds
-    setup = folder / "timing-setup.json"
+    setup, here = folder / "timing-setup.json", {"libraries": libraries(), "machine": machine("cpu")}
     if not setup.exists():
-        about = {"libraries": libraries(), "machine": machine("cpu")}
-        write_json(setup, {"environment": about, "asks": [_as_table(ask) for ask in asks()]})
-    wanted = tuple(_as_ask(table) for table in json.loads(setup.read_text(encoding="utf-8"))["asks"])
+        write_json(setup, {"environment": here, "asks": [_as_table(ask) for ask in asks()]})
+    begun = json.loads(setup.read_text(encoding="utf-8"))
+    if begun["environment"] != here:
+        raise UserError(
+            f"{setup}: begun on {_words(begun['environment'])}, this is {_words(here)}: times of the two do not belong "
+            "together. Name another folder with --data."
+        )
+    wanted = tuple(_as_ask(table) for table in begun["asks"])
     path = folder / f"timing-{condition}.csv"
     taken = set(read_rows(path, COLUMNS)["process"])
     for index in range(processes):
@@ -191,6 +200,11 @@ def collect(
                 rows = [shared | {"ratio": label} | ratio for label, ratio in outcome.result.items()]
                 add_rows(path, COLUMNS, rows)
         yield index
+
+
+def _words(environment: dict[str, Any]) -> str:
+    where, versions = environment["machine"], environment["libraries"]
+    return f"{where['device']}, {where['cores']} cores, torch {versions['torch']}"
 
 
 @contextmanager

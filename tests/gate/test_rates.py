@@ -192,7 +192,7 @@ def test_collecting_times_goes_on_where_it_was_stopped(tmp_path: Path, monkeypat
     assert asked == [0, 1, 2]
     setup = tmp_path / "timing-setup.json"
     setup.write_text(setup.read_text().replace('"cores": ', '"cores": 9'))
-    with pytest.raises(UserError, match="begun on .* Name another folder with --data"):
+    with pytest.raises(UserError, match=r"begun on .* Name another folder with --data"):
         list(timing.collect(tmp_path, "idle", 9))
     tables, loads = read_timing(tmp_path / "timing-idle.csv")
     assert tables["a b1"].tolist() == [0.5] * 3 and np.isnan(tables["a b16"]).all() and len(loads) == 3

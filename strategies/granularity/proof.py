@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from strategies.slicing import shrink, twin_error
 
 PROBE_TOLERANCE = 1e-9
 RANDOM_TRIES = 3
+LIMIT_SECONDS = 1800.0
+"""A proof takes eight forward passes in float64 where all is well. Which of many groups is unsound may take
+hundreds; with a large network that has to end."""
 
 NO_CHANNELS = re.compile(
     r"kernel|stride|pad|dilat|class|layer|depth|resol|im(g|age)|height|width|latent", re.IGNORECASE
@@ -29,19 +33,29 @@ INPUTS = re.compile(r"(^|_)(c|n|num|dim)?_?in(_|put|c|f|$)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Prover:
-    """Tries removals on a network whose weights are all plain."""
+    """Tries removals on a network whose weights are all plain, until its time is over."""
 
     model: nn.Module
     inputs: tuple[Tensor, ...]
+    limit: float = field(default_factory=lambda: LIMIT_SECONDS)
+    """Seconds from its making; no try is begun after them."""
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def late(self) -> str:
+        """Why nothing more is tried; empty while there is time."""
+        over = time.monotonic() - self.begun > self.limit
+        return f"not proven to go within {self.limit:g} s" if over else ""
 
     def prove(self, groups: tuple[Group, ...]) -> tuple[tuple[Group, ...], dict[str, str]]:
         """The groups that can be pruned, each by itself and all together, and why the others cannot."""
         refused = {group.name: "has a single channel" for group in groups if group.size < 2}
-        proven = self._sound([group for group in groups if group.size > 1], refused)
-        if self._together(proven) is not None:
+        candidates = [group for group in groups if group.size > 1]
+        proven = self._sound(candidates, refused)
+        if proven is not candidates and self._together(proven) is not None:
             accepted: list[Group] = []
             for group in proven:
-                problem = self._together([*accepted, group])
+                problem = self.late or self._together([*accepted, group])
                 if problem is None:
                     accepted.append(group)
                 else:
@@ -50,7 +64,10 @@ class Prover:
         return tuple(proven), refused
 
     def _sound(self, groups: list[Group], refused: dict[str, str]) -> list[Group]:
-        """Those of ``groups`` that hold in halves and quarters of the list where the whole does not."""
+        """``groups`` itself where it holds; where it does not, those that hold in halves and quarters of it."""
+        if late := self.late:
+            refused |= {group.name: late for group in groups}
+            return []
         if not groups or self._together(groups) is None:
             return groups
         if len(groups) > 1:

@@ -17,7 +17,7 @@ from strategies.catalog import STRATEGIES
 from strategies.granularity import channel as channel_module
 from strategies.granularity import graph, wiring
 from strategies.granularity.coupling import Group, couple
-from strategies.granularity.proof import Prover
+from strategies.granularity.proof import RANDOM_TRIES, Prover
 from strategies.layers import named_weights, outputs, positions, prunable_layers, tensors_of, widths
 from strategies.slicing import shrink, twin_error
 from strategies.tracing.trace import OUTPUT
@@ -333,6 +333,24 @@ def test_groups_that_only_work_alone_are_not_offered_together() -> None:
     proven, refused = Prover(model, inputs).prove(groups)
     assert [g.name for g in proven] == ["a"]
     assert refused["b"].startswith("not together with other groups")
+
+
+def test_a_proof_that_takes_too_long_leaves_dense_what_is_not_proven() -> None:
+    model, inputs = dense("unet"), example_inputs("unet")
+    groups, _ = wiring.find(model, inputs)
+    proven, refused = Prover(model, inputs, limit=-1.0).prove(groups)
+    assert proven == ()
+    assert {refused[group.name] for group in groups if group.size > 1} == {"not proven to go within -1 s"}
+
+
+def test_where_all_is_well_nothing_is_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    attempt = Prover._try
+    monkeypatch.setattr(Prover, "_try", lambda *given: tried.append(given) or attempt(*given))  # type: ignore[func-returns-value]
+    groups, _ = wiring.find(dense("dcgan"), example_inputs("dcgan"))
+    proven, _ = Prover(dense("dcgan"), example_inputs("dcgan")).prove(groups)
+    assert len(proven) == len(groups) > 1
+    assert len(tried) == RANDOM_TRIES + 1
 
 
 def test_coupling_leaves_the_network_as_it_was() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.executors import Done, Executor, Failed
-from bench.executors.local import LIBRARIES, THREAD_VARIABLES, LocalExecutor
+from bench.executors.local import PRELOADED, THREAD_VARIABLES, LocalExecutor
 from tests.helpers.executor import InProcess
 from tests.helpers.processes import alive, wait_until
 from tests.helpers.work import BrokenSetup, Setup
@@ -130,17 +130,18 @@ def test_a_fresh_worker_is_nobody_s_fork() -> None:
 @on_linux
 def test_what_workers_are_forked_from_has_one_thread_and_no_cuda() -> None:
     code = (
-        f"import os, torch, {', '.join(LIBRARIES)}\n"
+        f"import os, torch, {', '.join(PRELOADED)}\n"
         "print(len(os.listdir('/proc/self/task')), torch.cuda.is_initialized())"
     )
     found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
+        [sys.executable, "-c", code],
         env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
         capture_output=True,
         text=True,
         check=True,
     )
     assert found.stdout.split() == ["1", "False"]
+    assert found.stderr == ""
 
 
 def test_whoever_stops_listening_ends_the_workers() -> None:
@@ -176,7 +177,7 @@ def test_a_script_without_a_guard_is_not_run_again_by_its_workers(tmp_path: Path
 PARENT = """
 import sys
 from pathlib import Path
-from bench.executors.local import LIBRARIES, THREAD_VARIABLES, LocalExecutor
+from bench.executors.local import PRELOADED, THREAD_VARIABLES, LocalExecutor
 from tests.helpers.work import Setup
 if __name__ == "__main__":
     list(LocalExecutor(2).run(Setup(Path(sys.argv[1])), [[[("hang", 1)], [("hang", 2)]]]))

@@ -250,7 +250,7 @@ def power(weight):
 
 
 def forget() -> None:
-    for cached in (module._source, module._tree_hash, module._imports):
+    for cached in (module._source, module._tree, module._tree_hash, module._imports):
         cached.cache_clear()
 
 

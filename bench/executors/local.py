@@ -25,8 +25,8 @@ from bench.executors import Done, Failed, Setup
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
-LIBRARIES = ["bench.sweep", "torch_fidelity.metric_isc", "torch_pruning", "fvcore.nn"]
-"""What every worker of a sweep imports sooner or later; the server does it for all. None of it starts a thread."""
+PRELOADED = ["bench.preload"]
+"""What the server imports."""
 
 
 class LocalExecutor:
@@ -86,7 +86,7 @@ class _Worker:
     def __init__(self, setup: Setup, method: str) -> None:
         self.setup, self.method = setup, method
         context = multiprocessing.get_context(method)
-        context.set_forkserver_preload(LIBRARIES)  # heard by the server when it starts, with the first worker
+        context.set_forkserver_preload(PRELOADED)  # heard by the server when it starts, with the first worker
         self.pipe, theirs = context.Pipe()
         self.todo: list[Any] = []
         self.idle = False

@@ -76,8 +76,8 @@ class Scripted:
 
     outcomes: list[Any]
 
-    def __init__(self, jobs: int) -> None:
-        assert jobs == 1
+    def __init__(self, jobs: int, *, fresh: bool) -> None:
+        assert (jobs, fresh) == (1, True)
 
     def run(self, setup: Any, stages: Any) -> Any:
         (((task,),),) = stages

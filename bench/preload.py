@@ -1,0 +1,18 @@
+"""What every worker of a sweep imports sooner or later, imported once by the server that workers are forked from.
+
+None of it starts a thread or touches CUDA. What libraries have to say at their import is kept from the user's terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+
+with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+    warnings.simplefilter("ignore")
+    import fvcore.nn  # noqa: F401
+    import torch_fidelity.metric_isc  # noqa: F401
+    import torch_pruning  # noqa: F401
+
+    import bench.sweep  # noqa: F401

@@ -140,6 +140,9 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
             levels = sorted(set(pruned.loc[pruned["strategy"].isin(chunk), "level"]), key=_order)
             panels = [(level, granularity, [name for name in chunk if _has(pruned, name, level)]) for level in levels]
             lines += [panels[first : first + COLUMNS] for first in range(0, len(panels), COLUMNS)]
+    if all(len(line) == 1 for line in lines):  # a single level: side by side instead of one below the other
+        single = [line[0] for line in lines]
+        return [single[first : first + 2] for first in range(0, len(single), 2)]
     return lines
 
 

@@ -40,6 +40,7 @@ _CURATED = {
     "random-channel-uniform": ("#8c8c8c", "P"),
     "l1-weight-global": ("#0072B2", "o"),
     "l1-weight-uniform": ("#56B4E9", "s"),
+    "l1-weight-lamp": ("#003A5C", "p"),
     "l1-channel-uniform": ("#E69F00", "s"),
     "l1-channel-global": ("#D55E00", "o"),
     "bnscale-channel-global": ("#009E73", "D"),
@@ -54,6 +55,12 @@ _CRITERIA = (
     "l1", "taylor", "snip", "grasp", "fisher", "movement", "fpgm", "hrank", "l2", "synflow", "bnscale", "rownorm",
 )  # fmt: skip
 """Criteria in the order of their colours: only ever add at the end."""
+_OF_SCHEDULES = {
+    "cubic": "#009E73", "iterative": "#C2508E", "soft": "#8A3D00", "hard": "#F0A35E", "performance": "#004B75",
+    "reinit": "#9A6A00", "rigl": "#00614A", "set": "#5FC9A4", "scratch": "#000000", "bnprox": "#8E4870",
+    "lottery-init": "#B09000", "lottery-rewind": "#6A51A3", "everystep": "#D0759F",
+}  # fmt: skip
+"""The colours of L1's schedules: where schedules are compared, it is mostly on magnitude."""
 _ALLOCATIONS = ("global", "uniform", "erk", "lamp")
 _SCHEDULES = ("", "cubic", "iterative", "rewind", "dynamic", "soft", "everystep")
 """With the allocations, the order of the markers: only ever add at the end."""
@@ -75,8 +82,8 @@ class Look:
 def look_of(strategy: str) -> Look:
     """The look follows from the name alone, so a new strategy never changes the others'. Random controls are grey.
 
-    The criterion gives the colour, allocation and schedule the marker, the granularity the line; what is not in the
-    lists above follows from a hash of its name.
+    The criterion gives the colour (of L1 with a schedule: the schedule), allocation and schedule the marker, the
+    granularity the line; what is not in the lists above follows from a hash of its name.
     """
     line: Line = _LINE.get(granularity_of(strategy), "-.")
     if strategy in _CURATED:
@@ -89,6 +96,8 @@ def look_of(strategy: str) -> Look:
     marker = _MARKERS[(place + _FIRST.get(granularity_of(strategy), 0)) % len(_MARKERS)]
     if criterion == "random":
         return Look("#8c8c8c", marker, line)
+    if criterion == "l1" and schedule in _OF_SCHEDULES:
+        return Look(_OF_SCHEDULES[schedule], marker, line)
     colour = _COLOURS[_place(_CRITERIA, criterion) % len(_COLOURS)]
     shade = _SHADES[place // len(_MARKERS) % len(_SHADES)]
     return Look(_shaded(colour, shade), marker, line)

@@ -190,7 +190,7 @@ NOT_TIMED_YET: frozenset[LatencyStatus] = frozenset({"invalid", "unavailable"})
 class LatencySample(_Frozen):
     """One block of calls: seconds a call of dense and of pruned, timed one after the other.
 
-    ``interrupted``: an involuntary context switch fell into the block, so its wall time counts others' work.
+    ``interrupted``: involuntary context switches took more than 1 % of a block, so its wall time counts others' work.
     """
 
     dense_wall: float

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.measure import latency
 from bench.measure.backends import BACKENDS, Backend, Call
 from bench.measure.latency import (
     MIN_CLEAN_PAIRS,
@@ -308,3 +311,24 @@ def test_the_expected_time_is_that_of_the_rounds_and_the_warm_up() -> None:
     assert expected_seconds(0.02, plan) == pytest.approx(5 * 0.4 + 0.2)  # long calls: the fewest rounds
     assert expected_seconds(0.001, plan) == pytest.approx(20 * 0.02 + 0.01)  # short calls: until 0.4 s are timed
     assert expected_seconds(1e-5, plan) == pytest.approx(60 * 2e-4 + 1e-4)  # very short ones: the most rounds
+
+
+@pytest.mark.parametrize(
+    ("call", "interrupted"), [(lambda: sum(range(200_000)), False), (lambda: time.sleep(0.005), True)]
+)
+def test_a_switch_that_costs_next_to_nothing_is_no_interruption(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], interrupted: bool
+) -> None:
+    """The clock of CPU time stands still while the thread waits; that it was switched away is said here every time."""
+    switches = itertools.count()
+    monkeypatch.setattr(latency, "_switches", lambda: next(switches))
+    monkeypatch.setattr(latency, "LOST", 0.5)  # whoever else is on this machine takes less than half of the time
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert latency.cpu_timer(call, 10).interrupted is interrupted
+
+
+def test_where_threads_work_side_by_side_every_switch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert latency._mattered(wall=1.0, cpu=2.0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert [latency._mattered(wall=1.0, cpu=cpu) for cpu in (1.0, 0.995, 0.98)] == [False, False, True]

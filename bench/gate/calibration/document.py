@@ -30,8 +30,8 @@ from bench.gate.rules import Gate
 from bench.gate.statistics import Prior
 from bench.gate.timing import MIN_PROCESSES
 
-QUIET = 0.5
-"""A load average below this before a process means that nobody else was busy."""
+QUIET = 1.5
+"""A load average below this before a process means that nobody else was busy: the processes before it make up 1."""
 
 INTRODUCTION = """# Calibration of the gate
 
@@ -160,7 +160,8 @@ def _condition(condition: str, tables: dict[str, np.ndarray], loads: np.ndarray,
     n = len(loads)
     about = json.loads((folder / "timing-setup.json").read_text(encoding="utf-8"))["environment"]
     where = f"{about['machine']['device']}, {about['machine']['cores']} cores, torch {about['libraries']['torch']}"
-    contended = "" if np.median(loads) < QUIET else " **Others were busy on the machine: not a quiet measurement.**"
+    quiet = np.median(loads) < QUIET + (condition == "busy")  # the neighbour
+    contended = "" if quiet else " **Others were busy on the machine: not a quiet measurement.**"
     what = "nothing else running" if condition == "idle" else "one process beside that keeps a core busy"
     lines = [
         f"### {condition.capitalize()}: {what}",

@@ -19,10 +19,10 @@ from bench.records import Cell, Record
 from bench.recovery import Recovered, recover
 from bench.seeds import stream
 from bench.workshop import Settings, Workshop
-from strategies.base import Strategy
 from strategies.catalog import STRATEGIES
 from strategies.layers import prunable_layers
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
+from tests.helpers.scored import count_scores
 
 QUALITY = {f"{name}[dummy-judge]" for name in ("fid", "fid-held-out", "fid-train-subset", "is")}
 AGREEMENT = {"psnr-to-dense", "feature-distance-to-dense[dummy-judge]"}
@@ -237,15 +237,7 @@ def test_images_that_all_look_alike_are_collapsed_and_keep_their_numbers(
 @pytest.fixture
 def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Strategies in the order in which they were scored."""
-    names: list[str] = []
-    rank = Strategy.rank
-
-    def counted(self: Strategy, *args: Any) -> Any:
-        names.append(self.name)
-        return rank(self, *args)
-
-    monkeypatch.setattr(Strategy, "rank", counted)
-    return names
+    return count_scores(monkeypatch)
 
 
 @pytest.fixture

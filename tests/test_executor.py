@@ -174,6 +174,25 @@ def test_a_script_without_a_guard_is_not_run_again_by_its_workers(tmp_path: Path
     assert found.stdout.splitlines() == ["begun", "[4, 9]"]
 
 
+@pytest.mark.parametrize("method", ["fresh", "forked"])
+def test_a_package_of_that_name_in_the_working_folder_is_not_imported(tmp_path: Path, method: str) -> None:
+    """Who works in a folder with a `bench` or `strategies` of their own gets neither theirs run nor ours mixed up."""
+    for name in ("bench", "strategies"):
+        (tmp_path / "work" / name).mkdir(parents=True)
+        (tmp_path / "work" / name / "__init__.py").write_text("open('executed', 'w').close()")
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    found = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), method],
+        cwd=tmp_path / "work",
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not (tmp_path / "work" / "executed").exists()
+    assert (found.returncode, found.stdout.splitlines()) == (0, ["begun", "[4, 9]"]), found.stderr
+
+
 PARENT = """
 import sys
 from pathlib import Path

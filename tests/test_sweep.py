@@ -27,10 +27,10 @@ from bench.records import Cell, Failure, PlannedCell, Record
 from bench.store import RunStore
 from bench.sweep import Outcome, Plan, groups, make_plan, missing_cells, run_experiment, settings_of
 from bench.workshop import Workshop
-from strategies.base import Strategy
 from tests.helpers.cells import experiment, write_experiment
 from tests.helpers.executor import InProcess
 from tests.helpers.processes import alive, children, wait_until
+from tests.helpers.scored import count_scores
 
 
 class Sweeps:
@@ -506,14 +506,7 @@ def test_a_group_shares_one_score(cells: list[PlannedCell]) -> None:
 def test_a_strategy_that_draws_is_scored_once_for_each_seed_of_a_group(
     cells: list[PlannedCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    scored: list[str] = []
-    rank = Strategy.rank
-
-    def counted(self: Strategy, *given: Any) -> Any:
-        scored.append(self.name)
-        return rank(self, *given)
-
-    monkeypatch.setattr(Strategy, "rank", counted)
+    scored = count_scores(monkeypatch)
     shop = plan_of(tmp_path)[1]
     most = 0
     for group in groups([planned for planned in cells if planned.cell.recovery == "none"], 1, steps):

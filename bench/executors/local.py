@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -90,16 +91,11 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.todo: list[Any] = []
         self.idle = False
-        saved = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read when the child imports its libraries
-        try:
-            arguments = (theirs, setup, dict(os.environ))
-            self.process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)  # type: ignore[attr-defined]
-            with _without_main():
-                self.process.start()
-        finally:
-            for name, value in saved.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, "1")  # read where libraries are imported
+        arguments = (theirs, setup, environment)
+        self.process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        with _environment(environment | _our_packages()), _without_main():
+            self.process.start()
         theirs.close()
 
     def successor(self) -> _Worker:
@@ -144,6 +140,25 @@ class _Worker:
             self.process.join()
 
 
+def _our_packages() -> dict[str, str]:
+    """Variables under which a new interpreter imports what this one does, and nothing from the working folder.
+
+    The server imports before anybody tells it where from, and Python looks in the working folder first.
+    """
+    return {"PYTHONPATH": os.pathsep.join(str(path or Path.cwd()) for path in sys.path), "PYTHONSAFEPATH": "1"}
+
+
+@contextlib.contextmanager
+def _environment(wanted: dict[str, str]) -> Iterator[None]:
+    """``wanted`` for whoever is started within."""
+    before = dict(os.environ)
+    _take(wanted)
+    try:
+        yield
+    finally:
+        _take(before)
+
+
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
     """A process started within does not run the user's script again, which may well begin a sweep of its own.
@@ -159,7 +174,7 @@ def _without_main() -> Iterator[None]:
 
 
 def _main(pipe: Connection, setup: Setup, environment: dict[str, str]) -> None:
-    _take(environment)
+    _take(environment)  # the parent's of now: the server has that of the first worker's time
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _end_with_parent()
     import torch
@@ -177,7 +192,7 @@ def _main(pipe: Connection, setup: Setup, environment: dict[str, str]) -> None:
 
 
 def _take(environment: dict[str, str]) -> None:
-    """The parent's environment of now: the server has that of the first worker's time."""
+    """Make ``environment`` that of this process."""
     for name in set(os.environ) - set(environment):
         del os.environ[name]
     os.environ.update(environment)

@@ -156,7 +156,7 @@ def _curves(part: Slice, records: Sequence[Record], frame: pd.DataFrame) -> list
             label = quality_label(metric, "lower").replace(", ", ",\n")
             for stem, what, figure in (
                 ("curves", metric, curves_figure(shown, "fid", label)),
-                ("game", TOLD_APART_WORDS, curves_figure(shown, TOLD_APART, "D tells apart", (0.4, 1.02))),
+                ("d-accuracy", TOLD_APART_WORDS, curves_figure(shown, TOLD_APART, "accuracy of D", (0.4, 1.02))),
             ):
                 if figure is not None:
                     name = "-".join(filter(None, (f"{stem}-{_safe(workload)}", kind)))

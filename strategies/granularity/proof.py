@@ -37,7 +37,7 @@ class Prover:
 
     model: nn.Module
     inputs: tuple[Tensor, ...]
-    limit: float = field(default_factory=lambda: LIMIT_SECONDS)
+    limit: float = LIMIT_SECONDS
     """Seconds from its making; no try is begun after them."""
     begun: float = field(default_factory=time.monotonic)
 

@@ -302,7 +302,7 @@ def test_how_well_d_tells_apart_is_half_of_the_real_and_half_of_the_generated_im
     frame = curves_frame([record.model_copy(update={"curve": curve})])
     told = frame[frame["metric"] == "told_apart"]
     assert told["step"].tolist() == [2] and told["value"].tolist() == [pytest.approx(0.7)]
-    figure = curves_figure(frame, "told_apart", "D tells apart", (0.4, 1.02))
+    figure = curves_figure(frame, "told_apart", "accuracy of D", (0.4, 1.02))
     assert figure is not None
     assert figure.axes[0].get_ylim() == (0.4, 1.02) and figure.axes[0].get_yscale() == "linear"
 

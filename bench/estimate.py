@@ -57,9 +57,7 @@ def estimate_latency_seconds(plan: Plan, missing: Sequence[PlannedCell], store: 
     ]
     needed = {training for training, _ in wanted}
     rates = _rates(shop, [planned for planned in plan.cells if _training(planned.cell) in needed])
-    return sum(
-        expected_seconds(rates[training] * shop.forward_macs(*training)[0] * batch) for training, batch in wanted
-    )
+    return sum(expected_seconds(rates[training] * shop.layer_macs(*training) * batch) for training, batch in wanted)
 
 
 def _timed(store: RunStore, workload: str, batch: int, key: str) -> bool:
@@ -110,4 +108,4 @@ def _seconds_per_mac(shop: Workshop, workload: str, checkpoint: str) -> float:
         images, _ = generate(loaded.checkpoint.generator, inputs)
         judge(loaded.extractor, images)
         seconds.append(time.perf_counter() - start)
-    return min(seconds) / (shop.forward_macs(workload, checkpoint)[0] * len(inputs[0]))
+    return min(seconds) / (shop.layer_macs(workload, checkpoint) * len(inputs[0]))

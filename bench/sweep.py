@@ -190,7 +190,7 @@ def cell_cost(shop: Workshop) -> Callable[[Cell], float]:
     """A rough cost of a cell in MACs, for dealing out groups."""
 
     def cost(cell: Cell) -> float:
-        generator, _ = shop.forward_macs(cell.workload, cell.checkpoint)
+        generator = shop.layer_macs(cell.workload, cell.checkpoint)
         return float(generator * 2 * shop.settings.num_images + shop.training_macs(cell))
 
     return cost

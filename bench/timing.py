@@ -177,7 +177,9 @@ def rebuilt(dense: nn.Module, task: LatencyTask) -> nn.Module:
     kept: dict[str, dict[str, torch.Tensor]] = {}
     for module, side, indices in task.kept:
         kept.setdefault(module, {})[side] = torch.tensor(indices, dtype=torch.long)
-    pruned = bypass(shrink(dense, kept), task.bypassed)
+    pruned = shrink(dense, kept)
+    if task.bypassed:
+        pruned = bypass(pruned, task.bypassed)
     found = tuple((name, *width) for name, width in widths(pruned).items())
     if task.architecture != task.dense_architecture and found != task.widths:
         raise RuntimeError(f"architecture {task.architecture} cannot be rebuilt from its record: not timed")

@@ -38,6 +38,7 @@ from bench.workloads.references import images_named
 from bench.workloads.spec import FOLDER, WorkloadSpec
 from strategies.base import NotApplicable, Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
+from strategies.layers import positions, prunable_layers
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
 
@@ -116,6 +117,7 @@ class Workshop:
         # Bound caches, so that they end with the workshop.
         self.load = functools.lru_cache(maxsize=8)(self._load)
         self.forward_macs = functools.lru_cache(maxsize=8)(self._forward_macs)
+        self.layer_macs = functools.lru_cache(maxsize=8)(self._layer_macs)
 
     def _load(self, workload: str, checkpoint: str) -> Loaded:
         """Raises UserError for whatever is wrong with the files, and for a judge of other images."""
@@ -267,6 +269,13 @@ class Workshop:
         image = torch.zeros(1, *loaded.data.train.shape[1:])
         given = loaded.workload.condition.of_inputs(inputs)
         return macs, count_macs(loaded.checkpoint.discriminator, (image, *given)).dense
+
+    def _layer_macs(self, workload: str, checkpoint: str) -> int:
+        """MACs of one image in G's layers, attention left out: had at once, and enough to deal out work by."""
+        loaded = self.load(workload, checkpoint)
+        generator, inputs = loaded.checkpoint.generator, loaded.workload.inputs.sample(1, stream(0, "eval"))
+        layers = prunable_layers(generator)
+        return sum(count * layers[name].weight.numel() for name, count in positions(generator, inputs).items())
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:

@@ -156,7 +156,9 @@ def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str,
             if isinstance(layer, _ConvNd | nn.Linear):
                 hook = layer.register_forward_hook(lambda m, i, o, name=name: count(name, m, i, o))
                 stack.callback(hook.remove)
-        products = stack.enter_context(OwnProducts(model))
+        products = OwnProducts(model)
+        if products.macs:
+            stack.enter_context(products)  # PyTorch imports its compiler at the first such mode: over a second
         try:
             with torch.no_grad():
                 model.eval()(*example_inputs)

@@ -6,9 +6,11 @@ a revision whose `prepare` takes other arguments cannot be timed against by this
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import nn
 
 from bench.measure.backends import BACKENDS
 from bench.seeds import stream
@@ -42,7 +44,7 @@ def prepare(
     """
     thing = WORKLOADS[workload]
     kept = {module: {side: torch.arange(count) for side, count in sides.items()} for module, sides in sizes.items()}
-    network = shrink(load_checkpoint(thing, checkpoint).generator, kept)
+    network = shrink(_generator(workload, checkpoint), kept)
     found = {name: tuple(width) for name, width in widths(network).items()}
     if found != {name: tuple(width) for name, width in expected.items()}:
         raise ValueError(f"{workload}: the widths {found} are not those of the network that was measured")
@@ -51,3 +53,9 @@ def prepare(
     BACKENDS[backend].begin()
     with torch.no_grad():
         return BACKENDS[backend].prepare(network, inputs)
+
+
+@functools.cache
+def _generator(workload: str, checkpoint: str) -> nn.Module:
+    """Read once a process: a timing builds the same network a dozen times, each a copy in memory of its own."""
+    return load_checkpoint(WORKLOADS[workload], checkpoint).generator

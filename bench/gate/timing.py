@@ -1,17 +1,21 @@
 """BASE timed against HEAD in one process, in as many fresh processes as it takes to know the ratio.
 
-Two equal networks differ by a percent or two within one process, because of where their memory happens to lie,
-and by another percent or two in the next. So one process says little however long it runs: the process is the
-unit, and the uncertainty is the spread between processes.
+Two equal networks differ by some percent within one process: the one built second lies elsewhere in memory, and the
+next build of both lies elsewhere again (`docs/calibration.md`). Timing the same two for longer does not help. So every
+process builds both sides anew several times, in either order equally often; the mean over these is the process's ratio.
+What is left differs from process to process: the process is the unit, and the spread between processes is the
+uncertainty.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +34,19 @@ from bench.records import LatencySample
 MIN_PROCESSES = 8
 """With fewer processes in which a ratio could be taken, it is invalid."""
 
+BUILDS = 6
+"""How often a process builds and times the two sides of a ratio: even, so that each is built first equally often."""
+MIN_BUILDS = 2
+"""With fewer builds of either order that had enough clean pairs, the process has no ratio."""
+
 BLOCK_SECONDS = 0.015
 """A block of calls lasts about so long: short enough to escape interruption on a busy machine."""
 MAX_CALLS = 20
-ROUNDS = Plan(rounds=12, min_seconds=0.5, max_rounds=80, max_seconds=2.0)
+ROUNDS = Plan(warmup=1, rounds=5, min_seconds=0.1, max_rounds=20, max_seconds=0.4)
+"""Of one build."""
+
+Build = Callable[[], Call]
+"""Makes one side of a ratio, in memory of its own."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,6 @@ class Task:
     base_source: Path | None
     """Folder with BASE's packages; None: ours."""
     head_source: Path | None
-    flip: bool
-    """HEAD is built first and plays dense's part in the timing: what the order does cancels out over processes."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,10 @@ class Taken:
     """One ratio in one process."""
 
     log_ratio: float | None
-    """Median over clean pairs of log(HEAD / BASE) in wall time; None: too few clean pairs, or an error."""
+    """log(HEAD / BASE) in wall time: of a build the median over its clean pairs, of the process the mean over its
+    builds, both orders weighing the same. None: too few clean pairs, or an error."""
     log_cpu_ratio: float | None
+    """The same in CPU time, over all pairs."""
     base_ms: float | None
     head_ms: float | None
     clean: int
@@ -115,31 +128,29 @@ def take(task: Task) -> list[Taken]:
 
 
 def _take(ratio: Ratio, task: Task) -> Taken:
-    sides = [(ratio.base, task.base_source, "ganprune_base"), (ratio.head, task.head_source, "ganprune_head")]
-    if task.flip:
-        sides.reverse()
-    calls: list[Call] = []
-    own = True
-    for network, source, alias in sides:
-        try:
-            try:
-                calls.append(_call(network, ratio, _builder(source, alias)))
-            except Exception:
-                if source is None:
-                    raise
-                own = False  # its source knows no such network, or has no such function: architectures alone
-                calls.append(_call(network, ratio, prepare))
-        except Exception as error:
-            return Taken(None, None, None, None, 0, 0, f"{type(error).__name__}: {error}")
-    return summed_up(time_calls(calls[0], calls[1], ratio.device), flip=task.flip, own_source=own)
+    try:
+        base, own_base = _side(ratio.base, ratio, task.base_source, "ganprune_base")
+        head, own_head = _side(ratio.head, ratio, task.head_source, "ganprune_head")
+    except Exception as error:
+        return Taken(None, None, None, None, 0, 0, f"{type(error).__name__}: {error}")
+    return replace(time_builds(base, head, ratio.device), own_source=own_base and own_head)
 
 
-def _builder(source: Path | None, alias: str) -> Callable[..., Call]:
-    return prepare if source is None else load(source, alias, "bench.gate.rebuild").prepare
+def _side(network: Network, ratio: Ratio, source: Path | None, alias: str) -> tuple[Build, bool]:
+    """How one side is built, tried once, and whether by the source it belongs to."""
+    if source is not None:
+        with contextlib.suppress(Exception):  # it knows no such network, or has no such function: architectures alone
+            build = _build(network, ratio, load(source, alias, "bench.gate.rebuild").prepare)
+            build()
+            return build, True
+    build = _build(network, ratio, prepare)
+    build()
+    return build, source is None
 
 
-def _call(network: Network, ratio: Ratio, build: Callable[..., Call]) -> Call:
-    return build(
+def _build(network: Network, ratio: Ratio, prepare: Callable[..., Call]) -> Build:
+    return functools.partial(
+        prepare,
         network.workload,
         network.checkpoint,
         network.shape.sizes,
@@ -150,30 +161,59 @@ def _call(network: Network, ratio: Ratio, build: Callable[..., Call]) -> Call:
     )
 
 
-def time_calls(first: Call, second: Call, device: str = "cpu", plan: Plan = ROUNDS) -> tuple[LatencySample, ...]:
+def time_builds(base: Build, head: Build, device: str = "cpu", builds: int = BUILDS) -> Taken:
+    """Build both sides anew ``builds`` times and time them; orders change as in ABBA, so that a drift cancels too."""
+    taken: dict[bool, list[Taken]] = {False: [], True: []}
+    for index in range(builds):
+        head_first = index % 4 in (1, 2)
+        calls = [build() for build in ((head, base) if head_first else (base, head))]
+        taken[head_first].append(of_build(time_calls(calls[0], calls[1], device), head_first=head_first))
+    return of_process(taken[False], taken[True])
+
+
+def time_calls(first: Call, second: Call, device: str = "cpu") -> tuple[LatencySample, ...]:
     """Alternating blocks of the two calls, each block about `BLOCK_SECONDS` long."""
     timer = cuda_timer(device) if torch.device(device).type == "cuda" else cpu_timer
     with torch.inference_mode():
         for call in (first, second):
-            timer(call, 3)
-        slower = max(timer(call, 3).wall for call in (first, second))
+            timer(call, 2)
+        slower = max(timer(call, 2).wall for call in (first, second))
     calls = max(1, min(MAX_CALLS, round(BLOCK_SECONDS / slower)))
-    blocks = Plan(calls, plan.warmup, plan.rounds, plan.min_seconds, plan.max_rounds, plan.max_seconds)
-    return time_pair(first, second, timer=timer, plan=blocks)
+    return time_pair(first, second, timer=timer, plan=replace(ROUNDS, calls_per_block=calls))
 
 
-def summed_up(samples: Sequence[LatencySample], *, flip: bool, own_source: bool = True) -> Taken:
-    """The median ratio of the uninterrupted pairs; the order turned back where it was flipped."""
+def of_build(samples: Sequence[LatencySample], *, head_first: bool) -> Taken:
+    """The median ratio of the uninterrupted pairs; ``head_first``: HEAD is what the samples call dense."""
     clean = [s for s in samples if not s.interrupted]
-    sign = -1.0 if flip else 1.0
+    sign = -1.0 if head_first else 1.0
     cpu = [math.log(s.pruned_cpu / s.dense_cpu) for s in samples if s.dense_cpu > 0 and s.pruned_cpu > 0]
     cpu_ratio = sign * statistics.median(cpu) if cpu else None
     if len(clean) < MIN_CLEAN_PAIRS:
-        return Taken(None, cpu_ratio, None, None, len(clean), len(samples), own_source=own_source)
+        return Taken(None, cpu_ratio, None, None, len(clean), len(samples))
     ratio = sign * statistics.median(math.log(s.pruned_wall / s.dense_wall) for s in clean)
     times = [1_000 * statistics.median(getattr(s, side) for s in clean) for side in ("dense_wall", "pruned_wall")]
-    base, head = reversed(times) if flip else times
-    return Taken(ratio, cpu_ratio, base, head, len(clean), len(samples), own_source=own_source)
+    base, head = reversed(times) if head_first else times
+    return Taken(ratio, cpu_ratio, base, head, len(clean), len(samples))
+
+
+def of_process(base_first: Sequence[Taken], head_first: Sequence[Taken]) -> Taken:
+    """All builds of a process together: the order in which the sides were built is worth percents, and cancels out."""
+    both = [*base_first, *head_first]
+    return Taken(
+        log_ratio=_balanced([[one.log_ratio for one in taken] for taken in (base_first, head_first)]),
+        log_cpu_ratio=_balanced([[one.log_cpu_ratio for one in taken] for taken in (base_first, head_first)]),
+        base_ms=_median([one.base_ms for one in both if one.base_ms is not None]),
+        head_ms=_median([one.head_ms for one in both if one.head_ms is not None]),
+        clean=sum(one.clean for one in both),
+        pairs=sum(one.pairs for one in both),
+    )
+
+
+def _balanced(orders: Sequence[Sequence[float | None]]) -> float | None:
+    there = [[ratio for ratio in ratios if ratio is not None] for ratios in orders]
+    if min(map(len, there)) < MIN_BUILDS:
+        return None
+    return statistics.fmean(statistics.fmean(ratios) for ratios in there)
 
 
 def estimate(log_ratios: Sequence[float]) -> Estimate:
@@ -202,7 +242,7 @@ def time_ratios(
         elapsed = time.monotonic() - begun
         if index and elapsed + elapsed / index > max_seconds:
             break
-        task = Task(tuple(ratios), base_source, head_source, flip=index % 2 == 1)
+        task = Task(tuple(ratios), base_source, head_source)
         for outcome in LocalExecutor(1, fresh=True).run(TimingSetup(), [[[task]]]):
             if isinstance(outcome, Done):
                 taken.append(outcome.result)

@@ -28,6 +28,7 @@ from bench.report.markdown import (
 )
 from bench.report.more import draw_more
 from bench.report.paper import paper_tables
+from bench.report.recoveries import recoveries_section
 from bench.report.style import save
 from bench.tables import aggregate, escape, latency_table, summarise, tidy, write_tables
 from bench.tables.backends import by_backend
@@ -77,6 +78,7 @@ def build_report(inputs: ReportInputs, folder: Path) -> Path:
             other_metrics_markdown(aggregated).strip(),
             f"As files: {links}.",
         ),
+        *filter(None, [recoveries_section(summary)]),
         section("Figures", *(_embedded(drawn) for drawn in figures), "" if figures else no_figures),
         section("Samples", *(_embedded(drawn) for drawn in grids), "" if grids else no_grids),
         *filter(None, [backends_section(backends)]),

@@ -27,6 +27,7 @@ from bench.report.html_images import Block, data_uri, png_uri, sample_blocks, sv
 from bench.report.html_markdown import inline_html, markdown_html
 from bench.report.html_rows import Table, main_tables
 from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
+from bench.report.recoveries import recoveries_section
 from bench.tables import wide
 from bench.tables.backends import by_backend
 from bench.tables.naming import DENSE
@@ -114,6 +115,7 @@ def write_html(
         "sheets": [Download(f"{drawn.name}.png", drawn.caption, png_uri(drawn.figure)) for drawn in grids],
         "asked": markdown_html(markdown.question(inputs.experiment, inputs.run, frame, len(inputs.failures))),
         "backends": markdown_html(backends_section(by_backend(frame, summary, latency)), table_label="By backend"),
+        "recoveries": markdown_html(recoveries_section(summary), table_label="By recovery"),
         "method": markdown_html(markdown.method(frame, latency), table_label="Metrics and their versions"),
         "cost": markdown_html(cost_section(inputs.records, latency), table_label="What pruning cost"),
         "environment": markdown_html(markdown.environment_section(inputs.environment), table_label="Environment"),

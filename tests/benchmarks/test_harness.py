@@ -36,15 +36,9 @@ from bench.workshop import Settings, Workshop
 from strategies.base import Strategy
 from strategies.granularity.channel import ChannelRemoval
 from strategies.granularity.weight import WeightRemoval
+from tests.benchmarks.counting import NETWORKS, counted
 
 IMAGES = 1_000
-
-NETWORKS = [
-    *((bench.numbers, name) for name in ("generate", "judge", "says_real")),  # G, the feature network, D
-    (bench.measure.quality, "judge"),  # the feature network on the real images, once a worker
-    (bench.recovery, "recalibrate"),
-]
-"""Where a cell without training runs networks over images."""
 
 LIBRARIES = "bench.sweep, torch_fidelity.metric_isc, fvcore.nn, torch_pruning"
 """What a worker imports, some of it at its first cell."""
@@ -85,30 +79,6 @@ def test_frechet_distance_at_2048_dimensions(benchmark: Any, features: tuple[np.
     benchmark.extra_info["torch-fidelity / ours, seconds"] = round(seconds / benchmark.stats.stats.median, 2)
     report(benchmark)
     assert ours == pytest.approx(theirs, rel=1e-6)
-
-
-@contextmanager
-def counted(places: list[tuple[Any, str]], inside: list[float]) -> Iterator[None]:
-    """Adds up the CPU seconds spent in these functions."""
-    before = [(module, name, getattr(module, name)) for module, name in places]
-
-    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            start = time.process_time()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                inside.append(time.process_time() - start)
-
-        return call
-
-    for module, name, function in before:
-        setattr(module, name, timed(function))
-    try:
-        yield
-    finally:
-        for module, name, function in before:
-            setattr(module, name, function)
 
 
 def bare(shop: Workshop, cell: Cell) -> float:

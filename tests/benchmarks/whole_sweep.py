@@ -34,7 +34,7 @@ class Counted:
 
         import bench.measure.latency
         from bench.training.loop import GanTraining
-        from tests.benchmarks.test_harness import NETWORKS, counted
+        from tests.benchmarks.counting import NETWORKS, counted
 
         started = time.process_time()
         inside: list[float] = []

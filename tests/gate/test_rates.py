@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.calibration.timing import slowed
 from bench.gate.statistics import Prior, paired
-from tests.gate.test_timing import sample
+from bench.gate.timing import Taken
 
 PRIOR = {"fid": Prior(0.02**2, 4.0), "is": Prior(0.01**2, 4.0)}
 RULES = QualityRules(PRIOR, {"fid": 0.05, "is": 0.05}, 0.005)
@@ -148,12 +149,18 @@ def test_a_slowed_call_does_more_and_gives_the_same() -> None:
     assert slowed(lambda: "result", 3)() == "result"
 
 
-def test_a_unit_of_extra_work_is_sized_by_what_it_costs_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call and 1,000 units alone take 1 ms each, so a tenth is 100 units; in place they cost an eighth."""
+def test_extra_work_is_sized_by_what_it_costs_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call and 1,000 units alone take 1 ms each, so 2 and 10 % are 20 and 100 units; in place they cost more."""
     monkeypatch.setattr(timing, "_seconds", lambda call: 1e-3)
-    pairs = [sample(0.008, 0.009)] * 5
-    monkeypatch.setattr(timing, "time_calls", lambda first, second, plan: pairs)
-    assert timing.share_of_a_unit(lambda: None) == pytest.approx(0.125 / 100)
+    monkeypatch.setattr(timing, "_share", lambda build, units: 0.01 + 0.0012 * units)
+    fixed, each = timing.cost_of_units(lambda: lambda: None)
+    assert (fixed, each) == (pytest.approx(0.01), pytest.approx(0.0012))
+
+
+def test_the_share_of_extra_work_is_a_ratio_of_cpu_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = Taken(None, math.log(1.07), 1.0, 1.07, 0, 9)
+    monkeypatch.setattr(timing, "time_builds", lambda base, head, builds: taken)
+    assert timing._share(lambda: lambda: None, 3) == pytest.approx(0.07)
 
 
 def test_rows_are_added_and_read_as_they_were(tmp_path: Path) -> None:

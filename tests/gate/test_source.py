@@ -109,5 +109,5 @@ def test_a_generator_is_built_from_the_source_of_its_side(tmp_path: Path) -> Non
     assert bool((theirs == 7).all())
     assert not bool((prepare(*arguments, **options)() == 7).any())  # type: ignore[arg-type, attr-defined]
     network = Network("dummy", "shipped", DENSE)
-    (found,) = take(Task((Ratio(network, network, 1),), tmp_path, None, flip=True))
+    (found,) = take(Task((Ratio(network, network, 1),), tmp_path, None))
     assert (found.error, found.own_source) == ("", True)

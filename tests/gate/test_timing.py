@@ -7,20 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 import bench.gate.timing
 from bench.executors import Done, Failed
 from bench.gate.contents import Shape, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.timing import (
+    BUILDS,
+    MIN_BUILDS,
     MIN_PROCESSES,
     Network,
     Ratio,
     Taken,
     Task,
     estimate,
-    summed_up,
+    of_build,
+    of_process,
     take,
+    time_builds,
     time_ratios,
 )
 from bench.numbers import architecture_of
@@ -43,14 +48,14 @@ def sample(first: float, second: float, *, interrupted: bool = False) -> Latency
 
 def test_the_ratio_is_the_median_of_the_clean_pairs() -> None:
     samples = [sample(0.002, 0.003)] * 5 + [sample(0.002, 0.2, interrupted=True)] * 4
-    found = summed_up(samples, flip=False)
+    found = of_build(samples, head_first=False)
     assert found.log_ratio == pytest.approx(math.log(1.5))
     assert (found.base_ms, found.head_ms, found.clean, found.pairs) == (2.0, 3.0, 5, 9)
 
 
-def test_flipped_is_turned_back() -> None:
+def test_a_build_with_head_first_is_turned_back() -> None:
     samples = [sample(0.003, 0.002)] * 5
-    found = summed_up(samples, flip=True)
+    found = of_build(samples, head_first=True)
     assert found.log_ratio == pytest.approx(math.log(1.5))
     assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
     assert (found.base_ms, found.head_ms) == (2.0, 3.0)
@@ -58,7 +63,7 @@ def test_flipped_is_turned_back() -> None:
 
 def test_too_few_clean_pairs_are_no_ratio_but_cpu_time_remains() -> None:
     samples = [sample(0.002, 0.003)] * 4 + [sample(0.002, 0.003, interrupted=True)] * 9
-    found = summed_up(samples, flip=False)
+    found = of_build(samples, head_first=False)
     assert (found.log_ratio, found.clean) == (None, 4)
     assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
 
@@ -120,15 +125,54 @@ def test_a_process_that_dies_is_an_error_and_not_tried_for_ever(monkeypatch: pyt
     assert (found.estimate, found.error, found.started) == (None, "killed", 1)
 
 
-def test_odd_processes_begin_with_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    flips = []
+def fake_times(monkeypatch: pytest.MonkeyPatch, ratio: float, second: float) -> list[str]:
+    """HEAD takes ``ratio`` times BASE's time, and what is built second ``second`` times as long; who was first."""
+    firsts: list[str] = []
 
-    def remember(task: Task) -> Done:
-        flips.append(task.flip)
-        return Done(task, [Taken(0.0, 0.0, 1.0, 1.0, 9, 9)])
+    def time_calls(first: Any, other: Any, device: str) -> list[LatencySample]:
+        firsts.append(first())
+        seconds = {"base": 0.002, "head": 0.002 * ratio}
+        return [sample(seconds[first()], second * seconds[other()])] * 5
 
-    run_scripted(monkeypatch, [remember] * 4)
-    assert flips == [False, True, False, True]
+    monkeypatch.setattr(bench.gate.timing, "time_calls", time_calls)
+    return firsts
+
+
+def test_what_the_order_of_building_costs_cancels_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    firsts = fake_times(monkeypatch, ratio=1.02, second=1.07)
+    found = time_builds(lambda: lambda: "base", lambda: lambda: "head")
+    assert firsts == ["base", "head", "head", "base", "base", "head"] and len(firsts) == BUILDS
+    assert found.log_ratio == pytest.approx(math.log(1.02), abs=1e-12)
+    assert found.log_cpu_ratio == pytest.approx(math.log(1.02), abs=1e-12)
+    assert (found.clean, found.pairs) == (5 * BUILDS, 5 * BUILDS)
+
+
+def built(log_ratio: float | None) -> Taken:
+    return Taken(log_ratio, 0.5, 1.0, 2.0, 5, 9)
+
+
+def test_both_orders_weigh_the_same_however_many_builds_of_each_were_clean() -> None:
+    found = of_process([built(0.1)] * 4, [built(0.3)] * MIN_BUILDS)
+    assert found.log_ratio == pytest.approx(0.2)
+
+
+def test_an_order_with_too_few_clean_builds_gives_no_ratio() -> None:
+    found = of_process([built(0.1)] * 3, [built(0.3)] * (MIN_BUILDS - 1) + [built(None)])
+    assert (found.log_ratio, found.log_cpu_ratio) == (None, pytest.approx(0.5))
+
+
+def test_every_build_is_a_network_of_its_own() -> None:
+    """Or the same memory would be timed again and again."""
+
+    def build() -> Any:
+        return prepare("dummy", "shipped", {}, DENSE.widths, device="cpu", backend="eager", batch=1)
+
+    def weights(call: Any) -> set[int]:
+        (network,) = [x for x in (c.cell_contents for c in call.__closure__) if isinstance(x, nn.Module)]
+        return {p.data_ptr() for p in network.parameters()}
+
+    first, second = build(), build()
+    assert weights(first).isdisjoint(weights(second))
 
 
 def test_a_network_is_rebuilt_from_its_sizes(shop: Workshop) -> None:
@@ -146,7 +190,7 @@ def test_sizes_that_do_not_tell_all_are_refused() -> None:
 
 def test_a_network_that_cannot_be_built_is_an_error_of_its_ratio() -> None:
     other = Network("nothing", "shipped", DENSE)
-    (found,) = take(Task((Ratio(other, NETWORK, 1),), None, None, False))
+    (found,) = take(Task((Ratio(other, NETWORK, 1),), None, None))
     assert (found.log_ratio, "no workload 'nothing'" in found.error) == (None, True)
 
 
@@ -154,7 +198,7 @@ def test_a_source_that_cannot_build_it_gives_way_to_ours(tmp_path: Path) -> None
     """An old revision without `bench.gate.rebuild`: the architectures alone are timed."""
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench/__init__.py").write_text("")
-    (found,) = take(Task((Ratio(NETWORK, NETWORK, 1),), None, tmp_path, False))
+    (found,) = take(Task((Ratio(NETWORK, NETWORK, 1),), None, tmp_path))
     assert (found.error, found.own_source) == ("", False)
     assert found.pairs > 0
 

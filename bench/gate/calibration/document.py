@@ -28,7 +28,7 @@ from bench.gate.calibration.rates import (
 from bench.gate.calibration.timing import SLOWER
 from bench.gate.rules import Gate
 from bench.gate.statistics import Prior
-from bench.gate.timing import MIN_PROCESSES
+from bench.gate.timing import BUILDS, MIN_PROCESSES
 
 QUIET = 1.5
 """A load average below this before a process means that nobody else was busy: the processes before it make up 1."""
@@ -50,6 +50,13 @@ def document(folder: Path, experiment: str = "ci") -> str:
     parts += _timing(folder, gate)
     return "\n".join(parts)
 
+
+TIMING = (
+    f"A process builds both sides {BUILDS} times anew, each first equally often; its ratio is the mean over these "
+    "builds, as in `ganprune compare`. BASE and HEAD are equal networks. In the rows with a percentage, HEAD's call "
+    "also multiplies small matrices, as many as took so much of its CPU time when the collection began; what it came "
+    "to over all processes stands beside it."
+)
 
 SPREAD = (
     "cell", "change", "FID BASE", "FID by", "spread alone", "spread of difference", "correlation", "IS by", "spread IS"
@@ -145,7 +152,7 @@ def _spread_row(logs: Logs, change: Change) -> list[str]:
 
 
 def _timing(folder: Path, gate: Gate) -> list[str]:
-    lines = ["## Timing: what the noise of a ratio is", ""]
+    lines = ["## Timing: what the noise of a ratio is", "", TIMING, ""]
     for condition in ("idle", "busy"):
         tables, loads = read_timing(folder / f"timing-{condition}.csv")
         if not tables:

@@ -27,8 +27,8 @@ from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Place, Shape, chosen, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.rules import GatedTiming
-from bench.gate.timing import summed_up, time_calls
-from bench.measure.latency import Call, Plan, cpu_timer
+from bench.gate.timing import Build, time_builds
+from bench.measure.latency import Call, cpu_timer
 from bench.numbers import architecture_of
 from bench.records import Cell
 from bench.workshop import Settings, Workshop, libraries, machine, one_thread
@@ -38,9 +38,9 @@ Condition = Literal["idle", "busy"]
 PROCESSES = 120
 COLUMNS = ("process", "load_before", "ratio", "log_ratio", "log_cpu_ratio", "base_ms", "head_ms", "clean", "pairs")
 SLOWER = (0.02, 0.03, 0.05, 0.10)
-INJECTED = "mnist-dcgan"
-"""The workload whose dense and pruned generators are made slower."""
-LONG = Plan(rounds=60, min_seconds=4.0, max_rounds=300, max_seconds=8.0)
+INJECTED = ("mnist-dcgan", 1)
+"""The workload whose dense and pruned generators are made slower, and at which batch: the one with the larger spread
+between processes (larger batches take most of the time and differ less)."""
 UNIT = 12
 """Side of the square matrices whose product is the unit of extra work: a few microseconds."""
 
@@ -88,10 +88,10 @@ def asks(experiment: str = "ci") -> list[Ask]:
             shape = _shape(chosen(rule, table), rule, shop)
             plain = Ask(rule.workload, rule.strategy, rule.batch, shape)
             found.append(plain)
-            if rule.workload == INJECTED:
-                share = share_of_a_unit(_call(plain))
+            if (rule.workload, rule.batch) == INJECTED:
+                fixed, each = cost_of_units(_builder(plain))
                 found += [
-                    Ask(rule.workload, rule.strategy, rule.batch, shape, slower, max(1, round(slower / share)))
+                    Ask(rule.workload, rule.strategy, rule.batch, shape, slower, max(1, round((slower - fixed) / each)))
                     for slower in SLOWER
                 ]
     return found
@@ -104,33 +104,45 @@ def _shape(place: Place, rule: GatedTiming, shop: Workshop) -> Shape:
     return shape_of(architecture_of(shop.load(cell.workload, cell.checkpoint), made.generator, made))
 
 
-def _call(ask: Ask) -> Call:
-    return prepare(
-        ask.workload,
-        "shipped",
-        ask.shape.sizes,
-        ask.shape.widths,
-        device="cpu",
-        backend="eager",
-        batch=ask.batch,
-    )
+def _builder(ask: Ask, units: int = 0) -> Build:
+    def build() -> Call:
+        call = prepare(
+            ask.workload,
+            "shipped",
+            ask.shape.sizes,
+            ask.shape.widths,
+            device="cpu",
+            backend="eager",
+            batch=ask.batch,
+        )
+        return slowed(call, units)
+
+    return build
 
 
-TRIAL = 0.10
-"""How much slower the call is made, about, in order to see what a unit of extra work costs in its place."""
+TRIALS = (0.02, 0.10)
+"""How much slower the call is made, about, in order to see what extra work costs in its place."""
+TRIAL_BUILDS = 120
 
 
-def share_of_a_unit(call: Call) -> float:
-    """By which share of itself one unit makes ``call`` slower.
+def cost_of_units(build: Build) -> tuple[float, float]:
+    """What extra work adds to the call that ``build`` makes, as shares of it: for the first unit, and for each.
 
-    A unit alone in a loop is cheaper than one between the layers of a network, so a first guess is made that way, and
-    then measured in place, in CPU time, so that others on the machine do not matter.
+    Between the layers of a network a unit costs more than in a loop of its own, and having any there costs something
+    too. So a first guess is made alone, and then two amounts are measured in place, in CPU time, so that others on the
+    machine do not matter.
     """
     alone = _seconds(slowed(lambda: None, 1_000)) / 1_000
-    units = max(1, round(TRIAL * _seconds(call) / alone))
-    ratio = summed_up(time_calls(call, slowed(call, units), plan=LONG), flip=False).log_cpu_ratio
+    few, many = (max(1, round(trial * _seconds(build()) / alone)) for trial in TRIALS)
+    shares = [_share(build, units) for units in (few, many)]
+    each = max(shares[1] - shares[0], TRIALS[0]) / max(many - few, 1)
+    return max(shares[0] - each * few, 0.0), each
+
+
+def _share(build: Build, units: int) -> float:
+    ratio = time_builds(build, lambda: slowed(build(), units), builds=TRIAL_BUILDS).log_cpu_ratio
     assert ratio is not None
-    return max(math.expm1(ratio), TRIAL / 4) / units
+    return math.expm1(ratio)
 
 
 def _seconds(call: Call) -> float:
@@ -150,13 +162,8 @@ class TakeAll:
         return self.take
 
     def take(self, index: int) -> dict[str, Any]:
-        """Every ratio once; odd processes build and time HEAD first."""
-        found = {}
-        for ask in self.asks:
-            extra = (ask.units, 0) if index % 2 else (0, ask.units)
-            calls = [slowed(_call(ask), units) for units in extra]
-            found[ask.label] = asdict(summed_up(time_calls(calls[0], calls[1]), flip=index % 2 == 1))
-        return found
+        """Every ratio once."""
+        return {ask.label: asdict(time_builds(_builder(ask), _builder(ask, ask.units))) for ask in self.asks}
 
 
 def collect(

@@ -22,7 +22,7 @@ from bench.recovery import Recovered, parse_recovery, recover
 from bench.seeds import stream, varies_name
 from bench.workloads.checkpoints import SHIPPED, load_initialisation, load_rewind
 from bench.workshop import Workshop
-from strategies.base import Context, Infeasible, Level, NotApplicable, Snapshot, Strategy
+from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Snapshot, Strategy
 
 DENSE = "dense"
 
@@ -51,7 +51,7 @@ def run_cell(cell: Cell, keys: Keys, shop: Workshop) -> Record:
     """
     scratch = shop.paths.training(keys.eval) if shop.paths else None
     try:
-        made = shop.remembered(keys.prune, lambda: make(cell, shop, scratch=scratch))
+        made = shop.remembered("made", keys.prune, lambda: make(cell, shop, scratch=scratch))
     except NotApplicable as error:
         return _record(cell, keys, shop, "not-applicable", str(error))
     except Infeasible as error:
@@ -86,16 +86,11 @@ def make(cell: Cell, shop: Workshop, *, watch: bool = True, scratch: Path | None
     level = Level(*next(iter(cell.level.items())))
     if loaded.data.statistics is not None and (recovery.steps or (strategy and "data" in strategy.needs)):
         raise NotApplicable(f"{cell.strategy}, {recovery.name} needs training images, the reference is statistics only")
-    pruned, scheduled = None, None
-    start = time.perf_counter()
-    if strategy is not None:
-        context = pruning_context(cell, strategy, shop)
-        if strategy.schedule is None:
-            ranking = shop.ranking(cell, lambda: strategy.rank(context))
-            pruned = strategy.decide(ranking, level, cell.target).apply(loaded.checkpoint.generator)
-        else:
-            scheduled = (strategy, context, level, cell.target)
-    pruning = time.perf_counter() - start
+    pruned, scheduled, pruning = None, None, 0.0
+    if strategy is not None and strategy.schedule is None:
+        pruned, pruning = shop.cut(cell, lambda: prune(cell, strategy, level, shop))
+    elif strategy is not None:
+        scheduled = (strategy, pruning_context(cell, strategy, shop), level, cell.target)
     watched = watch and recovery.steps > 0 and shop.settings.curve and "fid" in shop.settings.metrics
     watcher = recorder(cell, shop) if watched else None
     start = time.perf_counter()
@@ -116,6 +111,17 @@ def make(cell: Cell, shop: Workshop, *, watch: bool = True, scratch: Path | None
     if watcher is not None:
         numbers |= steps_to_dense(cell, watcher, recovered.points, shop)
     return Made(recovered, pruning, seconds, numbers)
+
+
+def prune(cell: Cell, strategy: Strategy, level: Level, shop: Workshop) -> tuple[Pruned, float]:
+    """Score (once for many levels), cut, and the seconds that it took."""
+    start = time.perf_counter()
+    context = pruning_context(cell, strategy, shop)
+    ranking = shop.ranking(cell, lambda: strategy.rank(context))
+    pruned = strategy.decide(ranking, level, cell.target).apply(
+        shop.load(cell.workload, cell.checkpoint).checkpoint.generator
+    )
+    return pruned, time.perf_counter() - start
 
 
 def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:

@@ -161,13 +161,21 @@ class CellSetup:
         return lambda planned: run_cell(planned.cell, planned.keys, shop)
 
 
-def groups(cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float]) -> list[list[PlannedCell]]:
+def groups(
+    cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float], draws: Callable[[Cell], bool]
+) -> list[list[PlannedCell]]:
     """Cells that share work together, the costliest groups first.
 
-    A group shares workload, checkpoint, strategy, target and recovery, and within it the levels of a seed come in a
-    row, so one score serves them all, also where it draws; cells of one pruned network are never torn apart. Large
-    groups are cut so that all workers end at about the same time.
+    A group shares workload, checkpoint, strategy, target and recovery. Within it come in a row: where the strategy
+    ``draws``, the levels of a seed, which share a score; elsewhere the seeds of a level, which share a cut (and all of
+    them a score). Cells of one pruned network are never torn apart. Large groups are cut so that all workers end at
+    about the same time.
     """
+
+    def place(network: list[PlannedCell]) -> tuple[int, str]:
+        cell = network[0].cell
+        return (cell.seed, "") if draws(cell) else (0, cell.level_label)
+
     together: dict[tuple[str, ...], dict[str, list[PlannedCell]]] = {}
     for planned in cells:
         cell = planned.cell
@@ -177,7 +185,7 @@ def groups(cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float
     found: list[list[PlannedCell]] = []
     for networks in together.values():
         current: list[PlannedCell] = []
-        for network in sorted(networks.values(), key=lambda network: network[0].cell.seed):
+        for network in sorted(networks.values(), key=place):
             if current and sum(cost(p.cell) for p in [*current, *network]) > limit:
                 found.append(current)
                 current = []
@@ -280,7 +288,7 @@ def _run_cells(
     progress.phase("quality", len(missing))
     failed = 0
     stages = [
-        groups([p for p in missing if (p.cell.strategy == DENSE) is dense], jobs, cell_cost(shop))
+        groups([p for p in missing if (p.cell.strategy == DENSE) is dense], jobs, cell_cost(shop), shop.draws)
         for dense in (True, False)
     ]
     for outcome in executor.run(CellSetup(shop.settings), stages):

@@ -111,7 +111,7 @@ class Workshop:
             except PluginError as error:
                 raise UserError(f"{error}.") from error
         self.paths = RunPaths(settings.run) if settings.run else None
-        self._memory: tuple[str, Any] | None = None
+        self._memory: dict[str, tuple[str, Any]] = {}
         self._rankings: dict[str, Ranking | NotApplicable] = {}
         self._small: dict[str, Any] = {}
         # Bound caches, so that they end with the workshop.
@@ -205,12 +205,12 @@ class Workshop:
         """Its `eval` key; None for a dense cell itself."""
         return None if cell.strategy == DENSE else self.keys(self.dense_cell(cell)).eval
 
-    def remembered(self, key: str, make: Callable[[], T]) -> T:
-        """The thing of the last call with this key, else a new one; the cells of one network come in a row."""
-        if self._memory is None or self._memory[0] != key:
-            self._memory = None  # let go of the old network before the new one is made
-            self._memory = (key, make())
-        thing: T = self._memory[1]
+    def remembered(self, kind: str, key: str, make: Callable[[], T]) -> T:
+        """The thing of the last call with this kind and key, else a new one; the cells of one network come in a row."""
+        if kind not in self._memory or self._memory[kind][0] != key:
+            self._memory.pop(kind, None)  # let go of the old network before the new one is made
+            self._memory[kind] = (key, make())
+        thing: T = self._memory[kind][1]
         return thing
 
     def once(self, key: str, make: Callable[[], T]) -> T:
@@ -226,8 +226,7 @@ class Workshop:
         Raises:
             NotApplicable: the strategy does not fit, found out once for all levels.
         """
-        seed = cell.seed if "prune" in self.streams(cell) else None
-        key = f"{cell.workload}/{cell.checkpoint}/{cell.strategy}/{seed}"
+        key = self._scored(cell)
         if key not in self._rankings:
             self._rankings.clear()
             try:
@@ -238,6 +237,18 @@ class Workshop:
         if isinstance(found, NotApplicable):
             raise NotApplicable(*found.args)
         return found
+
+    def draws(self, cell: Cell) -> bool:
+        """Whether what goes hangs on the cell's seed."""
+        return "prune" in self.streams(cell)
+
+    def _scored(self, cell: Cell) -> str:
+        """What cells must share to be cut by one score."""
+        return f"{cell.workload}/{cell.checkpoint}/{cell.strategy}/{cell.seed if self.draws(cell) else None}"
+
+    def cut(self, cell: Cell, make: Callable[[], T]) -> T:
+        """One cut for many seeds, where the strategy does not draw: they differ in what comes after it."""
+        return self.remembered("cut", f"{self._scored(cell)}/{cell.target}/{cell.level}", make)
 
     def training_macs(self, cell: Cell) -> int:
         """MACs of the cell's recovery on the dense networks, see `Recovery.training_macs`; 0 without training.

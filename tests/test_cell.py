@@ -19,7 +19,9 @@ from bench.records import Cell, Record
 from bench.recovery import Recovered, recover
 from bench.seeds import stream
 from bench.workshop import Settings, Workshop
+from strategies.base import Pruned
 from strategies.catalog import STRATEGIES
+from strategies.granularity.channel import ChannelRemoval
 from strategies.layers import prunable_layers
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
 from tests.helpers.scored import count_scores
@@ -284,6 +286,47 @@ def test_seeds_that_prune_differently_share_nothing(shop: Workshop, made: list[s
     for seed in (0, 1, 2):
         record_of(cell("random-weight-global", seed=seed), shop)
     assert len(made) == 3
+
+
+@pytest.fixture
+def cuts(monkeypatch: pytest.MonkeyPatch) -> list[ChannelRemoval]:
+    """Removals of channels in the order in which they were carried out."""
+    done: list[ChannelRemoval] = []
+    apply = ChannelRemoval.apply
+
+    def counted(self: ChannelRemoval, model: nn.Module) -> Pruned:
+        done.append(self)
+        return apply(self, model)
+
+    monkeypatch.setattr(ChannelRemoval, "apply", counted)
+    return done
+
+
+def test_seeds_share_a_cut_where_the_strategy_does_not_draw(shop: Workshop, cuts: list[ChannelRemoval]) -> None:
+    """Recalibration makes another network of each seed, but of the same cut."""
+    records = [record_of(cell("l1-channel-global", recovery="bn-recalibrate", seed=seed), shop) for seed in (0, 1, 2)]
+    assert len(cuts) == 1
+    assert len({record.cost.prune_seconds for record in records}) == 1  # what it took, not what was saved
+    alone = record_of(records[2].cell, Workshop(shop.settings))
+    assert (records[2].numbers, records[2].architecture) == (alone.numbers, alone.architecture)
+
+
+def test_every_seed_of_a_strategy_that_draws_has_a_cut_of_its_own(shop: Workshop, cuts: list[ChannelRemoval]) -> None:
+    for seed in (0, 1):
+        record_of(cell("random-channel-uniform", recovery="bn-recalibrate", seed=seed), shop)
+    assert len(cuts) == 2
+
+
+def test_another_level_or_target_is_another_cut(shop: Workshop, cuts: list[ChannelRemoval]) -> None:
+    for sparsity, target in ((0.3, "params"), (0.5, "params"), (0.5, "macs")):
+        record_of(cell("l1-channel-global", sparsity, target=target), shop)
+    assert len(cuts) == 3
+
+
+def test_a_training_leaves_a_shared_cut_as_it_was(shop: Workshop) -> None:
+    for seed in (0, 1):
+        shared = record_of(cell("l1-weight-global", recovery="finetune-2", seed=seed), shop)
+    assert shared.numbers == record_of(shared.cell, Workshop(shop.settings)).numbers
 
 
 def test_measuring_leaves_a_shared_network_as_it_was(shop: Workshop) -> None:

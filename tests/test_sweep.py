@@ -485,21 +485,25 @@ def steps(cell: Cell) -> float:
     return 10.0 if cell.recovery == "finetune-2" else 1.0
 
 
+def draws(cell: Cell) -> bool:
+    return cell.strategy.startswith("random")
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 64])
 def test_groups_lose_no_cell_and_repeat_none(cells: list[PlannedCell], jobs: int) -> None:
-    found = [planned.cell.label for group in groups(cells, jobs, steps) for planned in group]
+    found = [planned.cell.label for group in groups(cells, jobs, steps, draws) for planned in group]
     assert sorted(found) == sorted(planned.cell.label for planned in cells)
 
 
 @pytest.mark.parametrize("jobs", [1, 64])
 def test_cells_of_one_network_are_in_one_group_and_in_a_row(cells: list[PlannedCell], jobs: int) -> None:
-    found = [planned.keys.prune for group in groups(cells, jobs, steps) for planned in [*group, None] if planned]
+    found = [planned.keys.prune for group in groups(cells, jobs, steps, draws) for planned in [*group, None] if planned]
     runs = [key for key, before in zip(found, [None, *found], strict=False) if key != before]
     assert len(runs) == len(set(runs)) < len(found)
 
 
 def test_a_group_shares_one_score(cells: list[PlannedCell]) -> None:
-    for group in groups(cells, 1, steps):
+    for group in groups(cells, 1, steps, draws):
         assert len({(planned.cell.strategy, planned.cell.recovery) for planned in group}) == 1
 
 
@@ -509,26 +513,32 @@ def test_a_strategy_that_draws_is_scored_once_for_each_seed_of_a_group(
     scored = count_scores(monkeypatch)
     shop = plan_of(tmp_path)[1]
     most = 0
-    for group in groups([planned for planned in cells if planned.cell.recovery == "none"], 1, steps):
+    for group in groups([planned for planned in cells if planned.cell.recovery == "none"], 1, steps, draws):
         for planned in group:
             run_cell(planned.cell, planned.keys, shop)
         most += len({p.cell.seed for p in group if p.cell.strategy == "random-weight-global"})
     assert scored.count("random-weight-global") <= most < 15  # of 5 levels and 3 seeds
 
 
+def test_the_seeds_of_a_cut_come_in_a_row(cells: list[PlannedCell]) -> None:
+    for group in groups(cells, 1, steps, draws):
+        levels = [planned.cell.level_label for planned in group if not draws(planned.cell)]
+        assert levels == sorted(levels)
+
+
 def test_the_costliest_groups_come_first(cells: list[PlannedCell]) -> None:
-    costs = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps)]
+    costs = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps, draws)]
     assert costs == sorted(costs, reverse=True)
 
 
 def test_no_group_keeps_all_others_waiting(cells: list[PlannedCell]) -> None:
-    found = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps)]
+    found = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps, draws)]
     assert len(found) >= 2 * 4
     assert max(found) <= sum(found) / 4
 
 
 def test_nothing_to_do_has_no_groups() -> None:
-    assert groups([], 2, steps) == []
+    assert groups([], 2, steps, draws) == []
 
 
 def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Path, monkeypatch: Any) -> None:

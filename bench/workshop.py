@@ -282,11 +282,14 @@ class Workshop:
         return macs, count_macs(loaded.checkpoint.discriminator, (image, *given)).dense
 
     def _layer_macs(self, workload: str, checkpoint: str) -> int:
-        """MACs of one image in G's layers, attention left out: had at once, and enough to deal out work by."""
+        """MACs of one image in G's layers, without products outside of them: had at once, and enough to deal out work
+        and to estimate its time by. Where the layers are not called, all MACs.
+        """
         loaded = self.load(workload, checkpoint)
         generator, inputs = loaded.checkpoint.generator, loaded.workload.inputs.sample(1, stream(0, "eval"))
         layers = prunable_layers(generator)
-        return sum(count * layers[name].weight.numel() for name, count in positions(generator, inputs).items())
+        found = sum(count * layers[name].weight.numel() for name, count in positions(generator, inputs).items())
+        return found or self.forward_macs(workload, checkpoint)[0]
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:

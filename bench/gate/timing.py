@@ -28,7 +28,7 @@ from bench.gate.contents import Shape
 from bench.gate.rebuild import prepare
 from bench.gate.source import load
 from bench.gate.statistics import Estimate
-from bench.measure.latency import MIN_CLEAN_PAIRS, Call, Plan, cpu_timer, cuda_timer, time_pair
+from bench.measure.latency import Call, Plan, cpu_timer, cuda_timer, time_pair
 from bench.records import LatencySample
 
 MIN_PROCESSES = 8
@@ -36,8 +36,10 @@ MIN_PROCESSES = 8
 
 BUILDS = 6
 """How often a process builds and times the two sides of a ratio: even, so that each is built first equally often."""
-MIN_BUILDS = 2
-"""With fewer builds of either order that had enough clean pairs, the process has no ratio."""
+BUILDS_SECONDS = 6.0
+"""No more builds are begun after so long: two are all there is time for where networks are large, or compiled."""
+MIN_CLEAN = 3
+"""With fewer uninterrupted pairs a build does not count."""
 
 BLOCK_SECONDS = 0.015
 """A block of calls lasts about so long: short enough to escape interruption on a busy machine."""
@@ -131,21 +133,19 @@ def _take(ratio: Ratio, task: Task) -> Taken:
     try:
         base, own_base = _side(ratio.base, ratio, task.base_source, "ganprune_base")
         head, own_head = _side(ratio.head, ratio, task.head_source, "ganprune_head")
+        return replace(time_builds(base, head, ratio.device), own_source=own_base and own_head)
     except Exception as error:
         return Taken(None, None, None, None, 0, 0, f"{type(error).__name__}: {error}")
-    return replace(time_builds(base, head, ratio.device), own_source=own_base and own_head)
 
 
 def _side(network: Network, ratio: Ratio, source: Path | None, alias: str) -> tuple[Build, bool]:
-    """How one side is built, tried once, and whether by the source it belongs to."""
+    """How one side is built, and whether by the source it belongs to."""
     if source is not None:
         with contextlib.suppress(Exception):  # it knows no such network, or has no such function: architectures alone
             build = _build(network, ratio, load(source, alias, "bench.gate.rebuild").prepare)
             build()
             return build, True
-    build = _build(network, ratio, prepare)
-    build()
-    return build, source is None
+    return _build(network, ratio, prepare), source is None
 
 
 def _build(network: Network, ratio: Ratio, prepare: Callable[..., Call]) -> Build:
@@ -161,11 +161,20 @@ def _build(network: Network, ratio: Ratio, prepare: Callable[..., Call]) -> Buil
     )
 
 
-def time_builds(base: Build, head: Build, device: str = "cpu", builds: int = BUILDS) -> Taken:
-    """Build both sides anew ``builds`` times and time them; orders change as in ABBA, so that a drift cancels too."""
+def time_builds(
+    base: Build, head: Build, device: str = "cpu", *, builds: int = BUILDS, seconds: float = BUILDS_SECONDS
+) -> Taken:
+    """Build both sides anew ``builds`` times (an even number) and time them, in changing order.
+
+    Args:
+        seconds: after so long no more are begun, but always two.
+    """
     taken: dict[bool, list[Taken]] = {False: [], True: []}
+    begun = time.monotonic()
     for index in range(builds):
-        head_first = index % 4 in (1, 2)
+        if index % 2 == 0 and index and time.monotonic() - begun > seconds:
+            break
+        head_first = index % 4 in (1, 2)  # as in ABBA, so that most of a drift cancels too
         calls = [build() for build in ((head, base) if head_first else (base, head))]
         taken[head_first].append(of_build(time_calls(calls[0], calls[1], device), head_first=head_first))
     return of_process(taken[False], taken[True])
@@ -188,7 +197,7 @@ def of_build(samples: Sequence[LatencySample], *, head_first: bool) -> Taken:
     sign = -1.0 if head_first else 1.0
     cpu = [math.log(s.pruned_cpu / s.dense_cpu) for s in samples if s.dense_cpu > 0 and s.pruned_cpu > 0]
     cpu_ratio = sign * statistics.median(cpu) if cpu else None
-    if len(clean) < MIN_CLEAN_PAIRS:
+    if len(clean) < MIN_CLEAN:
         return Taken(None, cpu_ratio, None, None, len(clean), len(samples))
     ratio = sign * statistics.median(math.log(s.pruned_wall / s.dense_wall) for s in clean)
     times = [1_000 * statistics.median(getattr(s, side) for s in clean) for side in ("dense_wall", "pruned_wall")]
@@ -197,7 +206,10 @@ def of_build(samples: Sequence[LatencySample], *, head_first: bool) -> Taken:
 
 
 def of_process(base_first: Sequence[Taken], head_first: Sequence[Taken]) -> Taken:
-    """All builds of a process together: the order in which the sides were built is worth percents, and cancels out."""
+    """All builds of a process together: the order in which the sides were built is worth percents, and cancels out.
+
+    There is no ratio unless more than half of the builds of either order have one.
+    """
     both = [*base_first, *head_first]
     return Taken(
         log_ratio=_balanced([[one.log_ratio for one in taken] for taken in (base_first, head_first)]),
@@ -211,7 +223,7 @@ def of_process(base_first: Sequence[Taken], head_first: Sequence[Taken]) -> Take
 
 def _balanced(orders: Sequence[Sequence[float | None]]) -> float | None:
     there = [[ratio for ratio in ratios if ratio is not None] for ratios in orders]
-    if min(map(len, there)) < MIN_BUILDS:
+    if any(2 * len(found) <= len(ratios) for found, ratios in zip(there, orders, strict=True)):
         return None
     return statistics.fmean(statistics.fmean(ratios) for ratios in there)
 

@@ -219,8 +219,8 @@ class Prepared:
     network: nn.Module
     seconds: float
     """From the network to its first output: exporting, compiling, and the first call."""
-    error: float
-    """How far its output is from eager PyTorch in float32, as a share of the largest value."""
+    error: float | None
+    """How far its output is from eager PyTorch in float32, as a share of the largest value; None for eager itself."""
 
 
 def prepare(backend: Prepare, module: nn.Module, inputs: Inputs) -> Prepared:
@@ -250,7 +250,7 @@ def prepare(backend: Prepare, module: nn.Module, inputs: Inputs) -> Prepared:
             raise  # the network's own mistake, and no reason to leave it out
         raise NotApplicable(f"it cannot take this network ({_first_line(error)})") from error
     seconds = time.perf_counter() - start
-    return Prepared(call, network, seconds, 0.0 if backend is eager else difference(expected, found))
+    return Prepared(call, network, seconds, None if backend is eager else difference(expected, found))
 
 
 def _first_line(error: Exception) -> str:
@@ -306,13 +306,14 @@ def measure_latency(
         first = prepare(way.prepare_dense or way.prepare, dense, rows)
     except NotApplicable as error:
         return fields | _untimed("not-applicable", str(error))
+    errors = [member.error for member in (first, second) if member.error is not None]
     fields |= {
         "prepare_dense_seconds": first.seconds,
         "prepare_pruned_seconds": second.seconds,
-        "output_error": max(first.error, second.error) if math.isfinite(first.error + second.error) else None,
+        "output_error": max(errors) if errors and math.isfinite(sum(errors)) else None,
     }
     for name, member in (("dense", first), ("pruned", second)):
-        if not member.error <= way.tolerance:
+        if member.error is not None and not member.error <= way.tolerance:
             reason = (
                 f"the {name} network's output differs from eager's by {member.error:.2g} of its largest value, "
                 f"{way.tolerance:g} is allowed"

@@ -55,8 +55,8 @@ def backends_section(table: pd.DataFrame) -> str:
     text = (
         "Dense time / pruned time, both through the same backend, with the 95 % interval within the one process that "
         "measured it, and milliseconds a call of the pruned network: a backend that is slow for dense can show a large "
-        "ratio. Theoretical: dense MACs / effective MACs. Before a network is timed its output is compared with "
-        "eager PyTorch's in float32."
+        "ratio. Theoretical: dense MACs / effective MACs. Before a network is timed through another backend than "
+        "eager, its output is compared with eager PyTorch's in float32."
     )
     return section(
         "Theoretical and realised speed-up by backend",

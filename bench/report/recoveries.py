@@ -26,16 +26,17 @@ def recoveries_section(summary: pd.DataFrame) -> str:
     tables = []
     for _, rows in summary.groupby("workload", sort=False):
         lead = lead_of(rows_of(rows))
-        pruned = rows[rows["strategy"] != DENSE]
+        pruned = rows[rows["strategy"] != DENSE].sort_values("requested", kind="stable")
         if not lead or pruned.empty:
             continue
         shown = [name for name in PLACE[1:] if pruned[name].nunique() > 1 or name == "level"]
         power = power_for(lead, rows[f"{lead}_mean"])
-        judge = " ".join(filter(None, [escape(rows[f"{lead}_metric"].max()), times_ten(power), "↓"]))
+        metric = next(name for name in rows[f"{lead}_metric"] if name)
+        judge = " ".join(filter(None, [escape(metric), times_ten(power), "↓"]))
         for key, group in pruned.groupby(PLACE, sort=False):
             place = dict(zip(PLACE, key, strict=True))
-            same = (rows["checkpoint"] == place["checkpoint"]) & (rows["target"] == place["target"])
-            both = pd.concat([rows[same & (rows["strategy"] == DENSE)], group])
+            dense = rows[(rows["strategy"] == DENSE) & (rows["checkpoint"] == place["checkpoint"])]  # of any target
+            both = pd.concat([dense, group])
             words = ", ".join(escape(str(place[name])) for name in ("workload", *shown))
             tables.append(f"### {words}: {judge}\n\n{_table(both, lead, power)}")
     if not tables:

@@ -157,9 +157,26 @@ def test_extra_work_is_sized_by_what_it_costs_in_its_place(monkeypatch: pytest.M
     assert (fixed, each) == (pytest.approx(0.01), pytest.approx(0.0012))
 
 
+def test_slow_downs_are_put_into_one_ratio_of_dense_and_one_of_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "cost_of_units", lambda build: (0.025, 0.001))
+    found = {ask.label: ask.units for ask in timing.asks()}
+    sizes = {"+2%": 1, "+3%": 5, "+5%": 25, "+10%": 75}  # having any costs 2.5 % already: one unit is the least
+    for injected in ("mnist-dcgan dense b1", "mnist-dcgan l1-channel-global b1"):
+        assert {k.split()[-1]: v for k, v in found.items() if k.startswith(f"{injected} ")} == sizes
+    assert len(found) == 6 + 2 * 4 and sum(units == 0 for units in found.values()) == 6
+
+
+def test_times_of_another_method_do_not_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "asks", list)
+    assert list(timing.collect(tmp_path, "idle", processes=0)) == []
+    monkeypatch.setattr(timing, "METHOD", "7 builds a process")
+    with pytest.raises(UserError, match=r"6 builds a process, this is .* 7 builds a process"):
+        list(timing.collect(tmp_path, "idle", processes=0))
+
+
 def test_the_share_of_extra_work_is_a_ratio_of_cpu_times(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = Taken(None, math.log(1.07), 1.0, 1.07, 0, 9)
-    monkeypatch.setattr(timing, "time_builds", lambda base, head, builds: taken)
+    monkeypatch.setattr(timing, "time_builds", lambda base, head, builds, seconds: taken)
     assert timing._share(lambda: lambda: None, 3) == pytest.approx(0.07)
 
 

@@ -15,7 +15,7 @@ from bench.gate.contents import Shape, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.timing import (
     BUILDS,
-    MIN_BUILDS,
+    MIN_CLEAN,
     MIN_PROCESSES,
     Network,
     Ratio,
@@ -62,9 +62,10 @@ def test_a_build_with_head_first_is_turned_back() -> None:
 
 
 def test_too_few_clean_pairs_are_no_ratio_but_cpu_time_remains() -> None:
-    samples = [sample(0.002, 0.003)] * 4 + [sample(0.002, 0.003, interrupted=True)] * 9
+    few = MIN_CLEAN - 1
+    samples = [sample(0.002, 0.003)] * few + [sample(0.002, 0.003, interrupted=True)] * 9
     found = of_build(samples, head_first=False)
-    assert (found.log_ratio, found.clean) == (None, 4)
+    assert (found.log_ratio, found.clean) == (None, few)
     assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
 
 
@@ -152,13 +153,31 @@ def built(log_ratio: float | None) -> Taken:
 
 
 def test_both_orders_weigh_the_same_however_many_builds_of_each_were_clean() -> None:
-    found = of_process([built(0.1)] * 4, [built(0.3)] * MIN_BUILDS)
+    found = of_process([built(0.1)] * 3, [built(0.3)] * 2 + [built(None)])
     assert found.log_ratio == pytest.approx(0.2)
+    assert of_process([built(0.1)], [built(0.3)]).log_ratio == pytest.approx(0.2)
 
 
 def test_an_order_with_too_few_clean_builds_gives_no_ratio() -> None:
-    found = of_process([built(0.1)] * 3, [built(0.3)] * (MIN_BUILDS - 1) + [built(None)])
+    found = of_process([built(0.1)] * 3, [built(0.3)] + [built(None)] * 2)
     assert (found.log_ratio, found.log_cpu_ratio) == (None, pytest.approx(0.5))
+    assert of_process([built(0.1)], [built(None)]).log_ratio is None
+
+
+def test_two_builds_are_all_where_they_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    firsts = fake_times(monkeypatch, ratio=1.02, second=1.07)
+    found = time_builds(lambda: lambda: "base", lambda: lambda: "head", seconds=-1.0)
+    assert firsts == ["base", "head"]
+    assert found.log_ratio == pytest.approx(math.log(1.02), abs=1e-12)
+
+
+def test_a_build_that_fails_in_the_middle_costs_its_ratio_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise MemoryError("no room for a second one")
+
+    monkeypatch.setattr(bench.gate.timing, "time_builds", broken)
+    found = take(Task((Ratio(NETWORK, NETWORK, 1),) * 2, None, None))
+    assert [one.error for one in found] == ["MemoryError: no room for a second one"] * 2
 
 
 def test_every_build_is_a_network_of_its_own() -> None:

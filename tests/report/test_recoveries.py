@@ -16,7 +16,7 @@ from tests.report.synthetic import make_record
 RECOVERIES = ("none", "bn-recalibrate")
 
 
-def records(recoveries: tuple[str, ...] = RECOVERIES, **changes: object) -> list[Record]:
+def records(recoveries: tuple[str, ...] = RECOVERIES) -> list[Record]:
     """Dense 4 and 3, l1 at .8 20 and 10, at .9 40 and 20: halved by the second recovery, three seeds 1 apart."""
     found = []
     for seed in (0, 1, 2):
@@ -27,7 +27,7 @@ def records(recoveries: tuple[str, ...] = RECOVERIES, **changes: object) -> list
             found.append(make_record(strategy="dense", sparsity=0.0, seed=seed, fid=dense, recovery=recovery))
             for level, fid in ((0.8, 20.0), (0.9, 40.0)):
                 value = share * fid + seed - 1
-                found.append(make_record(sparsity=level, seed=seed, fid=value, recovery=recovery, **changes))  # type: ignore[arg-type]
+                found.append(make_record(sparsity=level, seed=seed, fid=value, recovery=recovery))
     return found
 
 
@@ -83,6 +83,51 @@ def test_what_collapsed_or_does_not_fit_says_so() -> None:
     assert none["bnscale-channel-global"] == "not-applicable"
     calibrated = dict(zip(head, next(row for row in body if row[0] == "bn-recalibrate"), strict=True))
     assert calibrated["bnscale-channel-global"] == "—"
+
+
+def changed(record: Record, **fields: object) -> Record:
+    return record.model_copy(update={"cell": record.cell.model_copy(update=fields)})
+
+
+def test_dense_stands_beside_cells_of_any_target() -> None:
+    """Dense has no target: its own is always ``params``."""
+    found = [r if r.cell.strategy == "dense" else changed(r, target="macs") for r in records()]
+    head, *body = rows_of(recoveries_section(summary(found)), "### mnist-dcgan, 0.8: ")
+    assert head == ["recovery", "dense", "l1-weight-global"]
+    assert {row[0]: row[1][:4] for row in body} == {"none": "4.00", "bn-recalibrate": "3.00"}
+
+
+def test_two_targets_are_two_tables() -> None:
+    found = [*records(), *(changed(r, target="macs") for r in records() if r.cell.strategy != "dense")]
+    text = recoveries_section(summary(found))
+    assert text.count("### mnist-dcgan, ") == 4
+    assert "### mnist-dcgan, macs, 0.8: " in text and "### mnist-dcgan, params, 0.8: " in text
+
+
+def test_levels_come_in_their_order_whichever_strategy_has_them() -> None:
+    other = [
+        make_record(strategy="l1-weight-uniform", sparsity=0.3, seed=seed, fid=5.0, recovery=recovery)
+        for seed in (0, 1, 2)
+        for recovery in RECOVERIES
+    ]
+    text = recoveries_section(summary([*records(), *other]))
+    headings = [line for line in text.splitlines() if line.startswith("###")]
+    assert [heading.split(", ")[1][:3] for heading in headings] == ["0.3", "0.8", "0.9"]
+
+
+def test_kid_stands_in_where_fid_was_not_asked_for() -> None:
+    found = []
+    for record in records():
+        fid = record.numbers["fid[mnist-lenet]"]
+        assert fid.value is not None
+        kid = fid.model_copy(update={"value": fid.value / 1e4})
+        found.append(record.model_copy(update={"numbers": {"kid[mnist-lenet]": kid}}))
+    text = recoveries_section(summary(found))
+    assert "### mnist-dcgan, 0.8: kid[mnist-lenet] × 10³ ↓" in text
+    assert {row[0]: row[2][:4] for row in rows_of(text, "### mnist-dcgan, 0.8: ")[1:]} == {
+        "none": "2.00",
+        "bn-recalibrate": "1.00",
+    }
 
 
 def test_both_reports_show_it(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Place, Shape, chosen, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.rules import GatedTiming
-from bench.gate.timing import Build, time_builds
+from bench.gate.timing import BUILDS, Build, time_builds
 from bench.measure.latency import Call, cpu_timer
 from bench.numbers import architecture_of
 from bench.records import Cell
@@ -38,6 +38,8 @@ Condition = Literal["idle", "busy"]
 PROCESSES = 120
 COLUMNS = ("process", "load_before", "ratio", "log_ratio", "log_cpu_ratio", "base_ms", "head_ms", "clean", "pairs")
 SLOWER = (0.02, 0.03, 0.05, 0.10)
+METHOD = f"{BUILDS} builds a process"
+"""What of the gate's way of timing makes other times."""
 INJECTED = ("mnist-dcgan", 1)
 """The workload whose dense and pruned generators are made slower, and at which batch: the one with the larger spread
 between processes (larger batches take most of the time and differ less)."""
@@ -123,6 +125,7 @@ def _builder(ask: Ask, units: int = 0) -> Build:
 TRIALS = (0.02, 0.10)
 """How much slower the call is made, about, in order to see what extra work costs in its place."""
 TRIAL_BUILDS = 120
+"""Builds differ by some percent from each other, and a size should be right to a few tenths."""
 
 
 def cost_of_units(build: Build) -> tuple[float, float]:
@@ -140,7 +143,7 @@ def cost_of_units(build: Build) -> tuple[float, float]:
 
 
 def _share(build: Build, units: int) -> float:
-    ratio = time_builds(build, lambda: slowed(build(), units), builds=TRIAL_BUILDS).log_cpu_ratio
+    ratio = time_builds(build, lambda: slowed(build(), units), builds=TRIAL_BUILDS, seconds=math.inf).log_cpu_ratio
     assert ratio is not None
     return math.expm1(ratio)
 
@@ -181,14 +184,15 @@ def collect(
         UserError: the folder holds times of another machine or of other versions.
     """
     end = time.monotonic() + seconds
-    setup, here = folder / "timing-setup.json", {"libraries": libraries(), "machine": machine("cpu")}
+    setup = folder / "timing-setup.json"
+    here = {"libraries": libraries(), "machine": machine("cpu"), "method": METHOD}
     if not setup.exists():
         write_json(setup, {"environment": here, "asks": [_as_table(ask) for ask in asks()]})
     begun = json.loads(setup.read_text(encoding="utf-8"))
     if begun["environment"] != here:
         raise UserError(
             f"{setup}: begun on {_words(begun['environment'])}, this is {_words(here)}: times of the two do not belong "
-            "together. Name another folder with --data."
+            "together. Name another folder with --data, or begin anew without the timing files of this one."
         )
     wanted = tuple(_as_ask(table) for table in begun["asks"])
     path = folder / f"timing-{condition}.csv"
@@ -211,7 +215,8 @@ def collect(
 
 def _words(environment: dict[str, Any]) -> str:
     where, versions = environment["machine"], environment["libraries"]
-    return f"{where['device']}, {where['cores']} cores, torch {versions['torch']}"
+    method = environment.get("method", "another method")
+    return f"{where['device']}, {where['cores']} cores, torch {versions['torch']}, {method}"
 
 
 @contextmanager

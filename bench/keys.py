@@ -140,7 +140,6 @@ def _modules_of(strategy: Strategy) -> list[str]:
     return modules
 
 
-@functools.cache
 def code_hash(*modules: str) -> str:
     """A hash of the syntax trees of ``modules`` and of all of ours that they import, without docstrings.
 

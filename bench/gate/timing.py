@@ -142,13 +142,14 @@ def _side(network: Network, ratio: Ratio, source: Path | None, alias: str) -> tu
     """How one side is built, and whether by the source it belongs to."""
     if source is not None:
         with contextlib.suppress(Exception):  # it knows no such network, or has no such function: architectures alone
-            build = _build(network, ratio, load(source, alias, "bench.gate.rebuild").prepare)
+            build = builder(network, ratio, load(source, alias, "bench.gate.rebuild").prepare)
             build()
             return build, True
-    return _build(network, ratio, prepare), source is None
+    return builder(network, ratio), source is None
 
 
-def _build(network: Network, ratio: Ratio, prepare: Callable[..., Call]) -> Build:
+def builder(network: Network, ratio: Ratio, prepare: Callable[..., Call] = prepare) -> Build:
+    """How ``network`` is built for ``ratio``, by our `prepare` or that of another revision."""
     return functools.partial(
         prepare,
         network.workload,

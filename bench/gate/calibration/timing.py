@@ -25,12 +25,12 @@ from bench.experiment import dump, load_experiment
 from bench.files import write_json
 from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Place, Shape, chosen, shape_of
-from bench.gate.rebuild import prepare
 from bench.gate.rules import GatedTiming
-from bench.gate.timing import BUILDS, Build, time_builds
+from bench.gate.timing import BUILDS, Build, Network, Ratio, builder, time_builds
 from bench.measure.latency import Call, cpu_timer
 from bench.numbers import architecture_of
 from bench.records import Cell
+from bench.workloads.checkpoints import SHIPPED
 from bench.workshop import Settings, Workshop, libraries, machine, one_thread
 
 Condition = Literal["idle", "busy"]
@@ -107,19 +107,9 @@ def _shape(place: Place, rule: GatedTiming, shop: Workshop) -> Shape:
 
 
 def _builder(ask: Ask, units: int = 0) -> Build:
-    def build() -> Call:
-        call = prepare(
-            ask.workload,
-            "shipped",
-            ask.shape.sizes,
-            ask.shape.widths,
-            device="cpu",
-            backend="eager",
-            batch=ask.batch,
-        )
-        return slowed(call, units)
-
-    return build
+    network = Network(ask.workload, SHIPPED, ask.shape)
+    build = builder(network, Ratio(network, network, ask.batch))
+    return lambda: slowed(build(), units)
 
 
 TRIALS = (0.02, 0.10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import seaborn as sns
@@ -64,8 +64,8 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
                 axes.set_visible(False)
             for axes, (workload, title, strategies) in zip(row, line, strict=False):
                 logarithmic = _spans_a_decade(frame, workload, metric)
-                limits = _limits(frame, aggregated, workload, metric, logarithmic)
-                _setup(axes, limits, logarithmic, f"{workload}, {title}")
+                scale = _scale(frame, aggregated, workload, metric, logarithmic)
+                _setup(axes, scale, logarithmic, f"{workload}, {title}")
                 _panel(axes, frame, aggregated, workload, metric, strategies, label=longest <= LONGEST)
         for index in range(columns):
             last = [row[index] for row in grid if row[index].get_visible()][-1]
@@ -130,10 +130,17 @@ def _direction(frame: pd.DataFrame, metric: str) -> str:
     return str(found[0]) if found else "none"
 
 
-def _limits(
+class _Scale(NamedTuple):
+    """Limits of the vertical axis, and of the part of it that stands for values: what collapsed has none."""
+
+    limits: tuple[float, float]
+    values: tuple[float, float]
+
+
+def _scale(
     frame: pd.DataFrame, aggregated: pd.DataFrame, workload: str, metric: str, logarithmic: bool
-) -> tuple[float, float] | None:
-    """Axis limits around seeds and intervals, with room at the bad edge where something collapsed."""
+) -> _Scale | None:
+    """The axis around seeds and intervals, with room at the bad edge where something collapsed."""
     values = _values(frame, workload, metric)
     if not values:
         return None
@@ -145,11 +152,13 @@ def _limits(
         low = max(low, math.log10(min(_values(frame, workload, metric))) - 0.25)
     span = (high - low) or abs(high) or 1.0
     low, high = low - 0.06 * span, high + 0.06 * span
-    count = len(_collapsed(frame, workload))
+    inner, count = (low, high), len(_collapsed(frame, workload))
     if count:  # enough for a panel that holds them all
         room = (high - low) * _edge(count) / (1 - _edge(count))
         low, high = (low - room, high) if _direction(frame, metric) == "higher" else (low, high + room)
-    return (10**low, 10**high) if logarithmic else (low, high)
+    if logarithmic:
+        return _Scale((10**low, 10**high), (10 ** inner[0], 10 ** inner[1]))
+    return _Scale((low, high), inner)
 
 
 def _collapsed(frame: pd.DataFrame, workload: str) -> list[str]:
@@ -163,16 +172,20 @@ def _edge(count: int) -> float:
     return min(0.055 * count + 0.03, 0.4)
 
 
-def _setup(axes: Axes, limits: tuple[float, float] | None, logarithmic: bool, title: str) -> None:
+def _setup(axes: Axes, scale: _Scale | None, logarithmic: bool, title: str) -> None:
     axes.set_title(title, loc="left")
     axes.set_xlim(0, 1)
     axes.xaxis.set_tick_params(labelbottom=True)
-    if limits is None:
+    if scale is None:
         axes.set_yticks([])
         return
     if logarithmic:
-        logarithmic_axis(axes.yaxis, limits)
-    axes.set_ylim(*limits)
+        logarithmic_axis(axes.yaxis, scale.limits)
+    axes.set_ylim(*scale.limits)
+    if scale.values != scale.limits:  # a tick beside what collapsed would give it a value
+        low, high = scale.values
+        for minor in (False, True):
+            axes.set_yticks([tick for tick in axes.get_yticks(minor=minor) if low <= tick <= high], minor=minor)
 
 
 def _panel(
@@ -251,7 +264,9 @@ def _reference_lines(axes: Axes, aggregated: pd.DataFrame, workload: str, metric
             bottom, top = axes.get_ylim()
             axes.axhspan(min(bottom, floor), max(bottom, floor), color="#000000", alpha=0.08, linewidth=0, zorder=0)
             axes.set_ylim(bottom, top)
-            labels.append(EndLabel(f"real images {floor:.3g}", 1.0, max(_fraction(axes, floor), 0.0), GREY))
+            height = _fraction(axes, floor)
+            where = ", below" if height < 0 else ""
+            labels.append(EndLabel(f"real images {floor:.3g}{where}", 1.0, max(height, 0.0), GREY))
     return labels
 
 

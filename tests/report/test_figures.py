@@ -74,6 +74,25 @@ def test_no_cells_give_no_figures():
     assert figures_of([make_record(status="infeasible", empty=True)]) == []
 
 
+@pytest.mark.parametrize("name", ["quality-fid", "quality-is"])
+def test_no_tick_gives_a_value_to_what_collapsed(name: str):
+    """It stands at the bad edge, where FID would be 10,000 and IS negative."""
+    found = [make_record(strategy="dense", sparsity=0.0, seed=seed, fid=2.0, inception=8.0) for seed in range(3)]
+    for seed in range(3):
+        found.append(make_record(sparsity=0.5, seed=seed, fid=90.0, inception=1.5))
+        found += [
+            make_record(strategy=other, sparsity=0.9, seed=seed, status="collapsed", fid=None, inception=None)
+            for other in ("l1-weight-global", "l1-weight-uniform", "random-weight-global")
+        ]
+    figure = next(drawn.figure for drawn in figures_of(found, timed=False) if drawn.name == name)
+    best, worst = (2.0, 90.0) if name == "quality-fid" else (1.5, 8.0)
+    axes = next(axes for axes in figure.axes if axes.get_title(loc="left"))
+    ticks = [*axes.get_yticks(), *axes.get_yticks(minor=True)]
+    assert len(ticks) > 1 and 0.5 * best < min(ticks) and max(ticks) < 1.7 * worst
+    low, high = axes.get_ylim()
+    assert high > 150 if name == "quality-fid" else low < 0.5  # room for the marks there is
+
+
 def test_a_run_where_everything_collapsed_still_shows_where():
     drawn = figures_of([make_record(status="collapsed", fid=None, seed=seed) for seed in range(3)])
     assert "quality-fid" in {figure.name for figure in drawn}

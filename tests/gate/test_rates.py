@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,32 @@ def test_rows_of_another_kind_are_refused(tmp_path: Path) -> None:
     add_rows(tmp_path / "rows.csv", ("one",), [{"one": 1}])
     with pytest.raises(UserError, match="columns one; expected two"):
         read_rows(tmp_path / "rows.csv", ("two",))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[:-4], "cut off in its last line"),
+        (lambda text: text[: text.rindex("1,0.1,b")], "process 1 has 1 ratios, others 2"),
+        (lambda text: text + 'x,"\n', "damaged, no CSV"),
+    ],
+)
+def test_damaged_times_are_one_message(damage: Callable[[str], str], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "timing-idle.csv"
+    shared = {"load_before": 0.1, "log_ratio": 0.5, "log_cpu_ratio": 0.5, "base_ms": 1.0, "head_ms": 1.0}
+    for process in (0, 1):
+        taken = shared | {"process": process, "clean": 9, "pairs": 9}
+        add_rows(path, TIMING_COLUMNS, [taken | {"ratio": label} for label in ("a", "b")])
+    assert set(rates.read_timing(path)[0]) == {"a", "b"}
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError, match=f"timing-idle.csv: {message}"):
+        rates.read_timing(path)
+
+
+def test_a_damaged_setup_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "timing-setup.json").write_text('{"environment": ')
+    with pytest.raises(UserError, match=r"timing-setup\.json: damaged, not JSON"):
+        list(timing.collect(tmp_path, "idle", processes=0))
 
 
 def test_collecting_times_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

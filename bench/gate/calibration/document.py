@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from bench.gate.calibration.timing import SLOWER
 from bench.gate.rules import Gate
 from bench.gate.statistics import Prior
 from bench.gate.timing import BUILDS, MIN_PROCESSES
+from bench.workloads.store import read_json
 
 QUIET = 1.5
 """A load average below this before a process means that nobody else was busy: the processes before it make up 1."""
@@ -165,7 +165,7 @@ def _timing(folder: Path, gate: Gate) -> list[str]:
 def _condition(condition: str, tables: dict[str, np.ndarray], loads: np.ndarray, gate: Gate, folder: Path) -> list[str]:
     plain = [label for label in tables if "+" not in label]
     n = len(loads)
-    about = json.loads((folder / "timing-setup.json").read_text(encoding="utf-8"))["environment"]
+    about = read_json(folder / "timing-setup.json")["environment"]
     where = f"{about['machine']['device']}, {about['machine']['cores']} cores, torch {about['libraries']['torch']}"
     quiet = np.median(loads) < QUIET + (condition == "busy")  # the neighbour
     contended = "" if quiet else " **Others were busy on the machine: not a quiet measurement.**"

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, stdtr
 
+from bench.errors import UserError
 from bench.gate.calibration.quality import CELLS, NOISE, NOISY, STEPS, WORKLOADS, Variant
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
-from bench.gate.calibration.rows import read_rows
+from bench.gate.calibration.rows import RESTORE, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.rules import Gate
 from bench.gate.statistics import Prior, fit_prior
@@ -202,8 +203,18 @@ def found_in_run(
 
 
 def read_timing(path: Path) -> tuple[dict[str, Array], Array]:
-    """Label -> log ratios of all processes (NaN: too few clean pairs), and the load before each process."""
+    """Label -> log ratios of all processes (NaN: too few clean pairs), and the load before each process.
+
+    Raises:
+        UserError: the file is damaged, or a process lacks ratios that others have.
+    """
     rows = read_rows(path, TIMING_COLUMNS).sort_values("process", kind="stable")
+    counts = rows["process"].value_counts()
+    if counts.nunique() > 1:
+        raise UserError(
+            f"{path}: process {counts.idxmin()} has {counts.min()} ratios, others {counts.max()}: cut off or edited. "
+            f"{RESTORE}"
+        )
     table = {str(label): np.asarray(group["log_ratio"], float) for label, group in rows.groupby("ratio", sort=False)}
     return table, np.asarray(rows.drop_duplicates("process")["load_before"], float)
 

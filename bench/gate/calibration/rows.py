@@ -15,6 +15,8 @@ from bench.files import write_atomically
 DIGITS = 7
 """Significant digits of what is kept: far below any noise."""
 
+RESTORE = "Take it again from git (`git checkout`), or move it away and collect anew."
+
 Value = str | int | float | None
 
 
@@ -33,11 +35,17 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """The rows that were collected; none where there is no file yet. An empty field is NaN.
 
     Raises:
-        UserError: the file has other columns.
+        UserError: the file is cut off, no CSV, or has other columns.
     """
     if not path.exists():
         return pd.DataFrame(columns=list(columns))
-    found = pd.read_csv(path)
+    content = path.read_bytes()
+    try:
+        found = pd.read_csv(io.BytesIO(content))
+    except ValueError as error:  # pandas' own errors and what cannot be decoded
+        raise UserError(f"{path}: damaged, no CSV ({error}). {RESTORE}") from error
+    if not content.endswith(b"\n"):
+        raise UserError(f"{path}: cut off in its last line. {RESTORE}")
     if tuple(found.columns) != columns:
         raise UserError(f"{path}: columns {', '.join(found.columns)}; expected {', '.join(columns)}. Move it away.")
     return found

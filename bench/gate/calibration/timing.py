@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import statistics
@@ -31,6 +30,7 @@ from bench.measure.latency import Call, cpu_timer
 from bench.numbers import architecture_of
 from bench.records import Cell
 from bench.workloads.checkpoints import SHIPPED
+from bench.workloads.store import read_json
 from bench.workshop import Settings, Workshop, libraries, machine, one_thread
 
 Condition = Literal["idle", "busy"]
@@ -178,7 +178,7 @@ def collect(
     here = {"libraries": libraries(), "machine": machine("cpu"), "method": METHOD}
     if not setup.exists():
         write_json(setup, {"environment": here, "asks": [_as_table(ask) for ask in asks()]})
-    begun = json.loads(setup.read_text(encoding="utf-8"))
+    begun = read_json(setup)
     if begun["environment"] != here:
         raise UserError(
             f"{setup}: begun on {_words(begun['environment'])}, this is {_words(here)}: times of the two do not belong "

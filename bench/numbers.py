@@ -12,9 +12,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bench.artifact import save_artifact
+from bench.code import digest
 from bench.errors import UserError
 from bench.files import write_atomically
-from bench.keys import digest
 from bench.measure.agreement import FEATURE_DISTANCE_VERSION, PSNR_VERSION, feature_distance, psnr, unlike_distance
 from bench.measure.coded import CODED_VERSION, pack
 from bench.measure.complexity import MACS_VERSION, skipping_zeros
@@ -279,7 +279,7 @@ def architecture_of(loaded: Loaded, generator: nn.Module, recovered: Recovered) 
     """The widths of what runs. Masked networks share the dense architecture, and so its latency."""
     shape = widths(generator)
     own, factory = loaded.workload.own, loaded.workload.generator
-    made_by = [own.code] if own else [factory.__module__, factory.__qualname__]
+    made_by = [own.code] if own else [factory.__qualname__]
     kept = recovered.pruned.kept if recovered.pruned else {}
     return Architecture(
         hash=digest([*made_by, shape])[:16],

@@ -284,6 +284,8 @@ class Manifest(_Frozen):
     """What a run consists of: the experiment as it was understood, and its cells with their keys."""
 
     schema_version: int = SCHEMA_VERSION
+    keys_version: int = 1
+    """The version of the keys of its cells; where it is not today's, none of its records is used again."""
     experiment: dict[str, Any]
     run: str
     cells: list[PlannedCell]

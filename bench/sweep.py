@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.executors import Done, Executor, Failed, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import Experiment, Known, dump, expand
+from bench.keys import KEYS_VERSION
 from bench.paths import run_folder, safe
 from bench.records import (
     NOT_TIMED_YET,
@@ -241,7 +242,8 @@ def run_experiment(
     executor = executor or LocalExecutor(jobs)
     with store.writing():
         _warn_about_versions(store, progress)
-        manifest = Manifest(experiment=dump(experiment), run=run, cells=list(plan.cells))
+        _warn_about_keys(store, progress)
+        manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
         failed = _run_cells(missing, store, shop, jobs, executor, progress)
@@ -380,6 +382,15 @@ def environment(settings: Settings, jobs: int) -> dict[str, Any]:
         "device": settings.device,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _warn_about_keys(store: RunStore, progress: Progress) -> None:
+    """One sentence where the run's cells have keys of another version: they are all measured again."""
+    if store.paths.manifest.exists() and (version := store.read_manifest().keys_version) != KEYS_VERSION:
+        progress.note(
+            f"this run has keys of version {version}, this ganprune makes version {KEYS_VERSION}, which name all code "
+            "that numbers come from: its records are left where they are, and every cell is measured again."
+        )
 
 
 def _warn_about_versions(store: RunStore, progress: Progress) -> None:

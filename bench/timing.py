@@ -92,6 +92,7 @@ def latency_tasks(
                 inputs=repr(WORKLOADS[cell.workload].inputs),
                 device=model,
                 backend=backend,
+                prepare=BACKENDS[backend].prepare,
                 batch=batch,
                 dtype=BACKENDS[backend].dtype,
                 threads=THREADS,

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bench.code import digest
 from bench.errors import UserError
-from bench.keys import cell_keys, digest, streams
+from bench.keys import cell_keys, streams
 from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
 from bench.measure.extractors import Extractor, nobody
 from bench.measure.judges import find_extractor
@@ -190,6 +191,7 @@ class Workshop:
             strategy=self.strategy(cell.strategy),
             recovery=parse_recovery(cell.recovery),
             metric_versions=self.metric_versions(cell.workload, cell.checkpoint),
+            earlier=loaded.checkpoint.card.get("hashes"),
         )
 
     def streams(self, cell: Cell) -> frozenset[str]:

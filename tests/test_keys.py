@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from bench import keys as module
-from bench.keys import cell_keys, code_hash, digest, latency_key, streams
+from bench.closure import NAMES_ONLY
+from bench.code import Code, digest
+from bench.keys import cell_keys, latency_key, streams
+from bench.measure.backends import BACKENDS
 from bench.records import Cell, Keys
 from bench.recovery import parse_recovery
 from bench.workloads.base import InputSpec, Workload
@@ -38,6 +40,7 @@ def keys(
     data: str = "images",
     versions: dict[str, str] = VERSIONS,
     thing: Strategy | None = None,
+    earlier: dict[str, str] | None = None,
     **changes: Any,
 ) -> Keys:
     one = cell(strategy, **changes)
@@ -49,6 +52,7 @@ def keys(
         strategy=thing or (None if strategy == DENSE else STRATEGIES[strategy]),
         recovery=parse_recovery(one.recovery),
         metric_versions=versions,
+        earlier=earlier,
     )
 
 
@@ -231,7 +235,7 @@ def test_a_new_field_with_its_default_invalidates_nothing(value: Any) -> None:
     assert keys(workload=workload(replace(wide, novelty=1)), **BASE) != keys(workload=workload(value), **BASE)
 
 
-# Code.
+# Code. What of it counts, and which of it: `tests/test_closure.py`.
 
 CRITERION = """
 from __future__ import annotations
@@ -249,11 +253,6 @@ def power(weight):
 """
 
 
-def forget() -> None:
-    for cached in (module._source, module._tree, module._tree_hash, module._imports):
-        cached.cache_clear()
-
-
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package of a user's own on the path."""
@@ -263,11 +262,13 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (package / name).write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    forget()
     yield package
-    forget()
     for name in [name for name in sys.modules if name.split(".")[0] == "plugin_of_a_test"]:
         del sys.modules[name]
+
+
+def plugin_hash() -> str:
+    return Code().hash(Code().closure(["plugin_of_a_test.criterion"]))
 
 
 def hash_after(path: Path, change: Callable[[str], str]) -> str:
@@ -275,8 +276,7 @@ def hash_after(path: Path, change: Callable[[str], str]) -> str:
     changed = change(text)
     assert changed != text
     path.write_text(changed, encoding="utf-8")
-    forget()
-    return code_hash("plugin_of_a_test.criterion")
+    return plugin_hash()
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def hash_after(path: Path, change: Callable[[str], str]) -> str:
     ids=["comment", "module-docstring", "docstring", "spaces", "lines"],
 )
 def test_words_and_formatting_do_not_change_a_definition(plugin: Path, change: Callable[[str], str]) -> None:
-    before = code_hash("plugin_of_a_test.criterion")
+    before = plugin_hash()
     assert hash_after(plugin / "criterion.py", change) == before
 
 
@@ -306,7 +306,7 @@ def test_words_and_formatting_do_not_change_a_definition(plugin: Path, change: C
     ids=["operator", "constant", "call", "new-name"],
 )
 def test_a_change_of_what_is_computed_changes_it(plugin: Path, change: Callable[[str], str]) -> None:
-    before = code_hash("plugin_of_a_test.criterion")
+    before = plugin_hash()
     assert hash_after(plugin / "criterion.py", change) != before
 
 
@@ -327,7 +327,7 @@ def test_a_change_in_a_module_that_a_plug_in_imports_from_itself_changes_it(plug
     assert hash_after(plugin / "helper.py", lambda text: text.replace("**", "*")) != before
 
 
-def test_a_plug_ins_code_is_part_of_the_key_of_its_strategies(plugin: Path) -> None:
+def test_a_plug_ins_code_is_part_of_the_key_of_its_strategies_and_may_change_between_two(plugin: Path) -> None:
     score = importlib.import_module("plugin_of_a_test.criterion").score
     thing = replace(STRATEGIES["l1-weight-global"], criterion=Criterion("own", score, "test", "w ** 2"))
     before = keys(thing=thing)
@@ -336,24 +336,27 @@ def test_a_plug_ins_code_is_part_of_the_key_of_its_strategies(plugin: Path) -> N
 
 
 def test_the_catalogue_defines_nothing_and_a_criterion_brings_what_it_is_made_of() -> None:
-    def closure(name: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [name]
-        while waiting:
-            one = waiting.pop()
-            if one not in found | module.NOT_PART_OF_A_DEFINITION:
-                found.add(one)
-                waiting += module._imports(one)
-        return found
-
-    reached = closure("strategies.granularity.channel")
+    reached = Code().closure(["strategies.granularity.channel"], NAMES_ONLY)
     assert {"strategies.granularity.coupling", "strategies.slicing", "strategies.layers", "strategies.base"} <= reached
     assert "strategies.catalog" not in reached
     assert not any(name.startswith("torch") for name in reached)
 
 
 def test_a_module_without_source_is_not_an_error() -> None:
-    assert code_hash("math") == code_hash("math")
+    assert Code().hash(["math"]) == Code().hash(["math"])
+
+
+def test_an_earlier_state_of_the_training_matters_to_strategies_that_go_back_to_it() -> None:
+    lottery = next(name for name in STRATEGIES if "rewind" in STRATEGIES[name].needs)
+    states = [{"rewind-generator": "a"}, {"rewind-generator": "b"}]
+    assert len({keys(lottery, earlier=state, **BASE).prune for state in states}) == 2
+    assert len({keys(earlier=state, **BASE).prune for state in states}) == 1
+
+
+def test_training_images_matter_to_strategies_that_look_at_them() -> None:
+    l1 = STRATEGIES["l1-weight-global"]
+    curious = replace(l1, criterion=replace(l1.criterion, needs=frozenset({"data"})))
+    assert keys(thing=curious, data="others").prune != keys(thing=curious).prune
 
 
 # The rest.
@@ -374,11 +377,20 @@ def test_everything_that_a_timing_depends_on_changes_its_key() -> None:
         "inputs": "8",
         "device": "cpu",
         "backend": "eager",
+        "prepare": BACKENDS["eager"].prepare,
         "batch": 1,
         "dtype": "fp32",
         "threads": 1,
     }
-    other = {"inputs": "9", "device": "gpu", "backend": "onnx", "batch": 2, "dtype": "bf16", "threads": 2}
+    other: dict[str, Any] = {
+        "inputs": "9",
+        "device": "gpu",
+        "backend": "onnx",
+        "prepare": BACKENDS["onnx"].prepare,
+        "batch": 2,
+        "dtype": "bf16",
+        "threads": 2,
+    }
     found = {latency_key("d", "p", **base), latency_key("p", "d", **base), latency_key("d", "d", **base)}
     found |= {latency_key("d", "p", **(base | {name: value})) for name, value in other.items()}
     assert len(found) == 3 + len(other)

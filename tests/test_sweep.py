@@ -18,6 +18,7 @@ import pytest
 import bench.keys
 import bench.sweep
 from bench.cell import run_cell
+from bench.code import Code
 from bench.errors import UserError
 from bench.estimate import estimate_latency_seconds, estimate_seconds
 from bench.experiment import Experiment
@@ -447,17 +448,29 @@ def test_another_number_of_images_is_another_key_of_the_same_network(tmp_path: P
 def test_a_changed_definition_never_reuses_an_old_number(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep()
     before = sweep.files()
-    code_hash = bench.keys.code_hash
+    hashes = bench.keys.hashes
 
-    def changed(*modules: str) -> str:
-        return code_hash(*modules) + ("changed" if any(name.startswith("strategies.") for name in modules) else "")
+    def changed(parts: dict[str, frozenset[str]], code: Code) -> dict[str, str]:
+        return hashes(parts, code) | ({"strategy": "changed"} if "strategy" in parts else {})
 
-    monkeypatch.setattr(bench.keys, "code_hash", changed)
+    monkeypatch.setattr(bench.keys, "hashes", changed)
     outcome = sweep()
     assert sweep.ran == [BAD]  # dense is defined without any strategy
     assert outcome.finished_before == 1
     assert len(sweep.files()) == 3
     assert {name: sweep.files()[name] for name in before} == before
+
+
+def test_a_run_with_keys_of_another_version_is_told_apart_in_one_sentence(sweep: Sweeps) -> None:
+    sweep()
+    manifest = sweep.results / "runs" / "mini" / "main" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"keys_version": 2', '"keys_version": 1'))
+    before = sweep.files()
+    sweep()
+    assert len([note for note in sweep.notes if "keys of version 1" in note]) == 1
+    assert sweep.files() == before
+    sweep()
+    assert len([note for note in sweep.notes if "keys of version 1" in note]) == 1
 
 
 # Groups and estimates

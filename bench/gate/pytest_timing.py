@@ -46,6 +46,7 @@ def prepared(
         inputs=repr(loaded.workload.inputs),
         device=device_model(device),
         backend=backend,
+        prepare=BACKENDS[backend].prepare,
         batch=batch,
         dtype=BACKENDS[backend].dtype,
         threads=THREADS,

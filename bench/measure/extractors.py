@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.layout import channels_last
-from bench.workloads.networks import DummyJudge, LeNet
+from bench.measure.judge_networks import DummyJudge, LeNet
 from bench.workloads.store import state_hash
 from strategies.registry import Registry
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from bench.workloads.networks import to_uint8
-
 BATCH = 100
 
 
@@ -37,3 +35,9 @@ def generate(
         finite = finite and bool(torch.isfinite(output).all())
         images.append(to_uint8(output).cpu())
     return torch.cat(images), finite
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as uint8, rounded to nearest: ``round((x + 1) * 127.5)``. NaN becomes 0."""
+    scaled = torch.nan_to_num((images.float() + 1) * 127.5, nan=0.0)
+    return scaled.round_().clamp_(0, 255).to(torch.uint8)

@@ -6,8 +6,6 @@ workload anew.
 
 from __future__ import annotations
 
-import ast
-import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -19,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.code import tree_hash
 from bench.errors import UserError
 from bench.seeds import derive, stream
 from bench.training.condition import UNCONDITIONAL, Condition
@@ -89,7 +88,7 @@ class Own:
         said: list[Any] = [flat(spec.output)]
         for key, factory, arguments in parts:
             module = find_module(factory, Path(spec.folder), self.here(key))
-            trees = [tree_hash(path) for path in source_closure(module)]
+            trees = [tree_hash(path.read_text(encoding="utf-8")) for path in source_closure(module)]
             said.append([factory.rpartition(":")[2], arguments, trees])
         if spec.discriminator is not None:
             plain = spec.discriminator.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoint", "factory"})
@@ -258,11 +257,3 @@ def own_specs(names: Iterable[str]) -> tuple[WorkloadSpec, ...]:
     """Those of the registered workloads ``names`` that are the user's own: what another process needs of them."""
     found = (WORKLOADS[name].own for name in names if name in WORKLOADS)
     return tuple(own.spec for own in found if own is not None)
-
-
-@functools.cache
-def tree_hash(path: Path) -> str:
-    """A hash of the syntax tree of a file, without docstrings and comments."""
-    from bench.keys import stripped
-
-    return hashlib.sha256(ast.dump(stripped(path.read_text(encoding="utf-8"))).encode()).hexdigest()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from bench.errors import UserError
+from bench.measure.judge_networks import LeNet
 from bench.seeds import stream
 from bench.workloads.base import WORKLOADS
 from bench.workloads.builtin import DUMMY
@@ -24,7 +25,7 @@ from bench.workloads.checkpoints import (
     load_rewind,
     shipped_folder,
 )
-from bench.workloads.networks import LeNet, parameter_total
+from bench.workloads.networks import parameter_total
 from bench.workloads.store import half, load_into, read_json, read_weights, state_hash, write_weights
 from strategies.layers import named_weights
 

@@ -32,8 +32,13 @@ def compare_and_write(
     form: str = "table",
     write_to: Sequence[Path] = (),
     timing: bool = True,
+    width: int = 100,
+    colour: bool = False,
 ) -> tuple[Result, str]:
     """Compare, write the files that were asked for, and give the comparison in the form that was asked for.
+
+    Args:
+        width: of a table; ``colour``: whether it is for a terminal.
 
     Raises:
         UserError: no such side, form or file type; said before anything is timed.
@@ -47,9 +52,7 @@ def compare_and_write(
     for path in write_to:
         write(result, path)
     if form == "table":
-        from bench.terminal import console
-
-        return result, terminal(result, width=max(console.width, 100), colour=console.is_terminal)
+        return result, terminal(result, width=width, colour=colour)
     return result, FORMATS[form](result)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy.special import betaincinv
 
 from bench.errors import UserError
 from bench.executors import Done
@@ -21,10 +21,10 @@ from bench.gate.calibration.quality import WORKLOADS, variants
 from bench.gate.calibration.rates import (
     QualityRules,
     changes,
-    clopper_pearson,
     found_in_run,
     gated,
     p_values,
+    rate_of,
     read_quality,
     read_timing,
     timing_rates,
@@ -84,10 +84,23 @@ def test_every_triple_is_three_seeds() -> None:
     assert all(len(set(row)) == 3 for row in drawn[:200])
 
 
-@pytest.mark.parametrize(("hits", "n"), [(0, 20), (3, 20), (20, 20)])
-def test_clopper_pearson_is_scipys(hits: int, n: int) -> None:
-    expected = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
-    assert clopper_pearson(hits, n) == pytest.approx((expected.low, expected.high))
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    [
+        (0, 20, 0.0, 1 - 0.025 ** (1 / 20)),
+        (20, 20, 0.025 ** (1 / 20), 1.0),
+        (3, 20, betaincinv(3, 18, 0.025), betaincinv(4, 17, 0.975)),
+    ],
+)
+def test_a_rate_has_the_bounds_of_clopper_and_pearson(hits: int, n: int, low: float, high: float) -> None:
+    """Nothing and all have a closed form; between them they are quantiles of beta distributions."""
+    found = rate_of(np.arange(n) < hits, np.array([hits / n]))
+    assert (found.value, found.low, found.high) == pytest.approx((hits / n, low, high))
+
+
+def test_a_rate_has_the_bounds_of_what_was_drawn_from_where_they_are_wider() -> None:
+    found = rate_of(np.arange(20) < 3, np.linspace(0, 1, 41))
+    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
 
 
 def test_a_large_change_is_found_and_a_centred_one_is_not(data: Path) -> None:

@@ -190,6 +190,21 @@ def test_the_interval_holds_the_median_and_repeats() -> None:
     assert median_interval(values) == (low, high)
 
 
+def test_the_interval_is_that_of_the_resampled_medians() -> None:
+    values = np.random.default_rng(3).normal(2, 0.1, 30)
+    medians = np.median(np.random.default_rng(0).choice(values, size=(2_000, 30)), axis=1)
+    assert median_interval(values) == pytest.approx(tuple(np.percentile(medians, [2.5, 97.5])), rel=1e-12)
+
+
+def test_the_interval_of_two_values_is_from_one_to_the_other() -> None:
+    """A quarter of the resamples holds the lower value alone, a quarter the higher."""
+    assert median_interval(np.array([1.5, 2.0])) == (1.5, 2.0)
+
+
+def test_the_interval_of_one_value_is_that_value() -> None:
+    assert median_interval(np.array([1.5])) == (1.5, 1.5)
+
+
 def test_the_interval_of_equal_values_is_that_value() -> None:
     assert median_interval(np.full(8, 1.5)) == (1.5, 1.5)
 

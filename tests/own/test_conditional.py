@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.check import check
+from bench.check.workload import check
 from bench.errors import Mistakes, UserError
 from bench.training.condition import UNCONDITIONAL, Condition
 from strategies.base import NotApplicable

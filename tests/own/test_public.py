@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.check import check
+from bench.check.workload import check
 from bench.errors import Mistakes, UserError
 from bench.workloads.own import Own
 from bench.workloads.public import biggan, dcgan, sngan, stylegan2

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import terminal
+from bench.cli import terminal
 from bench.records import LatencyRecord, Record
 from bench.report.answer import answer
 from bench.report.build import build_report

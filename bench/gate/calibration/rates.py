@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, stdtr
+from scipy.special import stdtr
+from scipy.stats import binomtest
 
 from bench.errors import UserError
 from bench.gate.calibration.quality import CELLS, NOISE, NOISY, STEPS, WORKLOADS, Variant
@@ -124,20 +125,13 @@ class Rate:
     high: float
 
 
-def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
-    """The two-sided 95 % bounds of a rate."""
-    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, 0.025))
-    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 0.975))
-    return low, high
-
-
 def rate_of(hits: NDArray[np.bool_], resampled: Array) -> Rate:
     """The rate of ``hits`` over the draws; ``resampled``: that rate for each resampling of what was drawn from."""
-    low, high = clopper_pearson(int(hits.sum()), len(hits))
+    exact = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, method="exact")
     return Rate(
         float(hits.mean()),
-        min(low, float(np.percentile(resampled, 2.5))),
-        max(high, float(np.percentile(resampled, 97.5))),
+        min(float(exact.low), float(np.percentile(resampled, 2.5))),
+        max(float(exact.high), float(np.percentile(resampled, 97.5))),
     )
 
 

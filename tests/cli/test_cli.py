@@ -20,13 +20,13 @@ from rich.console import Console
 
 import bench
 import bench.cli
-import bench.terminal
+import bench.cli.terminal
 from bench.cli import app, main
 from strategies.catalog import STRATEGIES
 from tests.helpers.cells import write_experiment
 from tests.helpers.executor import InProcess
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -652,7 +652,7 @@ def test_train_makes_a_checkpoint_that_can_be_pruned(ganprune: Command, tmp_path
 def test_the_final_table_fits_a_terminal_of_80_columns(
     finished: Path, ganprune: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench.terminal, "console", Console(highlight=False, width=80))
+    monkeypatch.setattr(bench.cli.terminal, "console", Console(highlight=False, width=80))
     lines = ganprune("run", "mini.toml").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines)

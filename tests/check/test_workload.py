@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import bench
-from bench.check import Finding, check
+from bench.check.workload import Finding, check
 from bench.cli import app
 from bench.experiment import Quality
 from tests.own.conftest import Describe

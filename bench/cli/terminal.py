@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.cell import Made
-    from bench.check import Finding
-    from bench.conformance import Check
+    from bench.check.strategy import Check
+    from bench.check.workload import Finding
     from bench.export import Exported
     from bench.sweep import Outcome, Plan
     from bench.tune import Tuned

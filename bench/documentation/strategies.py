@@ -1,7 +1,7 @@
 """`docs/catalogue.md`: every strategy with its formula, source, needs, levels and what scoring costs.
 
-`python -m bench.catalogue_page` writes it anew and times each strategy; a test holds all but the seconds against the
-registry.
+`python -m bench.documentation.strategies` writes it anew and times each strategy; a test holds all but the seconds
+against the registry.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from bench.conformance import context_for
+from bench.check.strategy import context_for
 from strategies.base import NotApplicable, Strategy
 from strategies.catalog import STRATEGIES
 
@@ -20,7 +20,7 @@ TIMED_ON = "mnist-dcgan"
 
 HEAD = """# The catalogue
 
-{count} named strategies. Written by `python -m bench.catalogue_page`; a test compares it with the registry.
+{count} named strategies. Written by `python -m bench.documentation.strategies`; a test compares it with the registry.
 
 A strategy is criterion x granularity x allocation x schedule, and its name says which: `l1-weight-global+cubic`.
 Low scores go first. `needs`: what a strategy looks at besides the weights; `inputs` are generator inputs of its own

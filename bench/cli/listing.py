@@ -1,27 +1,17 @@
-"""What is registered, as rows for lists and JSON."""
+"""`ganprune list`: what is registered, as rows for tables and JSON."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
+from collections.abc import Callable
 from typing import Any
 
+from bench.cli.group import new_group
+from bench.cli.options import JsonOption, PluginOption
+from bench.cli.plugins import load_plugins
 from bench.errors import UserError
-from strategies.registry import UnknownName
 
 Row = dict[str, Any]
-
-
-def rows(kind: str) -> list[Row]:
-    """One dict for each registered thing of that kind, in the order of registration."""
-    return {
-        "strategies": strategies,
-        "criteria": criteria,
-        "workloads": workloads,
-        "experiments": experiments,
-        "metrics": metrics,
-        "plugins": plugins,
-    }[kind]()
 
 
 def strategies() -> list[Row]:
@@ -169,32 +159,30 @@ def metrics() -> list[Row]:
     return [dict(zip(keys, row, strict=True)) for row in table]
 
 
-def describe_strategy(name: str) -> str:
-    """All about one strategy, in a few lines. Raises UserError with a suggestion for an unknown name."""
-    from strategies.catalog import DENSE, STRATEGIES
+KINDS: dict[str, Callable[[], list[Row]]] = {
+    "strategies": strategies,
+    "criteria": criteria,
+    "workloads": workloads,
+    "experiments": experiments,
+    "metrics": metrics,
+    "plugins": plugins,
+}
+"""Each gives one dict for each registered thing, in the order of registration."""
 
-    if name == DENSE:
-        return "dense\n  the unpruned generator: every cell is compared with the dense one of its own recovery"
-    try:
-        thing = STRATEGIES[name]
-    except UnknownName as error:
-        raise UserError(str(error)) from error
-    levels = ["any sparsity in (0, 1)"] if thing.levels.continuous else []
-    if thing.levels.knob:
-        fixed = f" ({', '.join(map(str, thing.levels.fixed))})" if thing.levels.fixed else ""
-        levels.append(f"{thing.levels.knob} = VALUE{fixed}")
-    lines = [
-        name,
-        f"  criterion    {thing.criterion.name}: {thing.criterion.formula}",
-        f"  source       {thing.criterion.source}",
-        f"  granularity  {thing.granularity.name}",
-        f"  allocation   {thing.allocation.name}: {thing.allocation.formula}",
-        f"  schedule     {f'{thing.schedule.name}: {thing.schedule.source}' if thing.schedule else 'one-shot'}",
-        f"  needs        {', '.join(sorted(thing.needs)) or 'nothing but the weights'}",
-        f"  levels       {' or '.join(levels)}",
-        f"  random       {'yes: depends on the seed' if thing.random else 'no'}",
-        f"  defined in   {STRATEGIES.origin(name).split('/')[-1]}",
-        "",
-        inspect.cleandoc(thing.criterion.score.__doc__ or ""),
-    ]
-    return "\n".join(lines).rstrip()
+group = new_group("List what is there.")
+
+
+def _list(kind: str) -> Callable[..., None]:
+    def command(as_json: JsonOption = False, plugins: PluginOption = None) -> None:
+        from bench.cli.terminal import print_rows
+
+        if kind in {"strategies", "criteria", "plugins"}:
+            load_plugins(plugins)
+        print_rows(kind, KINDS[kind](), as_json)
+
+    command.__doc__ = f"The {kind}."
+    return command
+
+
+for _kind in KINDS:
+    group.command(_kind)(_list(_kind))

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.catalogue_page import page, without_seconds
+from bench.documentation.strategies import page, without_seconds
 from strategies.catalog import STRATEGIES
 
-PAGE = Path(__file__).parents[1] / "docs" / "catalogue.md"
+PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 
 
 def test_the_page_is_that_of_the_registry() -> None:
     written = without_seconds(PAGE.read_text("utf-8"))
-    assert written == without_seconds(page({})), "write it anew: python -m bench.catalogue_page"
+    assert written == without_seconds(page({})), "write it anew: python -m bench.documentation.strategies"
 
 
 def test_every_strategy_that_fits_was_timed() -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bench import records
 
-TEXT = (Path(__file__).parents[1] / "docs" / "results-format.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "results-format.md").read_text(encoding="utf-8")
 MODELS = [
     thing
     for thing in vars(records).values()

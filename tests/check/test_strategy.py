@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.conformance import SPARSITIES, check_strategy, context_for, failures, levels_of, unit
+from bench.check.strategy import SPARSITIES, check_strategy, context_for, failures, levels_of, unit
 from strategies.allocation import global_
 from strategies.base import Context, Criterion, Granularity, Infeasible, NotApplicable, Scores, Strategy
 from strategies.catalog import STRATEGIES

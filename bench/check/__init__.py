@@ -1,0 +1,1 @@
+"""What `check-workload` and `check-strategy` try: somebody's GAN, somebody's strategy."""

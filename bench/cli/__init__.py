@@ -1,0 +1,85 @@
+"""The command line: parses, calls, prints. One file a command; nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from bench.cli import (
+    baseline,
+    check_strategy,
+    check_workload,
+    compare,
+    env,
+    export,
+    listing,
+    plan,
+    prune,
+    report,
+    run,
+    show,
+    train,
+    tune,
+    validate,
+)
+from bench.cli.errors import INTERRUPTED, complain
+from bench.cli.group import new_group
+from bench.errors import UserError
+
+COMMANDS: tuple[Callable[..., Any], ...] = (
+    run.run,
+    validate.validate,
+    check_workload.check_workload,
+    plan.plan,
+    report.report,
+    compare.compare,
+    train.train,
+    prune.prune,
+    export.export,
+    tune.tune,
+    env.env,
+    check_strategy.check_strategy,
+)
+"""In the order of the help; each is called as its function is, with dashes."""
+
+GROUPS = {"list": listing.group, "show": show.group, "baseline": baseline.group}
+
+app = new_group("The benchmark that decides how a GAN gets pruned.", name="ganprune")
+for _command in COMMANDS:
+    app.command()(_command)
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ganprune {version('ganprune')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[bool, typer.Option("--version", help="The version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """The benchmark that decides how a GAN gets pruned."""
+
+
+def main() -> None:
+    """Entry point: every mistake of the user's is one message and exit code 2, never a traceback."""
+    try:
+        app(prog_name="ganprune")
+    except UserError as error:
+        complain(str(error))
+        sys.exit(2)
+    except OSError as error:  # a folder that cannot be written, a name that is too long, ...
+        complain(f"{error.filename}: {error.strerror}." if error.filename else str(error))
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer has turned Ctrl-C into this
+            complain("interrupted; what is finished is kept, the same command continues.")
+        raise

@@ -1,0 +1,13 @@
+"""What is said on stderr, and the exit code of an interruption."""
+
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130
+"""What a shell shows for a program that Ctrl-C ended."""
+
+
+def complain(text: str) -> None:
+    """One message on stderr, under the program's name."""
+    print(f"ganprune: {text}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A shipped name or a TOML file.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value of the experiment, 'seeds=[0,1]', or add to a list, 'seeds+=[2]'.",
+    ),
+]
+FinishedRunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The folder of a run, or an experiment's newest one.")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Where runs are kept.")]
+ReportsOption = Annotated[Path, typer.Option("--reports", help="Where reports are written.")]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: main).")]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Worker processes, one thread each.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="A module or file.py that brings strategies of your own."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
+
+RESULTS, REPORTS = Path("results"), Path("reports")

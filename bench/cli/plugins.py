@@ -1,0 +1,31 @@
+"""What `--plugin` does."""
+
+from __future__ import annotations
+
+from bench.cli.errors import complain
+from bench.errors import UserError
+
+
+def with_plugins(overrides: list[str] | None, plugins: list[str] | None) -> list[str]:
+    """The overrides, and one more for the plug-ins, beside those of the file."""
+    import json
+
+    return [*(overrides or []), *([f"plugins+={json.dumps(plugins)}"] if plugins else [])]
+
+
+def load_plugins(plugins: list[str] | None) -> None:
+    """Those of installed distributions, a note for each broken one, and those that were named.
+
+    Raises:
+        UserError: a named one that cannot be loaded.
+    """
+    from strategies.plugins import PluginError, installed_plugins, load_plugin
+
+    for plugin in installed_plugins():
+        if plugin.error:
+            complain(f"note: plug-in {plugin.name!r} of {plugin.origin} is left out: {plugin.error}")
+    for name in plugins or ():
+        try:
+            load_plugin(name)
+        except PluginError as error:
+            raise UserError(f"{error}.") from error

@@ -1,0 +1,54 @@
+"""`ganprune prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import DeviceOption, PluginOption
+from bench.cli.plugins import load_plugins
+
+
+def prune(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the artefact.")],
+    strategy: Annotated[str, typer.Option("--strategy", metavar="S")],
+    sparsity: Annotated[float | None, typer.Option("--sparsity", metavar="X", help="In (0, 1).")] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", metavar="KNOB=VALUE", help="The strategy's own knob instead.")
+    ] = None,
+    recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
+    target: Annotated[str, typer.Option("--target", help="params or macs.")] = "params",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    device: DeviceOption = "cpu",
+    plugins: PluginOption = None,
+    workload_file: Annotated[
+        Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
+    ] = None,
+) -> None:
+    """Prune one generator and save it (see `bench.load`)."""
+    load_plugins(plugins)
+    from bench.cli.terminal import print_pruned
+    from bench.pruning import prune_to_folder
+
+    if workload_file is not None:
+        from bench.experiment import load_workloads
+        from bench.workloads.own import define
+
+        define(load_workloads(workload_file)[0])
+    made = prune_to_folder(
+        out,
+        workload=workload,
+        checkpoint=checkpoint,
+        strategy=strategy,
+        sparsity=sparsity,
+        level=level,
+        target=target,
+        recovery=recovery,
+        seed=seed,
+        device=device,
+    )
+    print_pruned(made, out)

@@ -1,0 +1,54 @@
+"""`ganprune tune`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import DeviceOption, JsonOption, PluginOption
+from bench.cli.plugins import load_plugins
+
+
+def tune(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD")],
+    strategies: Annotated[
+        list[str] | None, typer.Option("--strategy", metavar="S", help="One or more; default: all that fit.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="X", help="Largest loss, a share of the dense quality.")
+    ] = 0.1,
+    metric: Annotated[str, typer.Option("--metric", help="fid or is.")] = "fid",
+    folds: Annotated[int, typer.Option("--folds", help="Disjoint parts of real images and inputs.")] = 5,
+    num_images: Annotated[int, typer.Option("--num-images", help="Generated images in each fold.")] = 1000,
+    recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    device: DeviceOption = "cpu",
+    plugins: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The highest sparsity that keeps quality within a tolerance, by cross-validation."""
+    from bench.cli.terminal import console, print_tuned
+    from bench.sweep import check_device
+    from bench.tune import tune as search
+    from strategies.catalog import STRATEGIES
+
+    load_plugins(plugins)
+    check_device(device)
+    with console.status("") as status:
+        found = search(
+            workload,
+            strategies or [name for name in STRATEGIES if STRATEGIES[name].schedule is None],
+            tolerance=tolerance,
+            metric=metric,
+            folds=folds,
+            num_images=num_images,
+            recovery=recovery,
+            checkpoint=checkpoint,
+            seed=seed,
+            device=device,
+            plugins=tuple(plugins or ()),
+            progress=status.update,
+        )
+    print_tuned(found, tolerance, metric, as_json)

@@ -1,0 +1,7 @@
+"""The user's folder that the tests of own workloads have too."""
+
+from __future__ import annotations
+
+from tests.own.conftest import _registry, describe, folder
+
+__all__ = ["_registry", "describe", "folder"]

@@ -1,10 +1,11 @@
 """The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.draw_report`, `bench.load`.
 
-`bench.workload` registers a workload of the user's own.
+`bench.workload` describes a workload of the user's own, which `bench.run` takes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ def run(
     experiment: str | Path,
     overrides: Sequence[str] = (),
     *,
+    workloads: Sequence[str | Workload] | None = None,
     results: Path | str = "results",
     reports: Path | str | None = "reports",
     draw: bool = True,
@@ -42,13 +44,17 @@ def run(
 
     Args:
         overrides: ``key=value`` as for ``--set``.
+        workloads: those to measure, names or what `workload` gave; None: the experiment's.
         reports: None draws no report.
         draw: False only makes sure that the report can be written; who calls draws it.
 
     Raises:
         UserError: anything that the user must mend, with its place.
     """
-    loaded = load_experiment(experiment, overrides)
+    own = [thing.own.spec for thing in workloads or () if not isinstance(thing, str) and thing.own is not None]
+    names = [thing if isinstance(thing, str) else thing.name for thing in workloads or ()]
+    chosen = [] if workloads is None else [f"experiment.workloads={json.dumps(names)}"]
+    loaded = load_experiment(experiment, [*overrides, *chosen], own=own)
     if reports is not None:
         _check_reports(report_folder(Path(reports), loaded.name))
     outcome = run_experiment(
@@ -77,7 +83,7 @@ def _check_reports(folder: Path) -> None:
 
 
 def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Workload:
-    """Register a workload of your own under ``name``, for `run` and all else in this process.
+    """A workload of your own, to be given to `run`. Nothing of it is read or run yet.
 
     The keys are those of a ``[[workload]]`` table (`docs/bring-your-own-gan.md`). Factories may be given as functions
     or classes; worker processes find them again by file and name, so they stand at the top of a file. Relative names
@@ -87,9 +93,8 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         Mistakes: everything that is wrong, each with its place.
         UserError: a factory that no other process could find.
     """
-    from bench.workloads.base import WORKLOADS
     from bench.workloads.factories import name_of
-    from bench.workloads.own import define
+    from bench.workloads.own import workload_of
 
     said: dict[str, Any] = {"name": name, "factory": name_of(factory), **table}
     judge = said.get("discriminator")
@@ -99,8 +104,7 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         said["discriminator"] = {**judge, "factory": name_of(judge["factory"])}
     if callable(said.get("extractor")):
         said["extractor"] = name_of(said["extractor"])
-    define(check_workloads([said], "bench.workload"))
-    return WORKLOADS[name]
+    return workload_of(check_workloads([said], "bench.workload")[0])
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:

@@ -153,12 +153,12 @@ _UNFIT = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeEr
 
 
 def _registered(manifest: dict[str, Any], place: Path) -> Callable[[], nn.Module]:
-    from bench.workloads.builtin import WORKLOADS
+    from bench.workloads.builtin import BUILT_IN
 
     name = manifest.get("workload")
-    if not isinstance(name, str) or name not in WORKLOADS:
+    if not isinstance(name, str) or name not in BUILT_IN:
         raise UserError(f"{place}: workload {name!r} is not registered here; pass its factory to `bench.load`.")
-    return WORKLOADS[name].generator
+    return BUILT_IN[name].generator
 
 
 def example_inputs(folder: Path | str, batch: int) -> tuple[Tensor, ...]:

@@ -22,7 +22,7 @@ from bench.recovery import Recovered, parse_recovery, recover
 from bench.seeds import stream, varies_name
 from bench.workloads.checkpoints import SHIPPED, load_initialisation, load_rewind
 from bench.workshop import Workshop
-from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Snapshot, Strategy
+from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Snapshot, Strategy, Wiring
 
 DENSE = "dense"
 
@@ -136,7 +136,7 @@ def pruning_context(cell: Cell, strategy: Strategy, shop: Workshop) -> Context:
         draw_inputs=inputs.sample if needs & {"inputs", "data", "discriminator"} else None,
         images=loaded.data.train if "data" in needs else None,
         rewind=_earlier(load_rewind, cell, shop) if "rewind" in needs else None,
-        wiring=shop.once(f"wiring/{cell.workload}/{cell.checkpoint}", dict),
+        wiring=shop.once(f"wiring/{cell.workload}/{cell.checkpoint}", Wiring),
         initialisation=_earlier(load_initialisation, cell, shop) if "initialisation" in needs else None,
         discriminator=loaded.checkpoint.discriminator if "discriminator" in needs else None,
         condition=loaded.workload.condition.of_inputs,

@@ -49,7 +49,9 @@ def estimate_latency_seconds(plan: Plan, missing: Sequence[PlannedCell], store: 
     ways = len(devices) * len(latency.backends)
     wanted = [(training, batch) for training, _ in networks for batch in latency.batches for _ in range(ways)]
     records = [record for planned in finished if (record := store.read_record(planned)) is not None]
-    tasks = latency_tasks(records, devices=devices, batches=latency.batches, backends=latency.backends)
+    tasks = latency_tasks(
+        records, plan.settings.catalogue, devices=devices, batches=latency.batches, backends=latency.backends
+    )
     wanted += [
         ((task.workload, task.checkpoint), task.batch)
         for task in tasks

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
@@ -31,6 +32,7 @@ from bench.workloads.spec import CLASSIFIER, FACTORY, WorkloadSpec
 from strategies.registry import SAFE_NAME, UnknownName
 
 if TYPE_CHECKING:
+    from bench.workloads.catalogue import Catalogue
     from strategies.base import Levels
 
 DENSE = "dense"
@@ -199,6 +201,13 @@ class Experiment(_Table):
         """The experiment's name, safe in paths."""
         return self.sweep.name
 
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The workloads that its names mean: built-in ones and its own. Imports torch, reads nothing."""
+        from bench.workloads.builtin import BUILT_IN
+
+        return BUILT_IN.with_own(self.workload)
+
 
 TABLES: dict[str, type[BaseModel]] = {
     "experiment": Sweep,
@@ -227,25 +236,24 @@ class Known:
     @classmethod
     def installed(cls) -> Known:
         """What this installation offers. Imports the registries, and with them torch."""
-        import bench.workloads.builtin  # noqa: F401  (fills WORKLOADS)
         from bench.measure.backends import BACKENDS
         from bench.measure.extractors import EXTRACTORS
         from bench.measure.metrics import METRICS as REGISTERED
         from bench.measure.public import PUBLIC
         from bench.recovery import parse_recovery
-        from bench.workloads.base import WORKLOADS
+        from bench.workloads.builtin import BUILT_IN
         from strategies.catalog import STRATEGIES
         from strategies.plugins import installed_plugins
 
         installed_plugins()
         return cls(
-            workloads=tuple(WORKLOADS),
+            workloads=tuple(BUILT_IN),
             strategies={name: STRATEGIES[name].levels for name in STRATEGIES},
             extractors=(*EXTRACTORS, *PUBLIC),
             metrics=tuple(REGISTERED),
             backends=tuple(BACKENDS),
             parse_recovery=parse_recovery,
-            built_in=tuple(name for name in WORKLOADS if WORKLOADS[name].own is None),
+            built_in=tuple(BUILT_IN),
         )
 
 
@@ -260,12 +268,17 @@ def shipped_experiments() -> dict[str, str]:
 
 
 def load_experiment(
-    name_or_path: str | Path, overrides: Sequence[str] = (), *, known: Known | None = None
+    name_or_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    own: Sequence[WorkloadSpec] = (),
+    known: Known | None = None,
 ) -> Experiment:
     """Read a shipped experiment (by name) or a TOML file (by path), with ``key=value`` overrides applied.
 
     A key is dotted (``experiment.seeds``, ``gate.margin``) or short (``seeds``); the value is TOML, a bare
-    word a text. ``key+=[...]`` adds to a list. ``known`` defaults to what is installed.
+    word a text. ``key+=[...]`` adds to a list. ``own`` stand beside the ``[[workload]]`` tables; ``known`` defaults
+    to what is installed.
 
     Raises:
         Mistakes: all that is wrong with the file and the overrides, each with its place.
@@ -273,6 +286,8 @@ def load_experiment(
     text, label = _read(name_or_path)
     raw = _parse(text, label)
     _place_workloads(raw, _folder_of(name_or_path))
+    if own and isinstance(raw.setdefault("workload", []), list):
+        raw["workload"] += [spec.model_dump(mode="json", exclude_unset=True) for spec in own]
     overridden: set[Loc] = set()
     wrong: list[str] = []
     for override in overrides:
@@ -288,10 +303,6 @@ def load_experiment(
     wrong += [f"{_place(loc, label, overridden)}: {sentence}" for loc, sentence in found]
     if experiment is None or wrong:
         raise Mistakes(wrong)
-    if experiment.workload:
-        from bench.workloads.own import define
-
-        define(experiment.workload)
     return experiment
 
 

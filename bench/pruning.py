@@ -14,7 +14,8 @@ from bench.records import Cell
 from bench.recovery import parse_recovery
 from bench.seeds import stream
 from bench.sweep import check_device
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
+from bench.workloads.catalogue import Catalogue
 from bench.workshop import Settings, Workshop, one_thread
 from strategies.base import Infeasible, NotApplicable, Target
 from strategies.catalog import DENSE, STRATEGIES
@@ -33,6 +34,7 @@ def prune_to_folder(
     recovery: str,
     seed: int,
     device: str,
+    catalogue: Catalogue = BUILT_IN,
 ) -> Made:
     """Prune, recover, save to ``out``.
 
@@ -41,7 +43,7 @@ def prune_to_folder(
         UserError: the strategy does not fit, or the target is out of reach.
     """
     check_device(device)
-    mistakes = [m for m in (_unknown(WORKLOADS, workload), _not_a_strategy(strategy)) if m]
+    mistakes = [m for m in (_unknown(catalogue, workload), _not_a_strategy(strategy)) if m]
     if target not in get_args(Target):
         mistakes.append(f"--target {target}: expected params or macs.")
     try:
@@ -68,7 +70,7 @@ def prune_to_folder(
             "seed": seed,
         }
     )
-    shop = Workshop(Settings(num_images=2, metrics=(), device=device))
+    shop = Workshop(Settings(num_images=2, metrics=(), device=device, catalogue=catalogue))
     try:
         with one_thread():
             made = make(cell, shop)
@@ -82,7 +84,7 @@ def prune_to_folder(
             workload=workload,
             made_by=cell.model_dump(),
             provenance=provenance,
-            inputs=WORKLOADS[workload].inputs.sample(1, stream(0, "eval")),
+            inputs=catalogue[workload].inputs.sample(1, stream(0, "eval")),
         )
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}).") from error
@@ -95,7 +97,7 @@ def _not_a_strategy(name: str) -> str:
     return _unknown(STRATEGIES, name)
 
 
-def _unknown(registry: Registry[Any], name: str) -> str:
+def _unknown(registry: Registry[Any] | Catalogue, name: str) -> str:
     try:
         registry[name]
     except KeyError as error:

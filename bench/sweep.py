@@ -30,7 +30,6 @@ from bench.records import (
 )
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
-from bench.workloads.own import own_specs
 from bench.workshop import Settings, Workshop, git_revision, libraries, machine
 from strategies.catalog import DENSE
 
@@ -104,7 +103,7 @@ def settings_of(
         sample_seed=experiment.sweep.seeds[0],
         save=save,
         plugins=tuple(_absolute(name) for name in experiment.sweep.plugins),
-        workloads=own_specs(experiment.sweep.workloads),
+        catalogue=experiment.catalogue,
     )
 
 
@@ -328,7 +327,9 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     devices = devices_here(experiment)
     if skipped := device_note(experiment):
         progress.note(skipped)
-    tasks = latency_tasks(records, devices=devices, batches=latency.batches, backends=latency.backends)
+    tasks = latency_tasks(
+        records, plan.settings.catalogue, devices=devices, batches=latency.batches, backends=latency.backends
+    )
     timed = {
         task.key: _or_none(partial(store.read_latency, task.workload, task.batch, task.key), progress.note)
         for task in tasks
@@ -340,7 +341,7 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
     progress.phase("latency", len(missing))
     failed = 0
     alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
-    for outcome in alone.run(LatencySetup(plan.settings.workloads), [[missing]]):
+    for outcome in alone.run(LatencySetup(plan.settings.catalogue), [[missing]]):
         task: LatencyTask = outcome.item
         if isinstance(outcome, Done):
             timing: LatencyRecord = outcome.result

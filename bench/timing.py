@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,10 +17,9 @@ from bench.measure.backends import BACKENDS
 from bench.measure.latency import device_model, measure_latency
 from bench.records import LatencyRecord, Record
 from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.base import Workload
+from bench.workloads.catalogue import Catalogue
 from bench.workloads.checkpoints import load_checkpoint
-from bench.workloads.own import define
-from bench.workloads.spec import WorkloadSpec
 from bench.workshop import libraries, machine, versions
 from bench.zeros import Zeros, zeros_of
 from strategies.baking import plain
@@ -56,7 +54,12 @@ class LatencyTask:
 
 
 def latency_tasks(
-    records: Iterable[Record], *, devices: Iterable[str], batches: Iterable[int], backends: Iterable[str]
+    records: Iterable[Record],
+    catalogue: Catalogue,
+    *,
+    devices: Iterable[str],
+    batches: Iterable[int],
+    backends: Iterable[str],
 ) -> list[LatencyTask]:
     """One task for each distinct architecture and way of timing, however many cells share it.
 
@@ -89,7 +92,7 @@ def latency_tasks(
             key = latency_key(
                 base,
                 architecture.hash,
-                inputs=repr(WORKLOADS[cell.workload].inputs),
+                inputs=repr(catalogue[cell.workload].inputs),
                 device=model,
                 backend=backend,
                 prepare=BACKENDS[backend].prepare,
@@ -120,31 +123,29 @@ def latency_tasks(
 class LatencySetup:
     """Picklable: makes the work of a latency process."""
 
-    workloads: tuple[WorkloadSpec, ...] = ()
-    """The user's own, which the process makes again."""
+    catalogue: Catalogue
 
     def __call__(self) -> Work:
-        define(self.workloads)
         torch.set_num_threads(THREADS)
-        return partial(time_task, dense_of=functools.cache(dense_network))
+
+        @functools.cache
+        def dense_of(workload: str, checkpoint: str) -> nn.Module:
+            return dense_network(self.catalogue[workload], checkpoint)
+
+        return lambda task: time_task(task, self.catalogue[task.workload], dense_of(task.workload, task.checkpoint))
 
 
-def dense_network(workload: str, checkpoint: str) -> nn.Module:
+def dense_network(workload: Workload, checkpoint: str) -> nn.Module:
     """The generator to time against, plain as the pruned one is: that is no speed-up."""
-    return plain(load_checkpoint(WORKLOADS[workload], checkpoint).generator)
+    return plain(load_checkpoint(workload, checkpoint).generator)
 
 
-def time_task(task: LatencyTask, dense_of: Callable[[str, str], nn.Module] = dense_network) -> LatencyRecord:
-    """Rebuild both networks, time them against each other.
-
-    Args:
-        dense_of: ``(workload, checkpoint) -> network``, which is left alone.
+def time_task(task: LatencyTask, workload: Workload, dense: nn.Module) -> LatencyRecord:
+    """Rebuild the pruned network, time it against ``dense``, which is left alone.
 
     Raises:
         RuntimeError: the pruned network cannot be rebuilt from its record; timing another would be wrong.
     """
-    workload = WORKLOADS[task.workload]
-    dense = dense_of(task.workload, task.checkpoint)
     pruned = rebuilt(dense, task)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(

@@ -24,7 +24,7 @@ from bench.measure.quality import inception_score, judge
 from bench.records import Cell
 from bench.recovery import parse_recovery
 from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workshop import Loaded, Settings, Workshop, one_thread
 from strategies.base import Infeasible, NotApplicable
 from strategies.catalog import DENSE, STRATEGIES
@@ -122,7 +122,7 @@ def _check_arguments(
 ) -> None:
     mistakes = []
     try:
-        WORKLOADS[workload]
+        BUILT_IN[workload]
     except UnknownName as error:
         mistakes.append(str(error))
     for name in strategies:

@@ -31,12 +31,12 @@ from bench.records import Cell, Keys
 from bench.recovery import parse_recovery
 from bench.seeds import stream
 from bench.workloads.base import Workload
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
+from bench.workloads.catalogue import Catalogue
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
-from bench.workloads.own import define
 from bench.workloads.references import images_named
-from bench.workloads.spec import FOLDER, WorkloadSpec
+from bench.workloads.spec import FOLDER
 from strategies.base import NotApplicable, Ranking, Strategy
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.layers import positions, prunable_layers
@@ -72,8 +72,8 @@ class Settings:
     """Whether to keep the weights of every cell (those of trained cells are always kept)."""
     plugins: tuple[str, ...] = ()
     """Modules that bring strategies; loaded in every process."""
-    workloads: tuple[WorkloadSpec, ...] = ()
-    """The tables of the user's own workloads: another process makes them again from these."""
+    catalogue: Catalogue = BUILT_IN
+    """The workloads that names mean."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,6 @@ class Workshop:
     """Loads once, scores once, makes each network once. One for each process; the settings never change."""
 
     def __init__(self, settings: Settings) -> None:
-        define(settings.workloads)
         self.settings = settings
         installed_plugins()
         for name in settings.plugins:
@@ -122,7 +121,7 @@ class Workshop:
 
     def _load(self, workload: str, checkpoint: str) -> Loaded:
         """Raises UserError for whatever is wrong with the files, and for a judge of other images."""
-        thing = WORKLOADS[workload]
+        thing = self.settings.catalogue[workload]
         trained = load_checkpoint(thing, checkpoint)
         data = _images_of(trained, thing)
         chosen = self.settings.extractor
@@ -196,7 +195,7 @@ class Workshop:
 
     def streams(self, cell: Cell) -> frozenset[str]:
         """The random streams that the cell's pruned network depends on."""
-        workload = WORKLOADS[cell.workload]
+        workload = self.settings.catalogue[cell.workload]
         return frozenset(streams(self.strategy(cell.strategy), parse_recovery(cell.recovery), workload))
 
     def dense_cell(self, cell: Cell) -> Cell:

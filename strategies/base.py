@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from strategies.allocation import Allocation
     from strategies.schedules.schedule import Schedule
+
+T = TypeVar("T")
 
 Need = Literal["inputs", "data", "discriminator", "training", "rewind", "initialisation"]
 Target = Literal["params", "macs"]
@@ -52,6 +54,20 @@ class Snapshot:
     discriminator: nn.Module | None = None
 
 
+class Wiring:
+    """What functions of a generator's modules, not of its weights, have found out: each is called once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Callable[..., Any], Any] = {}
+
+    def found_by(self, find: Callable[[nn.Module, tuple[Tensor, ...]], T], context: Context) -> T:
+        """What ``find(generator, example inputs)`` gives, at the first call with this function."""
+        if find not in self._found:
+            self._found[find] = find(context.generator, context.example_inputs)
+        found: T = self._found[find]
+        return found
+
+
 @dataclass(frozen=True)
 class Context:
     """What a strategy may look at. Never the judge, its latents, or held-out images."""
@@ -73,8 +89,8 @@ class Context:
     initialisation: Snapshot | None = None
     """Both networks before their first step, for strategies that say needs={'initialisation'}."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    wiring: dict[str, Any] = field(default_factory=dict)
-    """What was found out about the generator's wiring, which no training changes; contexts of one network share it."""
+    wiring: Wiring = field(default_factory=lambda: Wiring())
+    """What was found out about how the generator's layers hang together; contexts of one network share it."""
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Name and weight of every convolution and linear layer of the generator."""
@@ -89,10 +105,7 @@ class Context:
     @property
     def positions(self) -> dict[str, int]:
         """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
-        if "positions" not in self.wiring:
-            self.wiring["positions"] = positions(self.generator, self.example_inputs)
-        found: dict[str, int] = self.wiring["positions"]
-        return found
+        return self.wiring.found_by(positions, self)
 
 
 Reduction = Callable[[Tensor], Tensor]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,13 +12,16 @@ from bench import timing
 from bench.measure.backends import BACKENDS
 from bench.measure.latency import Plan
 from bench.records import Layer, Record
-from bench.timing import LatencyTask, latency_tasks, plant, rebuilt, time_task
-from bench.workloads.base import WORKLOADS
-from bench.workshop import Workshop
+from bench.timing import LatencyTask, dense_network, latency_tasks, plant, rebuilt, time_task
+from bench.workloads.builtin import BUILT_IN
+from bench.workshop import Settings, Workshop
 from bench.zeros import Zeros, zeros_of
 from strategies.granularity.nm import pattern
 from strategies.layers import prunable_layers, widths
-from tests.helpers.cells import cell, record_of
+from tests.helpers.cells import NUM_IMAGES, cell, record_of
+from tests.helpers.networks import TINY_MLP
+
+CATALOGUE = BUILT_IN.plus(TINY_MLP)
 
 pytestmark = pytest.mark.usefixtures("no_threshold")
 
@@ -28,7 +33,7 @@ def records(tiny_mlp: str, shop: Workshop) -> list[Record]:
 
 
 def tasks(records: list[Record], *backends: str, batches: tuple[int, ...] = (1,)) -> list[LatencyTask]:
-    return latency_tasks(records, devices=["cpu"], batches=batches, backends=backends)
+    return latency_tasks(records, CATALOGUE, devices=["cpu"], batches=batches, backends=backends)
 
 
 def test_masks_share_the_pair_of_dense_on_dense_kernels(records: list[Record]) -> None:
@@ -101,7 +106,7 @@ def test_planted_patterns_are_those_of_the_granularity() -> None:
 
 
 def test_what_is_timed_has_the_widths_of_the_record(records: list[Record]) -> None:
-    dense = WORKLOADS["tiny-mlp"].generator()
+    dense = TINY_MLP.generator()
     for record, task in zip(records, tasks(records, "csr"), strict=True):
         assert record.architecture is not None
         network = rebuilt(dense, task)
@@ -123,11 +128,8 @@ class Blocks(nn.Module):
         return x.view(-1, 1, 8, 8)
 
 
-def test_a_network_without_a_block_is_timed_without_it(
-    tiny_mlp: str, shop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    thing = WORKLOADS[tiny_mlp]
-    monkeypatch.setitem(WORKLOADS._things, tiny_mlp, thing.__class__(**{**vars(thing), "generator": Blocks}))
+def test_a_network_without_a_block_is_timed_without_it(tiny_mlp: str) -> None:
+    shop = Workshop(Settings(num_images=NUM_IMAGES, catalogue=BUILT_IN.plus(replace(TINY_MLP, generator=Blocks))))
     pair = [record_of(cell(name, 0.1, workload=tiny_mlp), shop) for name in ("dense", "random-block")]
     task = tasks(pair, "eager")[-1]
     assert task.bypassed == ("block",)
@@ -144,7 +146,7 @@ def test_a_task_becomes_a_record_that_says_how_it_ended(
     true = timing.measure_latency
     monkeypatch.setattr(timing, "measure_latency", lambda *args, **more: true(*args, plan=quick, **more))
     task = tasks(records, backend)[1]
-    record = time_task(task)
+    record = time_task(task, TINY_MLP, dense_network(TINY_MLP, "shipped"))
     assert record.status in statuses
     assert (record.backend, record.zeros, record.latency_key) == (backend, task.zeros.hash, task.key)
     assert record.dtype == BACKENDS[backend].dtype

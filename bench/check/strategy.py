@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.recovery import parse_recovery, recover
 from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
 from strategies.base import (
@@ -131,7 +131,7 @@ def _one_shot(
 
 def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities: tuple[float, ...]) -> Iterator[Check]:
     """A third of the levels, each through a training of a few steps."""
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     checkpoint, data = load_checkpoint(thing), DATA_SOURCES[thing.data]()
     problems: list[str] = []
     for level in levels_of(strategy, sparsities[len(sparsities) // 4 :: max(1, len(sparsities) // 3)]):
@@ -180,7 +180,7 @@ def unit(strategy: Strategy, pruned: Pruned, ranking: Ranking) -> float:
 
 def context_for(strategy: Strategy, workload: str, seed: int) -> Context:
     """What the strategy is given there: what it says it needs, and nothing else."""
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     checkpoint = load_checkpoint(thing)
     needs = strategy.needs
     early = Snapshot(copy.deepcopy(checkpoint.generator), copy.deepcopy(checkpoint.discriminator))

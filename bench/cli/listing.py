@@ -65,13 +65,13 @@ def criteria() -> list[Row]:
 
 def workloads() -> list[Row]:
     """Name, what it is, data, judge, and the shipped weights' own numbers."""
-    from bench.workloads.builtin import WORKLOADS
+    from bench.workloads.builtin import BUILT_IN
     from bench.workloads.checkpoints import shipped_folder
     from bench.workloads.store import read_json
 
     found = []
-    for name in WORKLOADS:
-        thing = WORKLOADS[name]
+    for name in BUILT_IN:
+        thing = BUILT_IN[name]
         card = {}
         if thing.weights == "shipped":
             with contextlib.suppress(UserError):  # a list of all names even where some weights are damaged

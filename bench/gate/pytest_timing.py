@@ -15,7 +15,7 @@ from bench.numbers import architecture_of
 from bench.records import Cell
 from bench.recovery import Recovered
 from bench.timing import THREADS
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workshop import Settings, Workshop, libraries, machine
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName
@@ -29,7 +29,7 @@ def prepared(
     Raises:
         UserError: no such workload or strategy.
     """
-    for registry, name in ((WORKLOADS, workload), *(() if strategy == DENSE else ((STRATEGIES, strategy),))):
+    for registry, name in ((BUILT_IN, workload), *(() if strategy == DENSE else ((STRATEGIES, strategy),))):
         if name not in registry:
             raise UserError(str(UnknownName(registry.kind, name, list(registry))))
     shop = Workshop(Settings(num_images=2, curve=False))

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.loop import TrainingSpec
-from strategies.registry import Registry
 
 if TYPE_CHECKING:
     from bench.workloads.own import Own
@@ -84,17 +83,8 @@ class Workload:
     own: Own | None = None
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
 
-
-class Workloads(Registry[Workload]):
-    """The registry of workloads: those of the user's own are defined by whatever experiment is loaded last."""
-
-    def replace(self, name: str, thing: Workload) -> None:
-        """Register ``thing``, in the place of what had its name."""
-        if name in self:
-            self._things[name] = thing
-        else:
-            self.add(name, thing)
-
-
-WORKLOADS = Workloads("workload")
-"""The built-in workloads, and the user's own as far as they were named in this process."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes a user's workload again from its table; built-in ones travel by their parts."""
+        if self.own is None:
+            return (Workload, tuple(getattr(self, field.name) for field in fields(self)))
+        return self.own.remade()

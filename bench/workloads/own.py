@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from bench.errors import UserError
 from bench.seeds import derive, stream
 from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.loop import TrainingSpec
-from bench.workloads.base import WORKLOADS, Recipe, Workload
+from bench.workloads.base import Recipe, Workload
 from bench.workloads.data import ImageData
 from bench.workloads.factories import find_function, find_module, source_closure
 from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
@@ -46,6 +45,10 @@ class Own:
     """What only the user's workloads have."""
 
     spec: WorkloadSpec
+
+    def remade(self) -> tuple[Any, ...]:
+        """How `pickle` makes the workload again: from its table, nothing that was read or built travels."""
+        return workload_of, (self.spec,)
 
     def here(self, key: str = "") -> str:
         """``workload 'faces', checkpoint``: the place, for messages."""
@@ -237,23 +240,3 @@ def condition_of(spec: WorkloadSpec) -> Condition:
     place, part = next((i, part) for i, part in enumerate(spec.inputs) if part.kind == "labels")
     assert part.classes is not None
     return Condition(place, part.classes, part.form == "one-hot")
-
-
-def define(specs: Iterable[WorkloadSpec]) -> None:
-    """Register the user's workloads in this process; a later table of the same name takes the place of an earlier.
-
-    Raises:
-        UserError: the name of a built-in workload.
-    """
-    for spec in specs:
-        before = WORKLOADS[spec.name].own if spec.name in WORKLOADS else Own(spec)
-        if before is None:
-            raise UserError(f"workload {spec.name!r}: a built-in workload has that name. Take another.")
-        if spec.name not in WORKLOADS or before.spec != spec.absolute():
-            WORKLOADS.replace(spec.name, workload_of(spec))
-
-
-def own_specs(names: Iterable[str]) -> tuple[WorkloadSpec, ...]:
-    """Those of the registered workloads ``names`` that are the user's own: what another process needs of them."""
-    found = (WORKLOADS[name].own for name in names if name in WORKLOADS)
-    return tuple(own.spec for own in found if own is not None)

@@ -14,7 +14,7 @@ from bench.measure.extractors import mnist_lenet
 from bench.measure.generate import generate
 from bench.recovery import parse_recovery, recover
 from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
 from strategies.base import Context, Level
@@ -79,7 +79,7 @@ def judge_one_after_the_other(
 
 
 def _judge(workload: str, strategy: str, level: float, seed: int, num_images: int, **more: int) -> tuple[float, float]:
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     checkpoint, data = load_checkpoint(thing), DATA_SOURCES[thing.data]()
     how = STRATEGIES[strategy]
     context = Context(checkpoint.generator, thing.inputs.sample(2, stream(0, "x")), stream(seed, "prune"))

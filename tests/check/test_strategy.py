@@ -10,7 +10,7 @@ import torch
 
 from bench.check.strategy import SPARSITIES, check_strategy, context_for, failures, levels_of, unit
 from strategies.allocation import global_
-from strategies.base import Context, Criterion, Granularity, Infeasible, NotApplicable, Scores, Strategy
+from strategies.base import Context, Criterion, Granularity, Infeasible, NotApplicable, Scores, Strategy, Wiring
 from strategies.catalog import STRATEGIES
 from strategies.granularity.weight import weight
 from strategies.layers import outputs
@@ -31,7 +31,7 @@ def register() -> Iterator[object]:
 
 
 REAL = ("mnist-dcgan", "mnist-mlp")
-WIRING: dict[str, dict[str, object]] = {workload: {} for workload in REAL}
+WIRING = {workload: Wiring() for workload in REAL}
 
 
 def pruned_everywhere(name: str, workload: str, sparsities: tuple[float, ...]) -> None:

@@ -30,13 +30,13 @@ from bench.gate.timing import (
 )
 from bench.numbers import architecture_of
 from bench.records import LatencySample
-from bench.workloads.base import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workshop import Workshop
 from strategies.layers import widths
 from tests.helpers.cells import cell, record_of
 
-DENSE = Shape(widths=widths(load_checkpoint(WORKLOADS["dummy"]).generator), sizes={})
+DENSE = Shape(widths=widths(load_checkpoint(BUILT_IN["dummy"]).generator), sizes={})
 NETWORK = Network("dummy", "shipped", DENSE)
 
 

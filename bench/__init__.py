@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.api import draw_report, load_run, run, workload
-    from bench.artifact import load_artifact as load
+    from bench.artifact.folder import load_artifact as load
 
 __all__ = ["draw_report", "load", "load_run", "run", "workload"]
 
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "load":
-        from bench.artifact import load_artifact
+        from bench.artifact.folder import load_artifact
 
         return load_artifact
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

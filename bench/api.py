@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.base.files import check_writable
 from bench.experiment import check_workloads, load_experiment
-from bench.files import check_writable
-from bench.loading import read_run
-from bench.paths import RunPaths, report_folder
+from bench.records.paths import RunPaths, report_folder
 from bench.report.build import build_report
-from bench.sweep import Outcome, Progress, run_experiment
+from bench.report.loading import read_run
+from bench.sweep.run import Outcome, Progress, run_experiment
 from bench.tables import tidy
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from pydantic import (
     model_serializer,
 )
 
-from bench.errors import Mistakes
+from bench.base.errors import Mistakes
 from bench.gate.contents import chosen, place_of_cell
 from bench.gate.rules import Gate, GatedCell, GatedTiming, Margins, PriorRule
 from bench.records import Cell
@@ -237,10 +237,10 @@ class Known:
     def installed(cls) -> Known:
         """What this installation offers. Imports the registries, and with them torch."""
         from bench.measure.backends import BACKENDS
-        from bench.measure.extractors import EXTRACTORS
-        from bench.measure.metrics import METRICS as REGISTERED
-        from bench.measure.public import PUBLIC
-        from bench.recovery import parse_recovery
+        from bench.tasks.generation.extractors import EXTRACTORS
+        from bench.tasks.generation.metrics import METRICS as REGISTERED
+        from bench.tasks.generation.public import PUBLIC
+        from bench.training.recovery import parse_recovery
         from bench.workloads.builtin import BUILT_IN
         from strategies.catalog import STRATEGIES
         from strategies.plugins import installed_plugins

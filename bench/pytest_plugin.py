@@ -50,7 +50,7 @@ def time_pruned(benchmark: Any) -> TimePruned:
         import torch
 
         from bench.gate.pytest_timing import prepared
-        from bench.workshop import one_thread
+        from bench.sweep.workshop import one_thread
 
         knobs = dict(level) if isinstance(level, Mapping) else {"sparsity": level}
         with one_thread():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import Mistakes
+from bench.base.errors import Mistakes
 from bench.experiment import (
     METRICS,
     TABLES,

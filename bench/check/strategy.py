@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.recovery import parse_recovery, recover
-from bench.seeds import stream
+from bench.base.seeds import stream
+from bench.training.recovery import parse_recovery, recover
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from bench.base.errors import UserError
 from bench.cli.options import PluginOption
 from bench.cli.plugins import load_plugins
-from bench.errors import UserError
 
 
 def check_strategy(

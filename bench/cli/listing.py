@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from bench.base.errors import UserError
 from bench.cli.group import new_group
 from bench.cli.options import JsonOption, PluginOption
 from bench.cli.plugins import load_plugins
-from bench.errors import UserError
 
 Row = dict[str, Any]
 
@@ -112,7 +112,7 @@ def experiments() -> list[Row]:
 
 def metrics() -> list[Row]:
     """Every number that a record can hold: name, unit, direction, kind, what it is."""
-    from bench.measure.metrics import METRICS
+    from bench.tasks.generation.metrics import METRICS
 
     quality = "stochastic"
     table = [

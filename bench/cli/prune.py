@@ -33,7 +33,7 @@ def prune(
     load_plugins(plugins)
     from bench.cli.terminal import print_pruned
     from bench.experiment import load_workloads
-    from bench.pruning import prune_to_folder
+    from bench.sweep.prune import prune_to_folder
     from bench.workloads.builtin import BUILT_IN
 
     made = prune_to_folder(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.contents import CellValues, Contents, Place, chosen, gate_of
 from bench.gate.exact import exact_rows, shape_at, shape_row, status_row
 from bench.gate.rules import Gate, GatedTiming

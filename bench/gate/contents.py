@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.rules import Gate, GatedCell, GatedTiming
 from bench.records import Architecture, Cell, Manifest, Record
-from bench.store import RunStore
+from bench.records.store import RunStore
 
 DENSE = "dense"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 
-from bench.seeds import stream
+from bench.base.seeds import stream
 from bench.workloads.builtin import BUILT_IN
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cell import make
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.contents import shape_of
 from bench.gate.rebuild import prepare
-from bench.keys import latency_key
 from bench.measure.backends import BACKENDS
 from bench.measure.latency import Call, device_model
-from bench.numbers import architecture_of
 from bench.records import Cell
-from bench.recovery import Recovered
-from bench.timing import THREADS
+from bench.sweep.cell import make
+from bench.sweep.keys import latency_key
+from bench.sweep.numbers import architecture_of
+from bench.sweep.timing import THREADS
+from bench.sweep.workshop import Settings, Workshop, libraries, machine
+from bench.training.recovery import Recovered
 from bench.workloads.builtin import BUILT_IN
-from bench.workshop import Settings, Workshop, libraries, machine
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from bench.base.seeds import stream
 from bench.measure.backends import BACKENDS
-from bench.seeds import stream
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from strategies.layers import widths

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from bench.errors import UserError
-from bench.sweep import check_device
+from bench.base.errors import UserError
+from bench.sweep.run import check_device
 from bench.training.judge import train_lenet
 from bench.training.train import train_workload
 from bench.workloads.builtin import BUILT_IN

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layout import channels_last
-from bench.seeds import derive, stream
-from bench.training.condition import UNCONDITIONAL, Condition
+from bench.base.layout import channels_last
+from bench.base.seeds import derive, stream
 from bench.training.ema import Ema
 from bench.training.losses import LossName, discriminator_loss, generator_loss
+from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.base import Kept, Pruned
 from strategies.hooks import Hooks, NoHooks
 from strategies.slicing import cuts, shrink

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.errors import UserError
-from bench.files import write_atomically, write_json
-from bench.measure.classifier import auto_classifier
-from bench.measure.extractors import EXTRACTORS, Extractor
-from bench.measure.generate import batches, generate
-from bench.measure.quality import Quality, Reference, judge, quality, reference
-from bench.seeds import stream
-from bench.training.batchnorm import recalibrate
+from bench.base.batchnorm import recalibrate
+from bench.base.errors import UserError
+from bench.base.files import write_atomically, write_json
+from bench.base.seeds import stream
+from bench.tasks.generation.classifier import auto_classifier
+from bench.tasks.generation.extractors import EXTRACTORS, Extractor
+from bench.tasks.generation.generate import batches, generate
+from bench.tasks.generation.quality import Quality, Reference, judge, quality, reference
 from bench.training.card import workload_card
 from bench.training.loop import GanTraining, StepStats
 from bench.workloads.base import Inputs, Workload

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.training.condition import UNCONDITIONAL, Condition
 from bench.training.loop import TrainingSpec
+from bench.workloads.condition import UNCONDITIONAL, Condition
 
 if TYPE_CHECKING:
     from bench.workloads.own import Own

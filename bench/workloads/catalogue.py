@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.workloads.base import Workload
 from bench.workloads.own import workload_of
 from bench.workloads.spec import WorkloadSpec

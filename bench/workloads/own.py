@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.code import tree_hash
-from bench.errors import UserError
-from bench.seeds import derive, stream
-from bench.training.condition import UNCONDITIONAL, Condition
+from bench.base.code import tree_hash
+from bench.base.errors import UserError
+from bench.base.seeds import derive, stream
 from bench.training.loop import TrainingSpec
 from bench.workloads.base import Recipe, Workload
+from bench.workloads.condition import UNCONDITIONAL, Condition
 from bench.workloads.data import ImageData
 from bench.workloads.factories import find_function, find_module, source_closure
 from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
@@ -173,7 +173,7 @@ class Own:
         path = spec.at(spec.reference.root or "." if ":" in spec.reference.source else spec.reference.source)
 
         def dense(count: int) -> tuple[Tensor, str]:
-            from bench.measure.generate import generate
+            from bench.tasks.generation.generate import generate
 
             identity = json.dumps([fingerprint, self.code, Inputs(spec).identity], sort_keys=True)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from bench.cache import cached
-from bench.errors import UserError
+from bench.base.cache import cached
+from bench.base.errors import UserError
 from bench.workloads.base import Workload
 from bench.workloads.data import DATA_SOURCES, ImageData, Statistics, split_by_hash
 from bench.workloads.images import read_folder

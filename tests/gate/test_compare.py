@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.compare import compare
 from bench.gate.contents import Place
 from bench.gate.sides import Side

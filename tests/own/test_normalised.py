@@ -10,7 +10,7 @@ import torch
 from torch.nn.utils import parametrize
 
 import bench
-from bench.cell import make
+from bench.sweep.cell import make
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.own import workload_of
 from bench.workloads.spec import WorkloadSpec
@@ -103,7 +103,7 @@ def test_dense_and_pruned_start_from_the_same_weights(describe: Describe, folder
 def test_an_artefact_is_loaded_into_the_users_normalised_network(
     describe: Describe, folder: Path, form: str, strategy: str, tmp_path: Path
 ) -> None:
-    from bench.artifact import save_artifact
+    from bench.artifact.folder import save_artifact
 
     shop = shop_of(spec_of(describe, folder, form))
     recovered = make(cell(strategy, workload="mine", recovery="finetune-2"), shop).recovered

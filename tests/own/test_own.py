@@ -14,17 +14,17 @@ import torch
 
 import bench
 from bench.api import workload
-from bench.cell import run_cell
-from bench.errors import Mistakes, UserError
+from bench.base.errors import Mistakes, UserError
 from bench.experiment import dump, load_experiment
-from bench.pruning import prune_to_folder
 from bench.records import Record
-from bench.store import RunStore
-from bench.sweep import Outcome, run_experiment, settings_of
+from bench.records.store import RunStore
+from bench.sweep.cell import run_cell
+from bench.sweep.prune import prune_to_folder
+from bench.sweep.run import Outcome, run_experiment, settings_of
+from bench.sweep.workshop import Settings, Workshop
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.own import Own
 from bench.workloads.spec import WorkloadSpec
-from bench.workshop import Settings, Workshop
 from tests.helpers.cells import cell
 from tests.helpers.executor import InProcess
 from tests.helpers.pictures import pictures
@@ -107,7 +107,7 @@ def test_generators_of_all_habits_are_pruned_and_measured(
 
 
 def test_images_are_what_the_generator_returned_whatever_its_range(describe: Describe) -> None:
-    from bench.measure.generate import generate
+    from bench.tasks.generation.generate import generate
 
     own = Own(describe(**ARCHITECTURES["channels last, bytes, in a tuple"]))
     generator, _ = own.load()

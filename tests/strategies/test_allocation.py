@@ -94,7 +94,7 @@ def test_the_scores_stay_as_they_were(allocation: Allocation) -> None:
 
 
 def test_every_allocation_has_a_formula_of_its_own() -> None:
-    """`bench.keys` tells allocations apart by their formula."""
+    """`bench.sweep.keys` tells allocations apart by their formula."""
     assert len({a.formula for a in ALL}) == len(ALL)
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.seeds import stream
+from bench.base.errors import UserError
+from bench.base.seeds import stream
 from bench.training.loop import GanTraining, TrainingSpec
 from bench.training.resume import STATE_FILE, forget_training, load_training, save_training
 from bench.workloads.networks import DummyDiscriminator, DummyGenerator

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import UserError
-from bench.measure.judge_networks import LeNet
-from bench.seeds import stream
+from bench.base.errors import UserError
+from bench.base.seeds import stream
+from bench.tasks.generation.judge_networks import LeNet
 from bench.workloads.builtin import BUILT_IN, DUMMY
 from bench.workloads.checkpoints import (
     PARTS,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 from scipy.stats import binomtest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.calibration.quality import CELLS, NOISE, NOISY, STEPS, WORKLOADS, Variant
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.rows import RESTORE, read_rows

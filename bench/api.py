@@ -93,8 +93,8 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         Mistakes: everything that is wrong, each with its place.
         UserError: a factory that no other process could find.
     """
+    from bench.workloads.described import workload_of
     from bench.workloads.factories import name_of
-    from bench.workloads.own import workload_of
 
     said: dict[str, Any] = {"name": name, "factory": name_of(factory), **table}
     judge = said.get("discriminator")

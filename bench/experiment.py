@@ -25,8 +25,8 @@ from pydantic import (
 )
 
 from bench.base.errors import Mistakes
-from bench.gate.contents import chosen, place_of_cell
-from bench.gate.rules import Gate, GatedCell, GatedTiming, Margins, PriorRule
+from bench.experiments.gate import Gate, GatedCell, GatedTiming, Margins, PriorRule
+from bench.experiments.places import chosen, place_of_cell
 from bench.records import Cell
 from bench.workloads.spec import CLASSIFIER, FACTORY, WorkloadSpec
 from strategies.registry import SAFE_NAME, UnknownName

@@ -25,7 +25,7 @@ from bench.experiment import (
     load_experiment,
     shipped_experiments,
 )
-from bench.gate.rules import Gate, Margins
+from bench.experiments.gate import Gate, Margins
 from strategies.base import Levels
 
 GATED = "{workload = 'digits', strategy = 'l1-weight-global', level = 0.5}"

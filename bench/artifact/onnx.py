@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.artifact.folder import example_inputs, load_artifact
+from bench.artifact.outputs import FLOAT32, difference
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
-from bench.measure.backends.base import FLOAT32, difference
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

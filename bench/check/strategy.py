@@ -25,10 +25,10 @@ from strategies.base import (
     Pruned,
     Ranking,
     Snapshot,
-    Strategy,
 )
 from strategies.catalog import STRATEGIES
 from strategies.layers import outputs, prunable_layers
+from strategies.strategy import Strategy
 
 SPARSITIES = tuple(k / 20 for k in range(1, 20))
 """From .05 to .95."""

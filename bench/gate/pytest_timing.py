@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from bench.base.errors import UserError
+from bench.base.machine import device_model, libraries, machine
 from bench.gate.contents import shape_of
 from bench.gate.rebuild import prepare
 from bench.measure.backends import BACKENDS
-from bench.measure.latency import Call, device_model
+from bench.measure.latency import Call
 from bench.records import Cell
 from bench.sweep.cell import make
 from bench.sweep.keys import latency_key
 from bench.sweep.numbers import architecture_of
 from bench.sweep.timing import THREADS
-from bench.sweep.workshop import Settings, Workshop, libraries, machine
+from bench.sweep.workshop import Settings, Workshop
 from bench.training.recovery import Recovered
 from bench.workloads.builtin import BUILT_IN
 from strategies.catalog import DENSE, STRATEGIES

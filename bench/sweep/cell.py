@@ -22,7 +22,8 @@ from bench.sweep.numbers import Measured, measure
 from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered, parse_recovery, recover
 from bench.workloads.checkpoints import SHIPPED, load_initialisation, load_rewind
-from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Snapshot, Strategy, Wiring
+from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Snapshot, Wiring
+from strategies.strategy import Strategy
 
 DENSE = "dense"
 

@@ -14,7 +14,7 @@ from typing import Any
 from bench.base.code import Code
 from bench.training.recovery import Recovery
 from bench.workloads.base import Workload
-from strategies.base import Strategy
+from strategies.strategy import Strategy
 
 NAMES_ONLY = frozenset({
     "strategies", "strategies.catalog", "strategies.registry", "strategies.criteria.registry", "strategies.granularity",
@@ -37,11 +37,12 @@ OWN: Mapping[str, tuple[str, ...]] = {
 """What a workload of the user's takes besides its own code; a reference of dense samples is made, not read."""
 
 CALIBRATION: Mapping[str, tuple[str, ...]] = {
-    "calibration": ("bench.base.batchnorm", "bench.tasks.generation.generate"),
+    "calibration": ("bench.base.batchnorm", "bench.workloads.generate"),
 }
 
 TRAINING: Mapping[str, tuple[str, ...]] = {
-    "loop": ("bench.training.loop", "bench.training.losses", "bench.training.ema", "bench.workloads.condition"),
+    "loop": ("bench.training.loop", "bench.training.losses", "bench.training.ema", "bench.workloads.recipe"),
+    "condition": ("bench.workloads.condition",),
     "resume": ("bench.training.resume", "bench.training.diary"),
     "hooks": ("strategies.hooks", "strategies.keeping", "strategies.schedules.pruning"),
     "discriminator": ("bench.training.sparse_d", "bench.training.balance"),
@@ -51,7 +52,7 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
 NUMBERS: Mapping[str, tuple[str, ...]] = {
     "numbers": ("bench.sweep.numbers", "bench.sweep.workshop"),
     "curve": ("bench.sweep.curve",),
-    "images": ("bench.tasks.generation.generate",),
+    "images": ("bench.workloads.generate",),
     "judging": ("bench.tasks.generation.quality", "bench.tasks.generation.extractors", "bench.tasks.generation.judges"),
     "judges": (
         "bench.tasks.generation.judge_networks",
@@ -72,7 +73,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
 
 TIMING: Mapping[str, tuple[str, ...]] = {
     "timing": ("bench.sweep.timing", "bench.measure.latency", "bench.records.zeros"),
-    "backends": ("bench.measure.backends.base", "bench.measure.backends.eager"),
+    "backends": ("bench.measure.backends.base", "bench.measure.backends.eager", "bench.artifact.outputs"),
     "networks": ("strategies.slicing", "strategies.baking", "strategies.layers"),
 }
 """What times a pair of networks, whatever the backend."""

@@ -13,10 +13,10 @@ from bench.base.seeds import stream
 from bench.records import Cell, CurvePoint, Number
 from bench.sweep.workshop import Loaded, Workshop
 from bench.tasks.generation.frechet import frechet_distance
-from bench.tasks.generation.generate import generate
 from bench.tasks.generation.quality import judge
 from bench.training.loop import StepStats
 from bench.training.recovery import Recovery, finished, parse_recovery
+from bench.workloads.generate import generate
 
 CURVE_IMAGES = 500
 """FID along the way is of the images of the first so many evaluation inputs."""

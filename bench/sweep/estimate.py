@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bench.base.machine import one_thread
 from bench.base.seeds import stream
 from bench.measure.latency import expected_seconds
 from bench.records import Cell, PlannedCell
 from bench.records.store import DamagedFile, RunStore
 from bench.sweep.run import Plan, cell_cost, devices_here
 from bench.sweep.timing import latency_tasks
-from bench.sweep.workshop import Workshop, one_thread
-from bench.tasks.generation.generate import generate
+from bench.sweep.workshop import Workshop
 from bench.tasks.generation.quality import judge
+from bench.workloads.generate import generate
 from strategies.allocation import uniform
 
 MASKED = {"weight", "nm"}

@@ -31,10 +31,10 @@ from bench.tasks.generation.agreement import (
 )
 from bench.tasks.generation.discriminator import D_ACCURACY_VERSION, says_real
 from bench.tasks.generation.frechet import frechet_distance, low_rank
-from bench.tasks.generation.generate import generate
 from bench.tasks.generation.metrics import METRICS
 from bench.tasks.generation.quality import Judged, judge
 from bench.training.recovery import Recovered
+from bench.workloads.generate import generate
 from bench.workloads.store import read_weights
 from strategies.base import LayerCut
 from strategies.catalog import DENSE

@@ -9,11 +9,11 @@ import numpy as np
 
 from bench.artifact.folder import save_artifact
 from bench.base.errors import Mistakes, UserError
+from bench.base.machine import check_device, one_thread
 from bench.base.seeds import stream
 from bench.records import Cell
 from bench.sweep.cell import Made, make
-from bench.sweep.run import check_device
-from bench.sweep.workshop import Settings, Workshop, one_thread
+from bench.sweep.workshop import Settings, Workshop
 from bench.training.recovery import parse_recovery
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue

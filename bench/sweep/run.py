@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from bench.base.errors import UserError
+from bench.base.machine import check_device, git_revision, libraries, machine
 from bench.executors import Done, Executor, Failed, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import Experiment, Known, dump, expand
@@ -30,7 +31,7 @@ from bench.records.store import DamagedFile, RunStore
 from bench.sweep.cell import run_cell
 from bench.sweep.keys import KEYS_VERSION
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
-from bench.sweep.workshop import Settings, Workshop, git_revision, libraries, machine
+from bench.sweep.workshop import Settings, Workshop
 from strategies.catalog import DENSE
 
 T = TypeVar("T")
@@ -121,18 +122,6 @@ def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None 
     shop = shop or Workshop(settings)
     cells = expand(experiment, Known.installed())
     return Plan(experiment, settings, tuple(PlannedCell(cell=cell, keys=shop.keys(cell)) for cell in cells))
-
-
-def check_device(device: str) -> None:
-    """Raises UserError for a device that is not here."""
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise UserError(f"--device {device}: not a device. Use cpu or cuda.") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {device}: torch {torch.__version__} sees no CUDA device here. Use --device cpu.")
-    if kind not in {"cpu", "cuda"}:
-        raise UserError(f"--device {device}: only cpu and cuda are supported.")
 
 
 def devices_here(experiment: Experiment) -> list[str]:

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.base.machine import device_model, libraries, machine, versions
 from bench.base.seeds import stream
 from bench.executors import Work
 from bench.measure.backends import BACKENDS
-from bench.measure.latency import device_model, measure_latency
+from bench.measure.latency import measure_latency
 from bench.records import LatencyRecord, Record
 from bench.records.zeros import Zeros, zeros_of
 from bench.sweep.keys import latency_key
-from bench.sweep.workshop import libraries, machine, versions
 from bench.workloads.base import Workload
 from bench.workloads.catalogue import Catalogue
 from bench.workloads.checkpoints import load_checkpoint

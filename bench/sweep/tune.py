@@ -16,16 +16,17 @@ import torch
 from torch import nn
 
 from bench.base.errors import Mistakes, UserError
+from bench.base.machine import one_thread
 from bench.base.seeds import stream
 from bench.records import Cell
 from bench.sweep.cell import make
-from bench.sweep.workshop import Loaded, Settings, Workshop, one_thread
+from bench.sweep.workshop import Loaded, Settings, Workshop
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import Gaussian, fit
-from bench.tasks.generation.generate import generate
 from bench.tasks.generation.quality import inception_score, judge
 from bench.training.recovery import parse_recovery
 from bench.workloads.builtin import BUILT_IN
+from bench.workloads.generate import generate
 from strategies.base import Infeasible, NotApplicable
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName

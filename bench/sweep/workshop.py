@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import platform
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +14,9 @@ from torch import Tensor, nn
 
 from bench.base.code import digest
 from bench.base.errors import UserError
+from bench.base.machine import git_revision, libraries, machine
 from bench.base.seeds import stream
 from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
-from bench.measure.latency import device_model
 from bench.records import Cell, Keys
 from bench.records.paths import RunPaths
 from bench.sweep.keys import cell_keys, streams
@@ -37,15 +33,14 @@ from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES, ImageData
 from bench.workloads.references import images_named
 from bench.workloads.spec import FOLDER
-from strategies.base import NotApplicable, Ranking, Strategy
+from strategies.base import NotApplicable, Ranking
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.layers import positions, prunable_layers
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
+from strategies.strategy import Strategy
 
 T = TypeVar("T")
-
-LIBRARIES = ("torch", "torchvision", "torch-fidelity", "torch-pruning", "fvcore", "numpy", "scipy", "pandas")
 
 
 @dataclass(frozen=True)
@@ -320,62 +315,4 @@ def _images_of(checkpoint: Checkpoint, workload: Workload) -> ImageData:
     name = str(checkpoint.card.get("data", workload.data))
     if name not in DATA_SOURCES and not name.startswith(FOLDER):
         raise UserError(f"checkpoint {checkpoint.name!r}: {UnknownName('data source', name, [*DATA_SOURCES])}")
-    return images_named(name, workload)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """As in a worker: one thread, whatever torch would take by itself. Numbers do depend on it, in the last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def libraries() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    return {"python": platform.python_version()} | versions(*LIBRARIES)
-
-
-def versions(*names: str) -> dict[str, str]:
-    """Versions of installed distributions; ``absent`` for others."""
-    return {name: _version(name) for name in names}
-
-
-@functools.cache
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "absent"
-
-
-def machine(device: str) -> dict[str, Any]:
-    """What kind of machine this is; no host or user names."""
-    import os
-
-    return {
-        "device": device_model(device),
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count(),
-    }
-
-
-def git_revision() -> str | None:
-    """The revision of the source that is running, with ``-dirty`` where files differ; None outside a checkout."""
-    folder = Path(__file__).parent
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() or None
+    return images_named(name, workload.image_shape, f"data of workload {workload.name!r}")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bench.base.errors import UserError
-from bench.sweep.run import check_device
+from bench.base.machine import check_device
 from bench.training.judge import train_lenet
 from bench.training.train import train_workload
 from bench.workloads.builtin import BUILT_IN

@@ -22,7 +22,6 @@ from bench.base.errors import UserError
 from bench.base.layout import channels_last
 from bench.base.seeds import Role, derive, stream
 from bench.records.store import writable
-from bench.tasks.generation.generate import batches
 from bench.training.balance import BalancedDiscriminator, BalanceRule
 from bench.training.diary import Diary
 from bench.training.distil import Distillation, Lesson
@@ -32,11 +31,12 @@ from bench.training.sparse_d import EqualSparsity, FixedSparsity, SparseDiscrimi
 from bench.workloads.base import Workload
 from bench.workloads.checkpoints import Checkpoint
 from bench.workloads.data import ImageData
-from strategies.base import Context, Diverged, Kept, Level, NotApplicable, Pruned, Strategy, Target
-from strategies.hooks import Hooks, together
+from bench.workloads.generate import batches
+from strategies.base import Context, Diverged, Kept, Level, NotApplicable, Pruned, Target
+from strategies.hooks import Hooks, Pruning, together
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights
-from strategies.schedules.pruning import PruningHooks
+from strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     from bench.records import CurvePoint
@@ -203,7 +203,7 @@ class _Course:
     """A training and those of its hooks that are asked for what they did."""
 
     training: GanTraining
-    pruning: PruningHooks | None
+    pruning: Pruning | None
     sparse: SparseDiscriminator | None
 
     def step(self) -> StepStats:
@@ -313,7 +313,7 @@ def _course(
     device: torch.device | str,
 ) -> _Course:
     """The training at its first step."""
-    pruning: PruningHooks | None = None
+    pruning: Pruning | None = None
     if scheduled:
         strategy, context, level, target = scheduled
         assert strategy.schedule is not None

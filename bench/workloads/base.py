@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from bench.training.loop import TrainingSpec
 from bench.workloads.condition import UNCONDITIONAL, Condition
-
-if TYPE_CHECKING:
-    from bench.workloads.own import Own
+from bench.workloads.own import Own
+from bench.workloads.recipe import Recipe
 
 
 class Inputs(Protocol):
@@ -52,16 +50,6 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the shipped weights of a workload were, and can again be, trained."""
-
-    spec: TrainingSpec
-    steps: int
-    rewind_share: float = 0.05
-    """The `rewind` snapshot is taken after this share of the steps."""
-
-
-@dataclass(frozen=True)
 class Workload:
     """A GAN under test. The networks are factories: what they return is freshly initialised."""
 
@@ -82,9 +70,3 @@ class Workload:
     """What the discriminator takes besides images."""
     own: Own | None = None
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process makes a user's workload again from its table; built-in ones travel by their parts."""
-        if self.own is None:
-            return (Workload, tuple(getattr(self, field.name) for field in fields(self)))
-        return self.own.remade()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bench.training.loop import TrainingSpec
-from bench.workloads.base import InputSpec, Recipe, Workload
+from bench.workloads.base import InputSpec, Workload
 from bench.workloads.catalogue import Catalogue
 from bench.workloads.networks import (
     Dcgan64Discriminator,
@@ -15,6 +14,7 @@ from bench.workloads.networks import (
     MlpDiscriminator,
     MlpGenerator,
 )
+from bench.workloads.recipe import Recipe, TrainingSpec
 from bench.workloads.spec import CLASSIFIER, FOLDER
 
 MNIST_DCGAN = Workload(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.base.errors import UserError
 from bench.workloads.base import Workload
-from bench.workloads.own import workload_of
+from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
 from strategies.registry import UnknownName
 

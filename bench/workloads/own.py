@@ -19,16 +19,13 @@ from torch import Tensor, nn
 from bench.base.code import tree_hash
 from bench.base.errors import UserError
 from bench.base.seeds import derive, stream
-from bench.training.loop import TrainingSpec
-from bench.workloads.base import Recipe, Workload
-from bench.workloads.condition import UNCONDITIONAL, Condition
 from bench.workloads.data import ImageData
 from bench.workloads.factories import find_function, find_module, source_closure
 from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
 from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
-from bench.workloads.spec import CLASSIFIER, WorkloadSpec, flat
+from bench.workloads.spec import WorkloadSpec, flat
 from strategies.baking import plain
 
 ImageShape = tuple[int, int, int]
@@ -45,10 +42,6 @@ class Own:
     """What only the user's workloads have."""
 
     spec: WorkloadSpec
-
-    def remade(self) -> tuple[Any, ...]:
-        """How `pickle` makes the workload again: from its table, nothing that was read or built travels."""
-        return workload_of, (self.spec,)
 
     def here(self, key: str = "") -> str:
         """``workload 'faces', checkpoint``: the place, for messages."""
@@ -173,7 +166,7 @@ class Own:
         path = spec.at(spec.reference.root or "." if ":" in spec.reference.source else spec.reference.source)
 
         def dense(count: int) -> tuple[Tensor, str]:
-            from bench.tasks.generation.generate import generate
+            from bench.workloads.generate import generate
 
             identity = json.dumps([fingerprint, self.code, Inputs(spec).identity], sort_keys=True)
 
@@ -211,32 +204,3 @@ def cuda_hint(error: Exception) -> str:
             "network, and new tensors should be made on the device of the input (x.device)."
         )
     return ""
-
-
-def workload_of(spec: WorkloadSpec) -> Workload:
-    """The workload that a table describes. Reads nothing yet."""
-    spec = spec.absolute()
-    own = Own(spec)
-    training = TrainingSpec(**spec.training.model_dump())
-    return Workload(
-        name=spec.name,
-        summary=spec.summary,
-        generator=own.generator,
-        discriminator=own.discriminator if spec.discriminator else None,
-        inputs=Inputs(spec),
-        data=spec.reference.source,
-        extractor=own.extractor_name() if spec.extractor != CLASSIFIER else CLASSIFIER,
-        recipe=Recipe(training, steps=1),
-        weights="none",
-        condition=condition_of(spec),
-        own=own,
-    )
-
-
-def condition_of(spec: WorkloadSpec) -> Condition:
-    """What the discriminator is given besides images."""
-    if spec.discriminator is None or not spec.discriminator.labels:
-        return UNCONDITIONAL
-    place, part = next((i, part) for i, part in enumerate(spec.inputs) if part.kind == "labels")
-    assert part.classes is not None
-    return Condition(place, part.classes, part.form == "one-hot")

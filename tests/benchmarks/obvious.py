@@ -12,11 +12,11 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from bench.base.seeds import stream
 from bench.tasks.generation.extractors import mnist_lenet
-from bench.tasks.generation.generate import generate
 from bench.training.recovery import parse_recovery, recover
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
+from bench.workloads.generate import generate
 from strategies.base import Context, Level
 from strategies.catalog import STRATEGIES
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.base.machine import one_thread
 from bench.experiment import Experiment
 from bench.report.loading import read_run
 from bench.sweep.run import run_experiment
-from bench.sweep.workshop import one_thread
 from bench.tasks.generation.extractors import BATCH
 from tests.benchmarks.obvious import judge_one_after_the_other
 from tests.benchmarks.test_harness import report

@@ -10,10 +10,11 @@ import torch
 
 from bench.check.strategy import SPARSITIES, check_strategy, context_for, failures, levels_of, unit
 from strategies.allocation import global_
-from strategies.base import Context, Criterion, Granularity, Infeasible, NotApplicable, Scores, Strategy, Wiring
+from strategies.base import Context, Criterion, Infeasible, NotApplicable, Scores, Wiring
 from strategies.catalog import STRATEGIES
 from strategies.granularity.weight import weight
 from strategies.layers import outputs
+from strategies.strategy import Granularity, Strategy
 
 ONE_SHOT = [name for name in STRATEGIES if STRATEGIES[name].schedule is None]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.workloads.base import InputSpec, Recipe, Workload
+from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY
+from bench.workloads.recipe import Recipe
 
 
 class TinyMlp(nn.Module):

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.measure.backends import BACKENDS, Backend, difference
-from bench.measure.backends.base import FLOAT32, lacks
+from bench.artifact.outputs import FLOAT32, difference
+from bench.measure.backends import BACKENDS, Backend
+from bench.measure.backends.base import lacks
 from bench.measure.backends.csr import CsrLinear, csr
 from bench.measure.backends.semi_structured import fits
 from bench.measure.latency import Plan, measure_latency, prepare

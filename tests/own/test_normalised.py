@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 import bench
 from bench.sweep.cell import make
 from bench.workloads.checkpoints import load_checkpoint
-from bench.workloads.own import workload_of
+from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
 from strategies.baking import is_plain
 from strategies.layers import named_weights

@@ -107,7 +107,7 @@ def test_generators_of_all_habits_are_pruned_and_measured(
 
 
 def test_images_are_what_the_generator_returned_whatever_its_range(describe: Describe) -> None:
-    from bench.tasks.generation.generate import generate
+    from bench.workloads.generate import generate
 
     own = Own(describe(**ARCHITECTURES["channels last, bytes, in a tuple"]))
     generator, _ = own.load()

@@ -17,8 +17,8 @@ from bench.base.seeds import stream
 from bench.records import Cell, Record
 from bench.sweep.cell import make, pruning_context, run_cell
 from bench.sweep.workshop import Settings, Workshop
-from bench.tasks.generation.generate import generate
 from bench.training.recovery import Recovered, recover
+from bench.workloads.generate import generate
 from strategies.base import Pruned
 from strategies.catalog import STRATEGIES
 from strategies.granularity.channel import ChannelRemoval

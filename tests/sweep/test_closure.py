@@ -20,28 +20,31 @@ from bench.sweep.keys import cell_keys, latency_key
 from bench.training.recovery import parse_recovery
 from bench.workloads.base import Workload
 from bench.workloads.builtin import DCGAN_64, DUMMY, MNIST_MLP
-from bench.workloads.own import workload_of
+from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
 from strategies.catalog import DENSE, STRATEGIES
 
 OUTSIDE = {
     "words, files and pictures made of finished records": [
-        "bench.report", "bench.tables", "bench.documentation", "bench.artifact", "bench.training.card",
+        "bench.report", "bench.tables", "bench.documentation", "bench.training.card",
+        "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.onnx",
     ],
     "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation"],
     "comparing finished records": ["bench.gate", "bench.pytest_plugin"],
     "what is asked for, before it is done": [
-        "bench", "bench.api", "bench.cli", "bench.experiment", "bench.check", "bench.sweep.estimate",
+        "bench", "bench.api", "bench.cli", "bench.experiment", "bench.experiments", "bench.check",
+        "bench.sweep.estimate",
     ],
     "who does it, and where it is kept": [
         "bench.sweep", "bench.sweep.run", "bench.sweep.preload", "bench.sweep.prune", "bench.sweep.tune",
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
-        "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors",
+        "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
     ],
     "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code"],
     "what is read comes into the key by its content": [
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
-        "bench.workloads.data", "bench.workloads.factories", "bench.workloads.reading", "bench.workloads.store",
+        "bench.workloads.data", "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
+        "bench.workloads.store",
         "bench.workloads.public",
     ],
     "the training of shipped weights, which come into the key by their content": [
@@ -56,8 +59,8 @@ OUTSIDE = {
 """Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""
 
 WHOLE = (
-    "bench.report", "bench.tables", "bench.documentation", "bench.artifact", "bench.gate", "bench.executors",
-    "bench.cli", "bench.check", "bench.workloads.public",
+    "bench.report", "bench.tables", "bench.documentation", "bench.gate", "bench.executors",
+    "bench.cli", "bench.check", "bench.experiments", "bench.workloads.public",
 )  # fmt: skip
 """Folders of which every module is outside."""
 

@@ -12,9 +12,9 @@ from bench.records import Cell, CurvePoint, Record
 from bench.sweep.cell import make
 from bench.sweep.curve import CURVE_IMAGES, CurveRecorder, first_at, recorder
 from bench.sweep.workshop import Settings, Workshop
-from bench.tasks.generation.generate import generate
 from bench.tasks.generation.quality import judge
 from bench.training.recovery import watched_steps
+from bench.workloads.generate import generate
 from tests.helpers.cells import NUM_IMAGES, cell, record_of
 
 EVERYSTEP = cell("rownorm-channel+everystep", recovery="finetune-4", level={"threshold": 0.5})

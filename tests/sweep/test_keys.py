@@ -20,9 +20,10 @@ from bench.sweep.keys import cell_keys, latency_key, streams
 from bench.training.recovery import parse_recovery
 from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY, MNIST_MLP
-from strategies.base import Criterion, Strategy
+from strategies.base import Criterion
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.schedules.soft import SoftHooks
+from strategies.strategy import Strategy
 
 VERSIONS = {"fid": "frechet-1/judge/n100", "is": "is-1/judge/n100"}
 

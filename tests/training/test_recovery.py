@@ -17,16 +17,17 @@ from torch import Tensor, nn
 from bench.base.seeds import stream
 from bench.records import CurvePoint
 from bench.records.paths import safe
-from bench.training.loop import TrainingSpec
 from bench.training.recovery import Recovered, Recovery, parse_recovery, recover
-from bench.workloads.base import InputSpec, Recipe, Workload
+from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.networks import MlpDiscriminator, MlpGenerator
-from strategies.base import Context, Level, NotApplicable, Pruned, Strategy
+from bench.workloads.recipe import Recipe, TrainingSpec
+from strategies.base import Context, Level, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
 from strategies.layers import named_weights
+from strategies.strategy import Strategy
 
 NONE, CALIBRATED, TRAINED = (parse_recovery(name) for name in ("none", "bn-recalibrate", "finetune-6"))
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.tasks.generation.extractors import centred
-from bench.tasks.generation.generate import batches
+from bench.workloads.generate import batches
 
 D_ACCURACY_VERSION = "logit-sign-1"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from strategies.base import Need
-from strategies.schedules.pruning import PruningHooks
+from strategies.base import Context, Level, Need, Target
+from strategies.hooks import Pruning
 
 LAST_EVENT_SHARE = 0.75
 """The last pruning event falls within this share of the steps, so that something is left to recover in."""
@@ -70,11 +71,11 @@ class Schedule:
     share: Callable[[float], float]
     """The share of the events that are done, this one included -> the share of the way to the target that is due."""
     source: str
+    hooks: Callable[[Any, Context, Level, Target, int], Pruning] = field(kw_only=True)
+    """``(strategy, context, level, target, steps)`` -> what acts in the training loop; mostly `PruningHooks`."""
     needs: frozenset[Need] = frozenset({"training"})
     amount: Callable[[float, float], float] = proportional
     """The share of the way and the final sparsity -> the sparsity that is due."""
-    hooks: type[PruningHooks] = PruningHooks
-    """``(strategy, context, level, target, steps)`` -> what acts in the training loop."""
     random: bool = False
     """Whether it draws from the `prune` stream."""
 

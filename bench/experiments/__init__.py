@@ -1,0 +1,1 @@
+"""Experiment files: those that are shipped, and how one is read."""

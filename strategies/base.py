@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from strategies.cut import LayerCut
 from strategies.layers import named_weights, positions
 
 if TYPE_CHECKING:
@@ -199,19 +200,6 @@ class Level:
     @classmethod
     def sparsity(cls, value: float) -> Level:
         return cls("sparsity", value)
-
-
-@dataclass(frozen=True)
-class LayerCut:
-    """What was removed where: weight entries and ``(out, in)`` channels, before and after."""
-
-    name: str
-    kind: str
-    weights: int
-    kept: int
-    width: tuple[int, int]
-    kept_width: tuple[int, int]
-    note: str = ""
 
 
 Kept = Mapping[str, Mapping[str, Tensor]]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.artifact.onnx import Exported
     from bench.check.strategy import Check
     from bench.check.workload import Finding
-    from bench.sweep.cell import Made
+    from bench.sweep.made import Made
     from bench.sweep.run import Outcome, Plan
     from bench.sweep.tune import Tuned
 

@@ -18,7 +18,9 @@ def tune(
     tolerance: Annotated[
         float, typer.Option("--tolerance", metavar="X", help="Largest loss, a share of the dense quality.")
     ] = 0.1,
-    metric: Annotated[str, typer.Option("--metric", help="fid or is.")] = "fid",
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="A quantity that the gate tests; default: the one that leads.")
+    ] = None,
     folds: Annotated[int, typer.Option("--folds", help="Disjoint parts of real images and inputs.")] = 5,
     num_images: Annotated[int, typer.Option("--num-images", help="Generated images in each fold.")] = 1000,
     recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",

@@ -12,13 +12,12 @@ from bench.measure.backends import BACKENDS
 from bench.measure.latency import Call
 from bench.records import Cell
 from bench.sweep.cell import make
+from bench.sweep.counts import architecture_of
 from bench.sweep.keys import latency_key
-from bench.sweep.numbers import architecture_of
+from bench.sweep.settings import Settings
 from bench.sweep.timing import THREADS
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered
-from bench.workloads.builtin import BUILT_IN
-from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName
 
 
@@ -30,21 +29,21 @@ def prepared(
     Raises:
         UserError: no such workload or strategy.
     """
-    for registry, name in ((BUILT_IN, workload), *(() if strategy == DENSE else ((STRATEGIES, strategy),))):
-        if name not in registry:
-            raise UserError(str(UnknownName(registry.kind, name, list(registry))))
     shop = Workshop(Settings(num_images=2, curve=False))
     cell = Cell(workload=workload, checkpoint=checkpoint, strategy=strategy, level=level, recovery="none", seed=0)
-    loaded = shop.load(workload, checkpoint)
-    made = make(cell, shop, watch=False).recovered
-    pruned = architecture_of(loaded, made.generator, made)
-    dense = architecture_of(loaded, loaded.checkpoint.generator, Recovered(loaded.checkpoint.generator, None))
+    try:
+        todo = shop.resolve(cell)
+    except UnknownName as error:
+        raise UserError(str(error)) from error
+    gan = todo.gan
+    pruned = architecture_of(gan.workload, make(todo, shop, watch=False).recovered)
+    dense = architecture_of(gan.workload, Recovered(gan.checkpoint.generator, None))
     shape = shape_of(pruned)
     call = prepare(workload, checkpoint, shape.sizes, shape.widths, device=device, backend=backend, batch=batch)
     key = latency_key(
         dense.hash,
         pruned.hash,
-        inputs=repr(loaded.workload.inputs),
+        inputs=repr(gan.workload.inputs),
         device=device_model(device),
         backend=backend,
         prepare=BACKENDS[backend].prepare,

@@ -7,7 +7,9 @@ from typing import Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-SCHEMA_VERSION = 1
+from strategies.cut import LayerCut
+
+SCHEMA_VERSION = 2
 """Rises when a reader of the old records would misread the new ones."""
 
 Status = Literal["ok", "collapsed", "not-applicable", "infeasible"]
@@ -62,8 +64,9 @@ class CurvePoint(TypedDict):
     """What was seen at one step of a training; losses are means over the steps since the point before."""
 
     step: int
-    fid: float | None
-    """Of the averaged generator, BatchNorm recalibrated, on the first evaluation inputs; None: not finite."""
+    quality: float | None
+    """The task's leading number of the averaged generator, BatchNorm recalibrated, on the first evaluation inputs;
+    None: its output is not finite."""
     loss_g: float | None
     """Adversarial; None where there was none (distillation alone)."""
     loss_d: float | None
@@ -79,19 +82,6 @@ class CurvePoint(TypedDict):
     """Share of D's weights not held at zero, after the last of these steps."""
     balance: NotRequired[float | None]
     """The balance ratio that D's density followed last; None: it does not follow it."""
-
-
-class Layer(_Frozen):
-    """One convolution or linear layer: weight entries before and after, ``[out, in]`` channels before and after."""
-
-    name: str
-    kind: str
-    weights: int
-    kept: int
-    width: tuple[int, int]
-    kept_width: tuple[int, int]
-    note: str = ""
-    """Why the layer stayed dense where it should not have."""
 
 
 class Architecture(_Frozen):
@@ -120,6 +110,8 @@ class Cost(_Frozen):
     """MACs of all forward and backward passes of G and D (backward counted as twice forward)."""
     peak_memory_bytes: int = 0
     """Highest resident memory of the worker process so far."""
+    peak_device_bytes: int | None = None
+    """CUDA: the most that the worker's tensors held on the device so far; CPU: None."""
 
 
 class Provenance(_Frozen):
@@ -148,6 +140,8 @@ class Record(_Frozen):
     schema_version: int = SCHEMA_VERSION
     keys: Keys
     cell: Cell
+    task: str = "generation"
+    """What the workload is for."""
     status: Status
     reason: str = ""
     varies: str
@@ -160,7 +154,7 @@ class Record(_Frozen):
     achieved_macs: float | None = None
     """1 - effective MACs / dense MACs."""
     scope: str = "all convolution and linear weights of the generator"
-    layers: list[Layer] = Field(default_factory=list)
+    layers: list[LayerCut] = Field(default_factory=list)
     numbers: dict[str, Number] = Field(default_factory=dict)
     curve: list[CurvePoint] = Field(default_factory=list)
     """How quality came back in training; empty for cells that were not trained."""

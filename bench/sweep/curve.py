@@ -1,4 +1,4 @@
-"""How quality comes back while a pruned generator trains: FID at a few steps, and when it is that of dense again."""
+"""How quality comes back while a pruned generator trains: the leading number at a few steps, and when it is dense's."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from bench.base.seeds import stream
-from bench.records import Cell, CurvePoint, Number
-from bench.sweep.workshop import Loaded, Workshop
-from bench.tasks.generation.frechet import frechet_distance
-from bench.tasks.generation.quality import judge
+from bench.records import CurvePoint, Number
+from bench.sweep.resolved import Loaded, ResolvedCell
+from bench.sweep.workshop import Workshop
+from bench.tasks import Quantity
 from bench.training.loop import StepStats
-from bench.training.recovery import Recovery, finished, parse_recovery
-from bench.workloads.generate import generate
+from bench.training.recovery import Recovery
+from bench.training.recovery.finish import finished
 
-CURVE_IMAGES = 500
-"""FID along the way is of the images of the first so many evaluation inputs."""
+CURVE_OUTPUTS = 500
+"""Quality along the way is that of the outputs of the first so many evaluation inputs."""
 
 CURVE_VERSION = "first-watched-step-2"
 
@@ -35,7 +34,7 @@ class CurveRecorder:
         """A point; ``since`` are the steps after the last one."""
         return CurvePoint(
             step=step,
-            fid=self.fid(generator),
+            quality=self.quality(generator),
             loss_g=_mean([stats.loss_g for stats in since]),
             loss_d=_mean([stats.loss_d for stats in since]),
             loss_extra=_mean([stats.loss_extra for stats in since]),
@@ -47,57 +46,59 @@ class CurveRecorder:
             balance=since[-1].balance if since else None,
         )
 
-    def fid(self, generator: nn.Module) -> float | None:
-        """FID on the inputs; None where the output is not finite."""
-        images, finite = generate(generator, self.inputs, device=self.loaded.device)
-        judged = judge(self.loaded.extractor, images, self.loaded.device)
-        return frechet_distance(self.loaded.reference.train, judged.gaussian) if finite else None
+    def quality(self, generator: nn.Module) -> float | None:
+        """The task's leading number on the inputs; None where the output is not finite."""
+        return self.loaded.judge.leading(generator, self.inputs)
 
 
-def recorder(cell: Cell, shop: Workshop) -> CurveRecorder:
-    """A recorder for one training of ``cell``."""
-    loaded = shop.load(cell.workload, cell.checkpoint)
-    inputs = loaded.workload.inputs.sample(shop.settings.num_images, stream(cell.seed, "eval"))
-    return CurveRecorder(loaded, tuple(x[:CURVE_IMAGES] for x in inputs))
+def recorder(todo: ResolvedCell, shop: Workshop) -> CurveRecorder | None:
+    """A recorder for one training of the cell; None where there is none, or nothing that leads is asked for."""
+    leading = todo.loaded.task.leaders[0]
+    if not (todo.recovery.steps and shop.settings.curve and leading in shop.settings.metrics):
+        return None
+    return CurveRecorder(todo.loaded, tuple(x[:CURVE_OUTPUTS] for x in todo.loaded.judge.draw(todo.cell.seed)))
 
 
 def steps_to_dense(
-    cell: Cell, watcher: CurveRecorder, points: Sequence[CurvePoint], shop: Workshop
+    todo: ResolvedCell, watcher: CurveRecorder, points: Sequence[CurvePoint], shop: Workshop
 ) -> dict[str, Number]:
-    """The first step that was looked at with an FID no higher than that of the dense generator before any training.
+    """The first step that was looked at with a quality no worse than that of the dense generator before any training.
 
     Both on the same inputs and with BatchNorm recalibrated alike. Dense itself has nothing to regain, and a
     network that is pruned while it trains has not before its last pruning event.
     """
-    strategy = shop.strategy(cell.strategy)
-    if not points or strategy is None:
+    if not points or todo.strategy is None:
         return {}
-    loaded, recovery = watcher.loaded, parse_recovery(cell.recovery)
-    key = f"dense-fid/{cell.workload}/{cell.checkpoint}/{cell.recovery}/{cell.seed}"
+    gan, recovery, seed = todo.gan, todo.recovery, todo.cell.seed
 
-    def dense_fid() -> float | None:
-        dense = copy.deepcopy(loaded.checkpoint.generator)
-        return watcher.fid(finished(dense, recovery, loaded.workload, cell.seed, loaded.device))
+    def dense_quality() -> float | None:
+        return watcher.quality(finished(copy.deepcopy(gan.checkpoint.generator), recovery, gan, seed))
 
-    pruned_from = strategy.schedule.last_event(recovery.steps) + 1 if strategy.schedule else 0
-    step = first_at([p for p in points if p["step"] >= pruned_from], shop.once(key, dense_fid))
-    terms = shop.terms(cell.workload, cell.checkpoint)
+    key = ((gan.workload.name, gan.checkpoint.name), recovery.name, seed)
+    dense = shop.dense_leading.get(key, dense_quality)
+    schedule = todo.strategy.schedule
+    pruned_from = schedule.last_event(recovery.steps) + 1 if schedule else 0
+    step = first_at([p for p in points if p["step"] >= pruned_from], dense, todo.loaded.task.leading)
+    judge = todo.loaded.judge
     return {
-        f"steps_to_dense[{loaded.extractor.name}]": Number(
+        f"steps_to_dense[{judge.name}]": Number(
             value=step,
             unit="training steps",
             direction="lower",
             kind="stochastic",
-            version=f"{CURVE_VERSION}/{terms.judge}/ref-{terms.reference}",
+            version=f"{CURVE_VERSION}/{judge.terms}",
             num_images=len(watcher.inputs[0]),
             note="" if step is not None else f"not within {points[-1]['step']} steps",
         )
     }
 
 
-def first_at(points: Sequence[CurvePoint], dense: float | None) -> int | None:
-    """The first step whose FID is ``dense`` or lower; None: there is none."""
-    reached = (p["step"] for p in points if dense is not None and p["fid"] is not None and p["fid"] <= dense)
+def first_at(points: Sequence[CurvePoint], dense: float | None, leading: Quantity) -> int | None:
+    """The first step whose quality is ``dense``'s or better; None: there is none."""
+    if dense is None:
+        return None
+    sign = -1 if leading.direction == "higher" else 1
+    reached = (p["step"] for p in points if p["quality"] is not None and sign * p["quality"] <= sign * dense)
     return next(reached, None)
 
 

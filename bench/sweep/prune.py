@@ -12,8 +12,10 @@ from bench.base.errors import Mistakes, UserError
 from bench.base.machine import check_device, one_thread
 from bench.base.seeds import stream
 from bench.records import Cell
-from bench.sweep.cell import Made, make
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.cell import make
+from bench.sweep.made import Made
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.training.recovery import parse_recovery
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
@@ -73,7 +75,7 @@ def prune_to_folder(
     shop = Workshop(Settings(num_images=2, metrics=(), device=device, catalogue=catalogue))
     try:
         with one_thread():
-            made = make(cell, shop)
+            made = make(shop.resolve(cell), shop)
     except (NotApplicable, Infeasible) as error:
         raise UserError(f"{strategy} on {workload}: {error}.") from error
     provenance: dict[str, Any] = shop.provenance

@@ -12,26 +12,21 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import nn
 
-from bench.base.errors import Mistakes, UserError
+from bench.base.errors import Mistakes
 from bench.base.machine import one_thread
-from bench.base.seeds import stream
 from bench.records import Cell
 from bench.sweep.cell import make
-from bench.sweep.workshop import Loaded, Settings, Workshop
-from bench.tasks.generation.frechet import frechet_distance
-from bench.tasks.generation.gaussian import Gaussian, fit
-from bench.tasks.generation.quality import inception_score, judge
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
+from bench.tasks import TASKS, Quantity
+from bench.tasks.evaluation import Folds
 from bench.training.recovery import parse_recovery
 from bench.workloads.builtin import BUILT_IN
-from bench.workloads.generate import generate
 from strategies.base import Infeasible, NotApplicable
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName
-
-Metric = Literal["fid", "is"]
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Sparsities that are tried first, from the lowest on, until one loses too much."""
@@ -42,7 +37,7 @@ RESOLUTION = 0.01
 
 @dataclass(frozen=True)
 class Loss:
-    """Relative loss of quality against dense in each fold: log FID - log FID of dense, or log IS of dense - log IS."""
+    """Loss of quality against dense in each fold, on the scale of the quantity (a difference of logarithms, mostly)."""
 
     sparsity: float
     achieved: float
@@ -79,7 +74,7 @@ def tune(
     strategies: Sequence[str],
     *,
     tolerance: float,
-    metric: str = "fid",
+    metric: str | None = None,
     folds: int = 5,
     num_images: int = 1000,
     recovery: str = "bn-recalibrate",
@@ -92,7 +87,8 @@ def tune(
     """The highest sparsity within ``tolerance`` for each strategy.
 
     Args:
-        tolerance: largest mean loss, a share of the dense quality: .1 lets FID rise by a tenth of dense's.
+        tolerance: largest mean loss, a share of the dense quality: .1 lets what is lower the better rise by a tenth.
+        metric: one of those that the task's gate tests; None: the one that leads.
         folds: disjoint parts of the training images, each with inputs of its own.
         num_images: generated images in each fold.
 
@@ -103,8 +99,6 @@ def tune(
     _check_arguments(workload, strategies, tolerance, metric, folds, num_images, recovery)
     with one_thread():
         loaded = shop.load(workload, checkpoint)
-        if len(loaded.data.train) < 2 * folds:
-            raise UserError(f"--folds {folds}: {len(loaded.data.train)} training images are too few for so many.")
         cell = Cell(
             workload=workload,
             checkpoint=checkpoint,
@@ -113,13 +107,34 @@ def tune(
             recovery=recovery,
             seed=seed,
         )
-        judges = Folds(loaded, folds, num_images, seed, "fid" if metric == "fid" else "is")
-        dense = judges.qualities(make(cell, shop, watch=False).recovered.generator)
+        quantity = loaded.task.quantity(metric or loaded.task.leaders[0])
+        judges = Folded(loaded.judge.folds(folds, num_images, seed, quantity.name), quantity)
+        dense = judges.losses(make(shop.resolve(cell), shop, watch=False).recovered.generator)
         return [_tune_one(name, cell, shop, judges, dense, tolerance, progress) for name in strategies]
 
 
+@dataclass(frozen=True)
+class Folded:
+    """Folds, and the quantity that is lost in them."""
+
+    folds: Folds
+    quantity: Quantity
+
+    def losses(self, generator: nn.Module) -> tuple[float, ...] | None:
+        """The quantity in each fold on its scale, lower is better. None: the output is not finite."""
+        values = self.folds.values(generator)
+        sign = -1 if self.quantity.direction == "higher" else 1
+        return None if values is None else tuple(sign * self.quantity.on_scale(value) for value in values)
+
+
 def _check_arguments(
-    workload: str, strategies: Sequence[str], tolerance: float, metric: str, folds: int, num_images: int, recovery: str
+    workload: str,
+    strategies: Sequence[str],
+    tolerance: float,
+    metric: str | None,
+    folds: int,
+    num_images: int,
+    recovery: str,
 ) -> None:
     mistakes = []
     try:
@@ -137,8 +152,9 @@ def _check_arguments(
         mistakes.append(f"--recovery: {error}")
     if not 0 < tolerance < math.inf:
         mistakes.append(f"--tolerance {tolerance:g}: expected a share of the dense quality above 0, such as 0.1.")
-    if metric not in {"fid", "is"}:
-        mistakes.append(f"--metric {metric}: expected fid or is.")
+    known = TASKS[BUILT_IN[workload].task].gated if workload in BUILT_IN else ()
+    if metric is not None and known and metric not in known:
+        mistakes.append(f"--metric {metric}: expected {' or '.join(known)}.")
     if folds < 2:
         mistakes.append(f"--folds {folds}: at least 2 are needed.")
     if num_images < 2:
@@ -147,44 +163,11 @@ def _check_arguments(
         raise Mistakes(mistakes, "nothing was tuned")
 
 
-class Folds:
-    """Disjoint real images and disjoint inputs; what a generator is worth in each."""
-
-    def __init__(self, loaded: Loaded, folds: int, num_images: int, seed: int, metric: Metric) -> None:
-        self.loaded, self.metric, self.count, self.num_images = loaded, metric, folds, num_images
-        inputs = loaded.workload.inputs.sample(folds * num_images, stream(seed, "eval", "tune"))
-        self.inputs = inputs
-        order = torch.randperm(len(loaded.data.train), generator=stream(seed, "eval", "tune", "reals"))
-        self.reals: list[Gaussian] = []
-        if metric == "fid":
-            features = judge(loaded.extractor, loaded.data.train, loaded.device).features
-            self.reals = [fit(features[part.numpy()]) for part in order.tensor_split(folds)]
-
-    def qualities(self, generator: nn.Module) -> tuple[float, ...] | None:
-        """Log FID, or minus log IS, in each fold: lower is better. None: the output is not finite."""
-        images, finite = generate(generator.to(self.loaded.device), self.inputs, device=self.loaded.device)
-        if not finite:
-            return None
-        judged = judge(self.loaded.extractor, images, self.loaded.device)
-        found = []
-        for k in range(self.count):
-            part = slice(k * self.num_images, (k + 1) * self.num_images)
-            if self.metric == "fid":
-                found.append(math.log(max(frechet_distance(self.reals[k], fit(judged.features[part])), 1e-12)))
-            elif judged.logits is None:
-                raise UserError(
-                    f"--metric is: extractor {self.loaded.extractor.name!r} has no classes. Use --metric fid."
-                )
-            else:
-                found.append(-math.log(inception_score(judged.logits[part])))
-        return tuple(found)
-
-
 def _tune_one(
     name: str,
     dense_cell: Cell,
     shop: Workshop,
-    judges: Folds,
+    judges: Folded,
     dense: tuple[float, ...] | None,
     tolerance: float,
     progress: Callable[[str], None],
@@ -199,11 +182,13 @@ def _tune_one(
         if sparsity not in looked:
             progress(f"{name} at {sparsity:.2f}")
             cell = dense_cell.model_copy(update={"strategy": name, "level": {"sparsity": sparsity}})
-            made = make(cell, shop, watch=False).recovered
-            found = judges.qualities(made.generator)
+            made = make(shop.resolve(cell), shop, watch=False).recovered
+            found = judges.losses(made.generator)
             assert made.pruned is not None
             achieved = 1 - sum(cut.kept for cut in made.pruned.layers) / sum(cut.weights for cut in made.pruned.layers)
-            folds = tuple(f - d for f, d in zip(found, dense, strict=True)) if found else (math.inf,) * judges.count
+            folds = (
+                tuple(f - d for f, d in zip(found, dense, strict=True)) if found else (math.inf,) * judges.folds.count
+            )
             looked[sparsity] = Loss(sparsity, achieved, folds)
         return looked[sparsity]
 

@@ -7,11 +7,10 @@ through it, so none of them names a metric, and none of them imports PyTorch. Wh
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bench.tasks.evaluation import Evaluation
@@ -88,8 +87,8 @@ class Task:
     """The number of dense that says what a perfect network would reach; empty where there is none."""
     gap: tuple[str, str]
     """Two numbers whose difference is what was learnt by heart: to images never seen, to as many that were."""
-    evaluation_module: str
-    """Where `Evaluation` is found, as `EVALUATION`."""
+    evaluation: Callable[[], Evaluation[Any]]
+    """Makes what computes this task's numbers. Imports PyTorch."""
 
     @property
     def leading(self) -> Quantity:
@@ -105,9 +104,3 @@ class Task:
         """The first of the leaders among ``names``; None: nothing that judges was measured."""
         there = set(names)
         return next((name for name in self.leaders if name in there), None)
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """What computes this task's numbers. Imports PyTorch."""
-        found: Evaluation = importlib.import_module(self.evaluation_module).EVALUATION
-        return found

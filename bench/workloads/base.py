@@ -68,5 +68,7 @@ class Workload:
     """``(C, H, W)`` of what it makes, for those that learn from any folder of images; None: its data says."""
     condition: Condition = UNCONDITIONAL
     """What the discriminator takes besides images."""
+    task: str = "generation"
+    """What it is for: the name of one of `bench.tasks.TASKS`."""
     own: Own | None = None
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""

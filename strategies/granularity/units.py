@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from strategies.base import Infeasible, LayerCut, Target
+from strategies.base import Infeasible, Target
+from strategies.cut import LayerCut
 from strategies.layers import prunable_layers, widths
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.measure.backends import BACKENDS
-from bench.records import LatencyRecord, Layer, Record
+from bench.records import LatencyRecord, Record
 from bench.records.zeros import zeros_of
 from bench.report.backends import LOOKS, backend_figures, backends_section
 from bench.report.build import build_report
@@ -17,6 +17,7 @@ from bench.report.inputs import ReportInputs
 from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.backends import ORDER, by_backend
 from bench.tables.latency import SKIP_ZEROS
+from strategies.cut import LayerCut
 from tests.report.synthetic import latency_record, make_record
 
 WORKLOAD = "mnist-mlp"
@@ -24,7 +25,7 @@ CHANNEL = f"{WORKLOAD}-l1-channel-global-0.5"
 
 
 def masked(sparsity: float) -> Record:
-    layer = Layer(
+    layer = LayerCut(
         name="0", kind="Linear", weights=200, kept=round(200 * (1 - sparsity)), width=(10, 20), kept_width=(10, 20)
     )
     return make_record(WORKLOAD, "l1-weight-global", sparsity).model_copy(update={"layers": [layer]})

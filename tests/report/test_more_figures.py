@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from bench.records import Layer, Record
+from bench.records import Record
 from bench.report.achieved import achieved_figure
 from bench.report.curves import CURVE_COLUMNS, curves_figure, curves_frame
 from bench.report.figures import Drawn, draw_figures
@@ -32,6 +32,7 @@ from bench.report.ranking import agreements, ranking_figure, rankings
 from bench.report.style import COLUMN, PAGE, save
 from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.hypervolume import hypervolume_table
+from strategies.cut import LayerCut
 from tests.report.synthetic import STRATEGIES, make_latency, make_record, make_records
 from tests.report.test_figures import is_cut_off
 
@@ -55,7 +56,7 @@ def with_layers(record: Record, count: int = 4) -> Record:
     weights = [100_000 // 2**index for index in range(count)]
     kept = [round(w * (1 - sparsity ** (1 + 0.2 * index))) for index, w in enumerate(weights)]
     layers = [
-        Layer(name=f"net.{3 * i}", kind="Conv2d", weights=w, kept=k, width=(8, 8), kept_width=(8, 8))
+        LayerCut(name=f"net.{3 * i}", kind="Conv2d", weights=w, kept=k, width=(8, 8), kept_width=(8, 8))
         for i, (w, k) in enumerate(zip(weights, kept, strict=True))
     ]
     return record.model_copy(update={"layers": layers})
@@ -217,7 +218,7 @@ def texts(axes: Axes) -> list[str]:
 def test_the_heatmap_averages_seeds_and_separates_masks_from_removed_channels():
     def record(strategy: str, seed: int, kept: tuple[int, int]) -> Record:
         layers = [
-            Layer(name=n, kind="Linear", weights=w, kept=k, width=(8, 8), kept_width=(8, 8))
+            LayerCut(name=n, kind="Linear", weights=w, kept=k, width=(8, 8), kept_width=(8, 8))
             for n, w, k in zip(("a", "b"), (300, 100), kept, strict=True)
         ]
         return make_record(strategy=strategy, seed=seed).model_copy(update={"layers": layers})

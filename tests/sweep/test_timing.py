@@ -10,12 +10,13 @@ from torch import nn
 
 from bench.measure.backends import BACKENDS
 from bench.measure.latency import Plan
-from bench.records import Layer, Record
+from bench.records import Record
 from bench.records.zeros import Zeros, zeros_of
 from bench.sweep.run import timing
 from bench.sweep.timing import LatencyTask, dense_network, latency_tasks, plant, rebuilt, time_task
 from bench.sweep.workshop import Settings, Workshop
 from bench.workloads.builtin import BUILT_IN
+from strategies.cut import LayerCut
 from strategies.granularity.nm import pattern
 from strategies.layers import prunable_layers, widths
 from tests.helpers.cells import NUM_IMAGES, cell, record_of
@@ -60,8 +61,8 @@ def test_the_zeros_of_a_record_are_those_of_its_layers(records: list[Record]) ->
         assert density == round(layer.kept / layer.weights, 3) < 1
 
 
-def layer(kept: int, width: tuple[int, int] = (4, 8), kept_width: tuple[int, int] = (4, 8)) -> Layer:
-    return Layer(name="x", kind="Linear", weights=32, kept=kept, width=width, kept_width=kept_width)
+def layer(kept: int, width: tuple[int, int] = (4, 8), kept_width: tuple[int, int] = (4, 8)) -> LayerCut:
+    return LayerCut(name="x", kind="Linear", weights=32, kept=kept, width=width, kept_width=kept_width)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def layer(kept: int, width: tuple[int, int] = (4, 8), kept_width: tuple[int, int
     ],
 )
 def test_density_is_counted_in_what_is_left_of_a_layer(
-    strategy: str, given: Layer, density: tuple[object, ...], n_of_m: object, records: list[Record]
+    strategy: str, given: LayerCut, density: tuple[object, ...], n_of_m: object, records: list[Record]
 ) -> None:
     other = records[1].cell.model_copy(update={"strategy": strategy})
     found = zeros_of(records[1].model_copy(update={"cell": other, "layers": [given]}))

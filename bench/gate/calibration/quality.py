@@ -1,4 +1,4 @@
-"""FID and IS of real changes under many seeds: what the noise of a difference is, and what can be found in it."""
+"""Quality of real changes under many seeds: what the noise of a difference is, and what can be found in it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 import torch
 
 from bench.base.machine import one_thread
-from bench.base.seeds import stream
 from bench.gate.calibration.rows import Value, add_rows, read_rows
 from bench.records import Cell
 from bench.sweep.cell import make
-from bench.sweep.workshop import Loaded, Settings, Workshop
-from bench.tasks.generation.metrics import METRICS
-from bench.tasks.generation.quality import judge
-from bench.workloads.generate import generate
+from bench.sweep.resolved import Loaded
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
+from bench.tasks.generation import GENERATION
 from strategies.catalog import DENSE
 from strategies.layers import prunable_layers
 
 WORKLOADS = ("mnist-dcgan", "mnist-mlp")
 RECOVERY = "bn-recalibrate"
 SEEDS = 60
-COLUMNS = ("workload", "seed", "num_images", "variant", "fid", "is")
+METRICS = GENERATION.gated
+COLUMNS = ("workload", "seed", "num_images", "variant", *METRICS)
 STEPS = (0.0, 0.02, 0.05)
 """Sparsity added to a cell: none, two points, five points."""
 NOISE = 0.1
@@ -72,11 +72,12 @@ class NoisyWorkshop(Workshop):
         loaded = super()._load(workload, checkpoint)
         rng = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            for layer in prunable_layers(loaded.checkpoint.generator).values():
+            for layer in prunable_layers(loaded.gan.checkpoint.generator).values():
                 scale = self.noise * layer.weight.std()
                 layer.weight.add_(torch.randn(layer.weight.shape, generator=rng) * scale)
-        fingerprint = f"{loaded.checkpoint.fingerprint}~{self.noise:g}"
-        return replace(loaded, checkpoint=replace(loaded.checkpoint, fingerprint=fingerprint))
+        trained = loaded.gan.checkpoint
+        trained = replace(trained, fingerprint=f"{trained.fingerprint}~{self.noise:g}")
+        return replace(loaded, gan=replace(loaded.gan, checkpoint=trained))
 
 
 def collect(
@@ -115,11 +116,10 @@ def _shop(num_images: int, noise: float) -> Workshop:
 
 
 def _measured(shop: Workshop, workload: str, variant: Variant, seed: int) -> dict[str, float | None]:
-    """FID and IS, as a cell of this seed would have them."""
+    """What the gate tests, as a cell of this seed would have it."""
     level = {"sparsity": variant.sparsity}
     cell = Cell(workload=workload, strategy=variant.strategy, level=level, recovery=RECOVERY, seed=seed)
-    loaded = shop.load(workload, cell.checkpoint)
-    inputs = loaded.workload.inputs.sample(shop.settings.num_images, stream(seed, "eval"))
-    images, _ = generate(make(cell, shop, watch=False).recovered.generator, inputs)
-    judged = judge(loaded.extractor, images)
-    return {name: METRICS[name].compute(judged, loaded.reference)[name] for name in ("fid", "is")}
+    todo = shop.resolve(cell)
+    judge = todo.loaded.judge
+    numbers = judge.numbers(judge.see(make(todo, shop, watch=False).recovered.generator, judge.draw(seed)))
+    return {name: numbers[f"{name}[{judge.name}]"].value for name in METRICS}

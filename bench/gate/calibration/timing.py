@@ -30,8 +30,9 @@ from bench.gate.timing import BUILDS, Build, Network, Ratio, builder, time_build
 from bench.measure.latency import Call, cpu_timer
 from bench.records import Cell
 from bench.sweep.cell import make
-from bench.sweep.numbers import architecture_of
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.counts import architecture_of
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.workloads.checkpoints import SHIPPED
 from bench.workloads.store import read_json
 
@@ -104,8 +105,8 @@ def asks(experiment: str = "ci") -> list[Ask]:
 def _shape(place: Place, rule: GatedTiming, shop: Workshop) -> Shape:
     level = rule.level if isinstance(rule.level, dict) else {"sparsity": rule.level}
     cell = Cell(workload=place.workload, strategy=place.strategy, level=level, recovery="none", seed=0)
-    made = make(cell, shop, watch=False).recovered
-    return shape_of(architecture_of(shop.load(cell.workload, cell.checkpoint), made.generator, made))
+    todo = shop.resolve(cell)
+    return shape_of(architecture_of(todo.gan.workload, make(todo, shop, watch=False).recovered))
 
 
 def _builder(ask: Ask, units: int = 0) -> Build:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bench.tasks.base import Quantity, Task
+
+if TYPE_CHECKING:
+    from bench.tasks.evaluation import Evaluation
+    from bench.tasks.generation.evaluation import Images
 
 _SQUARED = "squared feature distance"
 
@@ -13,6 +19,13 @@ KID = Quantity("kid", "KID", "squared kernel distance", "lower", "kernel distanc
                decimals=2, habit=3)  # fmt: skip
 IS = Quantity("is", "IS", "effective classes", "higher", "Inception Score on the judge's classes", scale="log",
               decimals=2)  # fmt: skip
+
+
+def _evaluation() -> Evaluation[Images]:
+    from bench.tasks.generation.evaluation import GenerationEvaluation
+
+    return GenerationEvaluation()
+
 
 GENERATION = Task(
     name="generation",
@@ -32,5 +45,5 @@ GENERATION = Task(
     bound="fid",
     floor="fid_floor",
     gap=("fid-held-out", "fid-train-subset"),
-    evaluation_module="bench.tasks.generation.evaluation",
+    evaluation=_evaluation,
 )

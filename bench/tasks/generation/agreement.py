@@ -6,10 +6,15 @@ same FID. These numbers compare image by image.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bench.records import Number
+from bench.tasks.generation.extractors import Extractor
 
 PSNR_VERSION = "psnr-uint8-cap99-1"
 FEATURE_DISTANCE_VERSION = "relative-euclidean-1"
@@ -78,3 +83,29 @@ def _check_paired(a: tuple[int, ...], b: tuple[int, ...]) -> None:
         raise ValueError(f"{a} and {b} cannot be compared row by row")
     if not a or a[0] == 0:
         raise ValueError(f"nothing to compare: shape {a}")
+
+
+def agreement_numbers(
+    images: Tensor,
+    dense_images: Tensor,
+    features: NDArray[np.floating],
+    dense_features: NDArray[np.floating],
+    unlike: float,
+    extractor: Extractor,
+) -> dict[str, Number]:
+    """Both numbers of images, ``(N, C, H, W)``, and their features, ``(N, d)``, against those of dense."""
+
+    def number(value: float | None, unit: str, direction: Literal["lower", "higher"], version: str) -> Number:
+        return Number(
+            value=value, unit=unit, direction=direction, kind="stochastic", version=version, num_images=len(images)
+        )
+
+    return {
+        "psnr-to-dense": number(psnr(images, dense_images), "dB", "higher", PSNR_VERSION),
+        f"feature-distance-to-dense[{extractor.name}]": number(
+            feature_distance(dense_features, features, unlike),
+            "of the mean distance between unrelated dense images",
+            "lower",
+            f"{FEATURE_DISTANCE_VERSION}/{extractor.fingerprint[:12]}",
+        ),
+    }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
+from bench.records import Number
 from bench.tasks.generation.extractors import centred
 from bench.workloads.generate import batches
 
@@ -39,3 +42,22 @@ def says_real(
         for module, mode in modes.items():
             module.training = mode
     return named / len(images)
+
+
+def accuracy_numbers(shares: Mapping[str, tuple[float, int]], shown: str) -> dict[str, Number]:
+    """``d-accuracy-SET`` for each set of images: the share of them that D names rightly, and how many they are.
+
+    Args:
+        shown: which real images were.
+    """
+    return {
+        f"d-accuracy-{name}": Number(
+            value=share,
+            unit="share",
+            direction="none",
+            kind="stochastic",
+            version=f"{D_ACCURACY_VERSION}/{shown}",
+            num_images=count,
+        )
+        for name, (share, count) in shares.items()
+    }

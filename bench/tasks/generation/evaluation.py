@@ -1,0 +1,275 @@
+"""How a generator of images is judged: its images of fixed latents against real ones, in features of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor, nn
+
+from bench.base.errors import UserError
+from bench.base.kept import Kept
+from bench.base.seeds import stream
+from bench.records import Number
+from bench.tasks.evaluation import QualitySettings
+from bench.tasks.generation.agreement import agreement_numbers, unlike_distance
+from bench.tasks.generation.discriminator import accuracy_numbers, says_real
+from bench.tasks.generation.extractors import EXTRACTORS, Extractor, ImageShape, nobody
+from bench.tasks.generation.folds import GenerationFolds
+from bench.tasks.generation.frechet import frechet_distance, low_rank
+from bench.tasks.generation.judges import find_extractor
+from bench.tasks.generation.metrics import METRICS, Metric, Terms
+from bench.tasks.generation.public import Weights
+from bench.tasks.generation.quality import Judged, Reference, judge, reference
+from bench.workloads.data import ImageData
+from bench.workloads.generate import generate
+from bench.workloads.loaded import Gan
+
+AGREEMENT_IMAGES = 500
+"""Agreement is measured on the first so many images of the evaluation set."""
+
+SAMPLE_IMAGES = 16
+"""How many images of a cell are kept for the grids."""
+
+SMALL_N = 10_000
+"""Below so many images FID's bias is large enough to flag (Chong & Forsyth 2020)."""
+
+COLLAPSE_BELOW_IS = 1.1
+"""IS below this means: one kind of image. Real digits have 9.8, a constant image 1."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """What was seen of one generator."""
+
+    inputs: tuple[Tensor, ...]
+    images: Tensor
+    """uint8 ``(N, C, H, W)``."""
+    finite: bool
+    """Whether all of its output was."""
+    judged: Judged
+
+    @property
+    def constant(self) -> bool:
+        """Whether all images are the same, or each is of one value."""
+        flat = self.images.flatten(1)
+        return bool((self.images == self.images[:1]).all()) or bool((flat == flat[:, :1]).all())
+
+
+ReferenceKey = tuple[str, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class GenerationJudge:
+    """Judges the generators of one workload."""
+
+    gan: Gan
+    settings: QualitySettings
+    extractor: Extractor
+    real: int
+    """How many training images metrics compare one by one with generated ones; 0: none does."""
+    references: Kept[ReferenceKey, Reference] = field(compare=False)
+    units: Kept[str, float] = field(compare=False, default_factory=Kept)
+    accuracies: Kept[tuple[str, str], float] = field(compare=False, default_factory=Kept)
+
+    @property
+    def name(self) -> str:
+        return self.extractor.name
+
+    @property
+    def compared_names(self) -> tuple[str, ...]:
+        return ("images", "features")
+
+    @property
+    def reference(self) -> Reference:
+        """The real images as the extractor sees them; workloads with the same images and extractor share it."""
+        data, judges = self.gan.data, self.extractor
+        key = (data.name, data.fingerprint, judges.name, judges.fingerprint, self.real)
+        return self.references.get(key, lambda: reference(judges, data, self.gan.device, real=self.real))
+
+    @property
+    def reference_name(self) -> str:
+        """What FID's version says of the real images: which they are, and who judges."""
+        data = self.gan.data
+        return f"{data.name}-{data.fingerprint[:16]}-{self.extractor.fingerprint[:16]}"
+
+    @cached_property
+    def _terms(self) -> Terms:
+        return Terms(
+            judge=f"{self.extractor.name}-{self.extractor.fingerprint[:12]}",
+            num_images=self.settings.num_images,
+            reference=self.reference_name,
+            real=self.real,
+            standard=self.extractor.standard,
+        )
+
+    @property
+    def terms(self) -> str:
+        return f"{self._terms.judge}/ref-{self._terms.reference}"
+
+    @cached_property
+    def versions(self) -> Mapping[str, str]:
+        return {name: METRICS[name].version(self._terms) for name in self.settings.metrics}
+
+    def draw(self, seed: int) -> tuple[Tensor, ...]:
+        return self.gan.workload.inputs.sample(self.settings.num_images, stream(seed, "eval"))
+
+    def see(self, generator: nn.Module, inputs: tuple[Tensor, ...]) -> Images:
+        images, finite = generate(generator, inputs, device=self.gan.device)
+        return Images(inputs, images, finite, judge(self.extractor, images, self.gan.device))
+
+    def leading(self, generator: nn.Module, inputs: tuple[Tensor, ...]) -> float | None:
+        seen = self.see(generator, inputs)
+        return frechet_distance(self.reference.train, seen.judged.gaussian) if seen.finite else None
+
+    def numbers(self, seen: Images) -> dict[str, Number]:
+        numbers = {}
+        for name, version in self.versions.items():
+            metric = METRICS[name]
+            values = metric.compute(seen.judged, self.reference) if seen.finite else {}
+            for column in metric.columns:
+                numbers[f"{column.name}[{self.name}]"] = Number(
+                    value=values.get(column.name),
+                    unit=column.unit,
+                    direction=column.direction,
+                    kind="stochastic",
+                    version=metric.column_version(column.name, version),
+                    num_images=self.settings.num_images,
+                )
+        return numbers
+
+    def floor(self) -> dict[str, Number]:
+        """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
+        if "fid" not in self.versions or self.reference.held_out is None:
+            return {}
+        return {
+            f"fid_floor[{self.name}]": Number(
+                value=frechet_distance(self.reference.train, self.reference.held_out),
+                unit="squared feature distance",
+                direction="none",
+                kind="exact",
+                version=f"{self.versions['fid']}/held-out-as-generated",
+                num_images=len(self.gan.data.held_out),
+            )
+        }
+
+    def trivial(self) -> Mapping[str, Mapping[str, Number]]:
+        """None: without a network there are no images."""
+        return {}
+
+    def compared(self, seen: Images) -> dict[str, Tensor]:
+        return {
+            "images": seen.images[:AGREEMENT_IMAGES].contiguous(),
+            "features": torch.from_numpy(seen.judged.features[:AGREEMENT_IMAGES]).contiguous(),
+        }
+
+    def agreement(self, seen: Images, dense: Mapping[str, Tensor], key: str) -> dict[str, Number]:
+        images, features = dense["images"], dense["features"].numpy()
+        unit = self.units.get(key, lambda: unlike_distance(features))
+        mine = seen.judged.features[: len(images)]
+        return agreement_numbers(seen.images[: len(images)], images, mine, features, unit, self.extractor)
+
+    def told_apart(
+        self, seen: Images, dense: Mapping[str, Tensor] | None, discriminator: nn.Module | None, key: str
+    ) -> dict[str, Number]:
+        data, condition = self.gan.data, self.gan.workload.condition
+        judging = discriminator or self.gan.checkpoint.discriminator
+        if judging is None:
+            return {}
+        count = min(AGREEMENT_IMAGES, len(seen.images))
+        real = data.train_subset(count)
+        given = tuple(x[:count] for x in condition.of_inputs(seen.inputs))
+        sets: dict[str, tuple[Tensor, tuple[Tensor, ...]]] = {}
+        if len(real) and condition.fits(data.train_labels):
+            sets["real"] = (real, condition.of_labels(data.train_labels[: len(real)]))
+        sets["generated"] = (seen.images[:count], given)
+        if dense is not None:
+            sets["dense"] = (dense["images"], given)
+        shares: dict[str, tuple[float, int]] = {}
+        for name, (shown, besides) in sets.items():
+            share = partial(says_real, judging, shown, self.gan.device, given=besides)
+            if discriminator is not None or name == "generated":
+                found = share()
+            else:  # the shipped D sees the same real and dense images in many cells
+                found = self.accuracies.get((name, key), share)
+            shares[name] = (found if name == "real" else 1 - found, len(shown))
+        return accuracy_numbers(shares, f"{data.name}-{data.fingerprint[:16]}-first{len(real)}")
+
+    def collapse(self, seen: Images) -> str:
+        if not seen.finite:
+            return "the generator's output is not finite"
+        if seen.constant:
+            return "every image is the same constant"
+        score = seen.judged.inception_score
+        if score is not None and score < COLLAPSE_BELOW_IS:
+            return f"IS {score:.3f} is below {COLLAPSE_BELOW_IS}: all images look alike"
+        return ""
+
+    def flags(self, seen: Images) -> list[str]:
+        found = ["small-n"] if self.settings.num_images < SMALL_N else []
+        known = (seen.judged.gaussian, self.reference.train, self.reference.held_out)
+        if "fid" in self.settings.metrics and low_rank(*(gaussian for gaussian in known if gaussian is not None)):
+            found.append("low-rank-fid")
+        return found
+
+    def samples(self, seen: Images) -> dict[str, Tensor]:
+        return {"images": seen.images[:SAMPLE_IMAGES].contiguous()}
+
+    def folds(self, count: int, num_images: int, seed: int, metric: str) -> GenerationFolds:
+        return GenerationFolds(self.gan, self.extractor, count, num_images, seed, metric)
+
+
+class GenerationEvaluation:
+    """Judges of generators; those that need nothing of their workload, and references, are shared."""
+
+    def __init__(self) -> None:
+        self._extractors: Kept[str, Extractor] = Kept()
+        self._references: Kept[ReferenceKey, Reference] = Kept()
+
+    def judge(self, gan: Gan, settings: QualitySettings) -> GenerationJudge:
+        """Raises UserError for a judge of other images, and for metrics that need what it, or the reference, lacks."""
+        channels, height, width = gan.data.train.shape[1:]
+        shape = (channels, height, width)
+        extractor = self._extractor(gan, settings, shape) if settings.metrics else nobody()
+        metrics = [METRICS[name] for name in settings.metrics]
+        _check(gan, metrics, extractor, shape)
+        compared = any(metric.needs_real for metric in metrics)
+        real = min(settings.num_images, len(gan.data.train)) if compared else 0
+        return GenerationJudge(gan, settings, extractor, real, self._references)
+
+    def _extractor(self, gan: Gan, settings: QualitySettings, shape: ImageShape) -> Extractor:
+        chosen = settings.extractor
+        name = gan.workload.extractor if chosen == "workload" else chosen
+        weights = Weights(settings.extractor_weights, settings.download)
+        find = partial(find_extractor, name, shape, weights, _labelled(gan, shape))
+        return self._extractors.get(name, find) if name in EXTRACTORS else find()
+
+
+def _labelled(gan: Gan, shape: ImageShape) -> Callable[[], ImageData]:
+    """The images that a classifier of the user's own classes learns from."""
+    own = gan.workload.own
+    return partial(own.classifier_images, shape, gan.data) if own else lambda: gan.data
+
+
+def _check(gan: Gan, metrics: list[Metric], extractor: Extractor, shape: ImageShape) -> None:
+    if extractor.image_shape not in (None, shape):
+        raise UserError(
+            f"quality.extractor: {extractor.name!r} judges images of {extractor.image_shape}, "
+            f"workload {gan.workload.name!r} makes {shape}. Use 'workload' or another extractor."
+        )
+    if extractor.classes is None and (needy := _named(metric.name for metric in metrics if metric.needs_logits)):
+        raise UserError(
+            f"quality.metrics: {needy} needs class scores, and extractor {extractor.name!r} gives features only. "
+            'Leave it out, as in metrics = ["fid"], or use another extractor.'
+        )
+    if gan.data.statistics is not None and (needy := _named(metric.name for metric in metrics if metric.needs_real)):
+        raise UserError(
+            f"quality.metrics: {needy} compares image with image, and the reference of workload "
+            f"{gan.workload.name!r} is statistics without images. Leave it out, or give images as the reference."
+        )
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -1,0 +1,24 @@
+"""How a generator is measured, whatever was done for it: laid out, calibrated, in eval mode."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bench.base.batchnorm import recalibrate
+from bench.base.layout import channels_last
+from bench.base.seeds import stream
+from bench.training.recovery.spec import Recovery
+from bench.workloads.generate import batches
+from bench.workloads.loaded import Gan
+
+CALIBRATION_IMAGES = 512
+CALIBRATION_BATCH = 64
+
+
+def finished(generator: nn.Module, recovery: Recovery, gan: Gan, seed: int) -> nn.Module:
+    """``generator``, changed in place, as it is measured: on the device, calibrated, in eval mode."""
+    generator = channels_last(generator.to(gan.device))  # faster, see `course._placed`
+    if recovery.calibrate:
+        inputs = gan.workload.inputs.sample(CALIBRATION_IMAGES, stream(seed, "calibrate"))
+        recalibrate(generator, batches(inputs, CALIBRATION_BATCH, gan.device))
+    return generator.eval().requires_grad_(False)

@@ -10,18 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from bench.base.errors import UserError
 from bench.base.files import check_writable
-from bench.experiment import check_workloads, load_experiment
-from bench.records.paths import RunPaths, report_folder
-from bench.report.build import build_report
-from bench.report.loading import read_run
-from bench.sweep.run import Outcome, Progress, run_experiment
-from bench.tables import tidy
+from bench.executors.local import start_server
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.sweep.progress import Progress
+    from bench.sweep.run import Outcome
     from bench.workloads.base import Workload
 
 
@@ -51,6 +48,11 @@ def run(
     Raises:
         UserError: anything that the user must mend, with its place.
     """
+    start_server()  # it imports for as long as this process does
+    from bench.experiment import load_experiment
+    from bench.records.paths import report_folder
+    from bench.sweep.run import run_experiment
+
     own = [thing.own.spec for thing in workloads or () if not isinstance(thing, str) and thing.own is not None]
     names = [thing if isinstance(thing, str) else thing.name for thing in workloads or ()]
     chosen = [] if workloads is None else [f"experiment.workloads={json.dumps(names)}"]
@@ -93,6 +95,7 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         Mistakes: everything that is wrong, each with its place.
         UserError: a factory that no other process could find.
     """
+    from bench.experiment import check_workloads
     from bench.workloads.described import workload_of
     from bench.workloads.factories import name_of
 
@@ -113,6 +116,8 @@ def find_run(name: str | Path, results: Path | str = "results") -> Path:
     Raises:
         UserError: neither.
     """
+    from bench.records.paths import RunPaths
+
     path = Path(name)
     if RunPaths(path).manifest.exists():
         return path
@@ -133,10 +138,17 @@ def _escaped(name: str) -> str:
 
 def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFrame:
     """The finished cells of a run as a tidy table: one row for each cell and metric, see `bench.tables.tidy`."""
+    from bench.report.loading import read_run
+    from bench.tables import tidy
+
     return tidy(read_run(find_run(name, results)).records)
 
 
 def draw_report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:
     """Draw the report of a run anew; returns the path of its page."""
+    from bench.records.paths import report_folder
+    from bench.report.build import build_report
+    from bench.report.loading import read_run
+
     inputs = read_run(find_run(name, results))
     return build_report(inputs, report_folder(Path(reports), str(inputs.experiment["experiment"]["name"])))

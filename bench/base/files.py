@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+TEMPORARY = ".tmp"
+
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write to a temporary file beside ``path``, flush it to disk, rename it.
@@ -17,7 +19,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -29,6 +31,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What `write_atomically` left in ``folder`` where its process was killed; also what one is just writing."""
+    return [path for path in folder.glob(f".*{TEMPORARY}") if path.is_file() and not path.is_symlink()]
 
 
 def check_writable(folder: Path) -> None:

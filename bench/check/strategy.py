@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.seeds import stream
-from bench.training.recovery import parse_recovery, recover
+from bench.training.recovery import Scheduled, parse_recovery, recover
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
+from bench.workloads.loaded import Gan
 from strategies.base import (
     Context,
     Infeasible,
@@ -132,18 +133,16 @@ def _one_shot(
 def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities: tuple[float, ...]) -> Iterator[Check]:
     """A third of the levels, each through a training of a few steps."""
     thing = BUILT_IN[workload]
-    checkpoint, data = load_checkpoint(thing), DATA_SOURCES[thing.data]()
+    gan = Gan(thing, load_checkpoint(thing), DATA_SOURCES[thing.data]())
     problems: list[str] = []
     for level in levels_of(strategy, sparsities[len(sparsities) // 4 :: max(1, len(sparsities) // 3)]):
         context = context_for(strategy, workload, seed=0)
         try:
             recovered = recover(
                 parse_recovery(f"finetune-{TRAINING_STEPS}"),
-                thing,
-                checkpoint,
-                data,
+                gan,
+                Scheduled(strategy, context, level, "params"),
                 seed=0,
-                scheduled=(strategy, context, level, "params"),
             )
         except (Infeasible, NotApplicable):
             continue
@@ -152,7 +151,7 @@ def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities
             continue
         if not _finite(recovered.generator, context):
             problems.append(f"{level.value:g}: the output is not finite")
-        reached = 1 - _left(recovered.generator) / _left(checkpoint.generator)
+        reached = 1 - _left(recovered.generator) / _left(gan.checkpoint.generator)
         assert recovered.pruned is not None
         if level.name == "sparsity" and abs(reached - level.value) > unit(strategy, recovered.pruned, ranking):
             problems.append(f"{level.value:g}: reached {reached:.4f}")

@@ -30,7 +30,8 @@ def plan(
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
     from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
-    from bench.sweep.run import MAIN, device_note, make_plan, missing_cells, settings_of
+    from bench.sweep.plan import device_note, make_plan, settings_of
+    from bench.sweep.run import MAIN, missing_cells
 
     loaded = load_experiment(experiment, with_plugins(overrides, plugins))
     folder = run_folder(results, loaded.name, name or MAIN)

@@ -13,8 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.records import PlannedCell
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
     from bench.check.strategy import Check
     from bench.check.workload import Finding
     from bench.sweep.made import Made
-    from bench.sweep.run import Outcome, Plan
+    from bench.sweep.plan import Plan
+    from bench.sweep.resolved import ResolvedCell
+    from bench.sweep.run import Outcome
     from bench.sweep.tune import Tuned
 
 console = Console(highlight=False)
@@ -156,7 +156,7 @@ def _summary_cells(row: dict[Any, Any], lead: str, scale: float) -> list[str]:
 
 
 def print_plan(
-    plan: Plan, missing: Sequence[PlannedCell], seconds: float, latency_seconds: float, folder: Path
+    plan: Plan, missing: Sequence[ResolvedCell], seconds: float, latency_seconds: float, folder: Path
 ) -> None:
     """Cells, done, missing, estimated time."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

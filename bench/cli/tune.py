@@ -53,4 +53,4 @@ def tune(
             plugins=tuple(plugins or ()),
             progress=status.update,
         )
-    print_tuned(found, tolerance, metric, as_json)
+    print_tuned(found, tolerance, metric or "quality", as_json)

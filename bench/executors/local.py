@@ -8,13 +8,16 @@ gate's timings: forks share where their libraries lie), each is a new interprete
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,16 +25,22 @@ from types import ModuleType
 from typing import Any
 
 from bench.base.errors import UserError
-from bench.executors import Done, Failed, Setup
+from bench.executors.base import Done, Failed, Group, Resources, Setup, Stage
+from bench.executors.dealing import Dealer
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+"""Parameters of glibc's `mallopt`: what may lie free at the end of the heap, by how much more than needed it grows, and
+from which size on a block is mapped by itself. Bytes."""
+LARGEST = 2**30
 
 PRELOADED = ["bench.sweep.preload"]
 """What the server imports."""
 
 
 class LocalExecutor:
-    """``jobs`` processes; each takes the next group when it has finished one.
+    """Processes on ``jobs`` cores; each takes the next group when it has finished one.
 
     Args:
         fresh: each process is a new interpreter.
@@ -43,56 +52,91 @@ class LocalExecutor:
         self.jobs = jobs
         self.method = "spawn" if fresh or sys.platform != "linux" else "forkserver"
 
-    def run(self, setup: Setup, stages: Sequence[Sequence[Iterable[Any]]]) -> Iterator[Done | Failed]:
+    def run(self, stages: Iterable[Stage]) -> Iterator[Done | Failed]:
         """Outcomes as they come. A worker that dies costs the item it was at; the rest of its group goes on.
 
         Raises:
             UserError: a worker met one (a damaged checkpoint, say): the same would happen to every item.
+            ValueError: groups that wait for each other.
         """
         workers: list[_Worker] = []
         try:
             for stage in stages:
-                waiting = [list(group) for group in stage if group][::-1]
-                while len(workers) < min(self.jobs, len(waiting)):
-                    workers.append(_Worker(setup, self.method))
-                yield from _stage(workers, waiting)
+                if not all(worker.fits(stage) for worker in workers):
+                    _end(workers)
+                while len(workers) < min(self._places(stage.resources), len(stage.groups)):
+                    workers.append(_Worker(stage.setup, stage.resources, self.method))
+                yield from _carry_out(stage, workers)
         finally:
-            for worker in workers:
-                worker.dismiss()
-            for worker in workers:
-                worker.end()
+            _end(workers)
+
+    def _places(self, resources: Resources) -> int:
+        """How many workers of a stage there may be at once."""
+        return 1 if resources.exclusive else max(1, self.jobs // resources.threads)
 
 
-def _stage(workers: list[_Worker], waiting: list[list[Any]]) -> Iterator[Done | Failed]:
-    while waiting or any(worker.todo for worker in workers):
-        for worker in workers:
-            if not worker.todo and waiting:
-                worker.give(waiting.pop())
-        busy = {worker.pipe: worker for worker in workers if worker.todo}
+def _carry_out(stage: Stage, workers: list[_Worker]) -> Iterator[Done | Failed]:
+    dealer = Dealer(stage.groups)
+    while True:
+        _hand_out(dealer, workers)
+        busy = {worker.pipe: worker for worker in workers if worker.group}
+        if not busy:
+            break
+        outcomes: list[Done | Failed] = []
+        mistake: UserError | None = None
         for pipe in wait(list(busy)):
             worker = busy[pipe]  # type: ignore[index]
             try:
-                outcome = worker.receive()
+                outcomes.append(worker.receive())
+            except UserError as error:
+                mistake = error
             except (EOFError, OSError):
-                item, rest = worker.todo[0], worker.todo[1:]
-                if rest:
-                    waiting.append(rest)
+                outcomes.append(worker.bury(dealer))
                 workers[workers.index(worker)] = worker.successor()
-                outcome = Failed(item, worker.epitaph(), "")
-                worker.end()
-            yield outcome
+        if mistake is None:
+            _hand_out(dealer, workers)  # before whoever listens takes their time
+        yield from outcomes
+        if mistake is not None:
+            raise mistake
+    if dealer:
+        raise ValueError("the groups that are left wait for each other")
+
+
+def _hand_out(dealer: Dealer, workers: list[_Worker]) -> None:
+    """Give whoever has nothing to do something, as far as there is anything."""
+    free = [worker for worker in workers if not worker.todo]
+    for worker in free:
+        if worker.group is not None:
+            dealer.end(worker.group)
+            worker.group = None
+    for worker in free:
+        if group := dealer.take(worker.kin):
+            worker.give(group)
+
+
+def _end(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.dismiss()
+    for worker in workers:
+        worker.end()
+    workers.clear()
 
 
 class _Worker:
-    def __init__(self, setup: Setup, method: str) -> None:
-        self.setup, self.method = setup, method
+    def __init__(self, setup: Setup, resources: Resources, method: str) -> None:
+        self.setup, self.resources, self.method = setup, resources, method
+        if method == "forkserver":
+            start_server()
         context = multiprocessing.get_context(method)
-        context.set_forkserver_preload(PRELOADED)  # heard by the server when it starts, with the first worker
         self.pipe, theirs = context.Pipe()
-        self.todo: list[Any] = []
+        self.group: Group | None = None
+        """What it is at."""
+        self.todo: tuple[Any, ...] = ()
+        """Items of that without an outcome."""
+        self.kin = ""
         self.idle = False
-        environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, "1")  # read where libraries are imported
-        arguments = (theirs, setup, environment)
+        environment = _environment_of(resources)
+        arguments = (theirs, setup, resources, environment)
         self.process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)  # type: ignore[attr-defined]
         with _environment(environment | _our_packages()), _without_main():
             self.process.start()
@@ -100,12 +144,16 @@ class _Worker:
 
     def successor(self) -> _Worker:
         """Another for the same work."""
-        return _Worker(self.setup, self.method)
+        return _Worker(self.setup, self.resources, self.method)
 
-    def give(self, group: list[Any]) -> None:
-        self.todo = group
+    def fits(self, stage: Stage) -> bool:
+        """Whether it is what ``stage`` needs."""
+        return self.setup is stage.setup and self.resources == stage.resources
+
+    def give(self, group: Group) -> None:
+        self.group, self.todo, self.kin = group, group.items, group.kin
         with contextlib.suppress(OSError):  # it has died: `receive` will say so
-            self.pipe.send(group)
+            self.pipe.send(group.items)
 
     def receive(self) -> Done | Failed:
         message = self.pipe.recv()
@@ -113,6 +161,18 @@ class _Worker:
             raise message
         self.todo = self.todo[1:]
         outcome: Done | Failed = message
+        return outcome
+
+    def bury(self, dealer: Dealer) -> Failed:
+        """What comes of the item that it died at; the rest of its group is given back."""
+        assert self.group is not None
+        item, rest = self.todo[0], self.todo[1:]
+        if rest:
+            dealer.give_back(replace(self.group, items=rest))
+        else:
+            dealer.end(self.group)
+        outcome = Failed(item, self.epitaph(), "")
+        self.end()
         return outcome
 
     def epitaph(self) -> str:
@@ -138,6 +198,23 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+def start_server() -> None:
+    """Start what workers are forked from, where there is such a thing and it does not run yet, and go on at once.
+
+    It imports for some seconds: whoever will need workers calls this first and prepares their work meanwhile. It ends
+    with this process.
+    """
+    if sys.platform == "linux":
+        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)  # heard by the server at its start
+        with _environment(_environment_of(Resources()) | _our_packages()), _without_main():
+            forkserver.ensure_running()
+
+
+def _environment_of(resources: Resources) -> dict[str, str]:
+    """That of this process, and what libraries read where they are imported."""
+    return dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(resources.threads))
 
 
 def _our_packages() -> dict[str, str]:
@@ -173,13 +250,15 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _main(pipe: Connection, setup: Setup, environment: dict[str, str]) -> None:
+def _main(pipe: Connection, setup: Setup, resources: Resources, environment: dict[str, str]) -> None:
     _take(environment)  # the parent's of now: the server has that of the first worker's time
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _end_with_parent()
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(resources.threads)
+    if not resources.exclusive:  # what is timed gets its memory as in anybody's process
+        keep_freed_memory()
     try:
         work = _begin(setup)
         while True:
@@ -189,6 +268,18 @@ def _main(pipe: Connection, setup: Setup, environment: dict[str, str]) -> None:
         pipe.send(UserError(str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next tensor instead of giving it back to the system.
+
+    It gives back every large block at once, and the system fills each new page with zeros: 230,000 pages for a cell of
+    `mnist-dcgan`, a sixth of its CPU time, and workers wait for each other there.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library knows no such thing
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((M_MMAP_THRESHOLD, LARGEST), (M_TRIM_THRESHOLD, LARGEST), (M_TOP_PAD, 2**24)):
+            mallopt(parameter, value)
 
 
 def _take(environment: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.executors import Done, Work
+from bench.executors import Done, Resources, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.gate.contents import Shape
 from bench.gate.rebuild import prepare
@@ -46,6 +46,9 @@ BLOCK_SECONDS = 0.015
 MAX_CALLS = 20
 ROUNDS = Plan(warmup=1, rounds=5, min_seconds=0.1, max_rounds=20, max_seconds=0.4)
 """Of one build."""
+
+ALONE = Resources(exclusive=True)
+"""What a process that is timed needs."""
 
 Build = Callable[[], Call]
 """Makes one side of a ratio, in memory of its own."""
@@ -256,7 +259,7 @@ def time_ratios(
         if index and elapsed + elapsed / index > max_seconds:
             break
         task = Task(tuple(ratios), base_source, head_source)
-        for outcome in LocalExecutor(1, fresh=True).run(TimingSetup(), [[[task]]]):
+        for outcome in LocalExecutor(1, fresh=True).run([stage(TimingSetup(), [task], resources=ALONE)]):
             if isinstance(outcome, Done):
                 taken.append(outcome.result)
             else:

@@ -78,10 +78,18 @@ class RunPaths:
 
     def training(self, eval_key: str) -> Path:
         """The unfinished training of a cell; removed when its record is written."""
-        return self.root / "training" / eval_key[:KEY_LENGTH]
+        return self.trainings / eval_key[:KEY_LENGTH]
+
+    @property
+    def trainings(self) -> Path:
+        return self.root / "training"
 
     def artifact(self, prune_key: str) -> Path:
-        return self.root / "artifacts" / prune_key[:KEY_LENGTH]
+        return self.artifacts / prune_key[:KEY_LENGTH]
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
 
 
 def _cell_name(cell: Cell) -> str:

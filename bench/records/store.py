@@ -7,15 +7,16 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import unfinished, write_atomically, write_json
 from bench.records import (
     SCHEMA_VERSION,
     Failure,
@@ -25,7 +26,7 @@ from bench.records import (
     PlannedCell,
     Record,
 )
-from bench.records.paths import FAILED_TIMING, RunPaths
+from bench.records.paths import FAILED_TIMING, KEY_LENGTH, RunPaths
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,6 +41,9 @@ class DamagedFile(UserError):
         self.found = found
         super().__init__(f"{found} {remedy}")
 
+
+_TRAINING = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+"""The name of a folder that holds an unfinished training: a key and nothing else."""
 
 RUN_AGAIN = "Run the experiment again: the next `ganprune run` makes it anew and keeps the rest."
 DELETE = "Delete it and run the experiment again: what is finished is kept."
@@ -117,6 +121,25 @@ class RunStore:
             yield
         finally:
             os.close(handle)
+
+    def clear_leftovers(self, cells: Iterable[PlannedCell]) -> None:
+        """Remove what killed processes left and nobody will ask for: unfinished trainings of other than these cells'
+        keys, and temporary files. Only for who holds the lock: nobody else writes here then.
+        """
+        alive = {self.paths.training(planned.keys.eval).name for planned in cells}
+        for folder in self._folders_in(self.paths.trainings):
+            if folder.name not in alive and _TRAINING.fullmatch(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+        kinds = (self.paths.cells, self.paths.latencies, self.paths.failures, self.paths.samples)
+        made = (*self._folders_in(self.paths.artifacts), *self._folders_in(self.paths.trainings))
+        for folder in (self.paths.root, *kinds, *made):
+            for path in unfinished(folder):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    @staticmethod
+    def _folders_in(place: Path) -> list[Path]:
+        return [path for path in place.glob("*") if path.is_dir() and not path.is_symlink()]
 
     def write_manifest(self, manifest: Manifest, environment: dict[str, Any]) -> None:
         with writable(self.paths.root):

@@ -8,32 +8,29 @@ from dataclasses import replace
 
 from bench.base.machine import one_thread
 from bench.base.seeds import stream
+from bench.executors.local import keep_freed_memory
 from bench.measure.latency import expected_seconds
-from bench.records import Cell, PlannedCell
 from bench.records.store import DamagedFile, RunStore
-from bench.sweep.run import Plan, cell_cost, devices_here
+from bench.sweep.groups import MASKED, cell_cost, image_cost
+from bench.sweep.plan import Plan, devices_here
+from bench.sweep.resolved import ResolvedCell
 from bench.sweep.timing import latency_tasks
 from bench.sweep.workshop import Workshop
-from bench.tasks.generation.quality import judge
-from bench.workloads.generate import generate
 from strategies.allocation import uniform
-
-MASKED = {"weight", "nm"}
-"""Granularities that leave zeros in tensors of the old size: their networks have the dense architecture."""
 
 Training = tuple[str, str]
 """Workload and checkpoint."""
 
 
-def estimate_seconds(plan: Plan, missing: Sequence[PlannedCell], jobs: int) -> float:
+def estimate_seconds(plan: Plan, missing: Sequence[ResolvedCell], jobs: int) -> float:
     """How long the missing cells will take with ``jobs`` processes."""
     shop = Workshop(replace(plan.settings, run=None))
     cost = cell_cost(shop)
     rates = _rates(shop, missing)
-    return sum(cost(p.cell) * rates[_training(p.cell)] for p in missing) / max(1, jobs)
+    return sum(cost(todo) * rates[_training(todo)] for todo in missing) / max(1, jobs)
 
 
-def estimate_latency_seconds(plan: Plan, missing: Sequence[PlannedCell], store: RunStore) -> float:
+def estimate_latency_seconds(plan: Plan, missing: Sequence[ResolvedCell], store: RunStore) -> float:
     """How long the missing timings will take, one after the other: each is counted as long as one of dense.
 
     The architectures of cells without a record are not known yet: those that may differ are counted as different,
@@ -44,12 +41,13 @@ def estimate_latency_seconds(plan: Plan, missing: Sequence[PlannedCell], store: 
         return 0.0
     shop = Workshop(replace(plan.settings, run=None))
     devices = devices_here(plan.experiment)
-    unknown = {planned.keys.eval for planned in missing}
-    finished = [planned for planned in plan.cells if planned.keys.eval not in unknown]
-    networks = _networks(missing, shop) - _networks(finished, shop)
+    unknown = {todo.keys.eval for todo in missing}
+    finished = [todo for todo in plan.todo if todo.keys.eval not in unknown]
+    networks = _networks(missing) - _networks(finished)
     ways = len(devices) * len(latency.backends)
     wanted = [(training, batch) for training, _ in networks for batch in latency.batches for _ in range(ways)]
-    records = [record for planned in finished if (record := store.read_record(planned)) is not None]
+    planned = [planned for planned in plan.cells if planned.keys.eval not in unknown]
+    records = [record for one in planned if (record := store.read_record(one)) is not None]
     tasks = latency_tasks(
         records, plan.settings.catalogue, devices=devices, batches=latency.batches, backends=latency.backends
     )
@@ -59,8 +57,10 @@ def estimate_latency_seconds(plan: Plan, missing: Sequence[PlannedCell], store: 
         if not _timed(store, task.workload, task.batch, task.key)
     ]
     needed = {training for training, _ in wanted}
-    rates = _rates(shop, [planned for planned in plan.cells if _training(planned.cell) in needed])
-    return sum(expected_seconds(rates[training] * shop.layer_macs(*training) * batch) for training, batch in wanted)
+    gans = {_training(todo): todo.gan for todo in plan.todo}
+    rates = _rates(shop, [todo for todo in plan.todo if _training(todo) in needed])
+    calls = ((rates[training] * image_cost(shop, gans[training]), batch) for training, batch in wanted)
+    return sum(expected_seconds(seconds * batch) for seconds, batch in calls)
 
 
 def _timed(store: RunStore, workload: str, batch: int, key: str) -> bool:
@@ -71,14 +71,13 @@ def _timed(store: RunStore, workload: str, batch: int, key: str) -> bool:
     return known is not None and known.status != "invalid"
 
 
-def _networks(cells: Iterable[PlannedCell], shop: Workshop) -> set[tuple[Training, tuple[str, ...]]]:
+def _networks(cells: Iterable[ResolvedCell]) -> set[tuple[Training, tuple[str, ...]]]:
     """What tells the architectures of these cells apart: of which training they are, and how they were pruned."""
     found: set[tuple[Training, tuple[str, ...]]] = set()
-    for planned in cells:
-        cell = planned.cell
-        strategy = shop.strategy(cell.strategy)
+    for todo in cells:
+        cell, strategy = todo.cell, todo.strategy
         if strategy is None or strategy.granularity.name in MASKED:
-            found.add((_training(cell), ()))
+            found.add((_training(todo), ()))
             continue
         how: tuple[str, ...] = (cell.strategy, cell.target, cell.level_label)
         if strategy.schedule is not None:
@@ -86,29 +85,30 @@ def _networks(cells: Iterable[PlannedCell], shop: Workshop) -> set[tuple[Trainin
         elif strategy.allocation is uniform and "sparsity" in cell.level:
             # As many channels of each group whatever their scores: the same widths by any criterion, for any seed.
             how = (strategy.granularity.name, "uniform", cell.target, cell.level_label)
-        elif "prune" in shop.streams(cell):
+        elif todo.draws:
             how = (*how, str(cell.seed))
-        found.add((_training(cell), how))
+        found.add((_training(todo), how))
     return found
 
 
-def _training(cell: Cell) -> Training:
-    return cell.workload, cell.checkpoint
+def _training(todo: ResolvedCell) -> Training:
+    return todo.cell.workload, todo.cell.checkpoint
 
 
-def _rates(shop: Workshop, cells: Iterable[PlannedCell]) -> dict[Training, float]:
-    """Seconds for one MAC of each training, on one thread."""
+def _rates(shop: Workshop, cells: Iterable[ResolvedCell]) -> dict[Training, float]:
+    """Seconds for one MAC (of `image_cost`) of each training, on one thread."""
+    keep_freed_memory()  # as workers do
     with one_thread():
-        return {training: _seconds_per_mac(shop, *training) for training in {_training(p.cell) for p in cells}}
+        return {training: _seconds_per_mac(shop, *training) for training in {_training(todo) for todo in cells}}
 
 
 def _seconds_per_mac(shop: Workshop, workload: str, checkpoint: str) -> float:
     loaded = shop.load(workload, checkpoint)
-    inputs = loaded.workload.inputs.sample(100, stream(0, "eval", "estimate"))
+    gan = loaded.gan
+    inputs = gan.workload.inputs.sample(100, stream(0, "eval", "estimate"))
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        images, _ = generate(loaded.checkpoint.generator, inputs)
-        judge(loaded.extractor, images)
+        loaded.judge.see(gan.checkpoint.generator, inputs)
         seconds.append(time.perf_counter() - start)
-    return min(seconds) / (shop.layer_macs(workload, checkpoint) * len(inputs[0]))
+    return min(seconds) / (image_cost(shop, gan) * len(inputs[0]))

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
+import os
+import signal
 import warnings
 
+LIBRARIES = ("torch", "fvcore.nn", "torch_fidelity.metric_isc", "torch_pruning", "bench.sweep.run")
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, also while this imports
+_parent = os.getppid()
 gc.disable()
 with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
     warnings.simplefilter("ignore")
-    import fvcore.nn  # noqa: F401
-    import torch_fidelity.metric_isc  # noqa: F401
-    import torch_pruning  # noqa: F401
-
-    import bench.sweep.run  # noqa: F401
+    for _name in LIBRARIES:
+        importlib.import_module(_name)
+        if os.getppid() != _parent:  # it had nothing to do after all, or was killed
+            os._exit(0)
 gc.freeze()
 gc.enable()

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-import torch
+from typing import Any, TypeVar
 
 from bench.base.errors import UserError
-from bench.base.machine import check_device, git_revision, libraries, machine
-from bench.executors import Done, Executor, Failed, Work
+from bench.base.machine import git_revision, libraries, machine, one_thread
+from bench.executors import Done, Executor, Failed, Resources, Stage, Work, stage
 from bench.executors.local import LocalExecutor
-from bench.experiment import Experiment, Known, dump, expand
+from bench.experiment import Experiment, dump
 from bench.records import (
     NOT_TIMED_YET,
-    Cell,
     Failure,
     LatencyFailure,
     LatencyRecord,
@@ -29,39 +26,18 @@ from bench.records import (
 from bench.records.paths import run_folder, safe
 from bench.records.store import DamagedFile, RunStore
 from bench.sweep.cell import run_cell
+from bench.sweep.groups import cell_cost, groups
 from bench.sweep.keys import KEYS_VERSION
+from bench.sweep.plan import Plan, device_note, devices_here, make_plan, settings_of
+from bench.sweep.progress import Progress, Silent
+from bench.sweep.resolved import ResolvedCell
+from bench.sweep.settings import Settings
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
-from bench.sweep.workshop import Settings, Workshop
-from strategies.catalog import DENSE
+from bench.sweep.workshop import Workshop
 
 T = TypeVar("T")
 
 MAIN = "main"
-GROUPS_PER_JOB = 6
-"""How finely the cells are dealt out: enough groups that no worker waits long for the last one."""
-
-
-class Progress(Protocol):
-    """Who watches a run."""
-
-    def phase(self, name: str, total: int) -> None: ...
-
-    def advance(self, label: str) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-
-class Silent:
-    """Nobody watches."""
-
-    def phase(self, name: str, total: int) -> None:
-        """Nothing to show."""
-
-    def advance(self, label: str) -> None:
-        """Nothing to show."""
-
-    def note(self, text: str) -> None:
-        """Nothing to show."""
 
 
 @dataclass(frozen=True)
@@ -78,67 +54,6 @@ class Outcome:
     """Timings that raised; they stand in ``failures/`` as well."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The cells of an experiment with their keys, in the order of the experiment."""
-
-    experiment: Experiment
-    settings: Settings
-    cells: tuple[PlannedCell, ...]
-
-
-def settings_of(
-    experiment: Experiment, *, device: str = "cpu", run: Path | None = None, save: bool = False
-) -> Settings:
-    """The part of the experiment that says how cells are measured."""
-    quality = experiment.quality
-    return Settings(
-        num_images=quality.num_images,
-        extractor=quality.extractor,
-        extractor_weights=Path(quality.extractor_weights).absolute() if quality.extractor_weights else None,
-        download=quality.download,
-        curve=quality.curve,
-        metrics=tuple(quality.metrics),
-        device=device,
-        run=run,
-        sample_seed=experiment.sweep.seeds[0],
-        save=save,
-        plugins=tuple(_absolute(name) for name in experiment.sweep.plugins),
-        catalogue=experiment.catalogue,
-    )
-
-
-def _absolute(plugin: str) -> str:
-    """A file's full path; a module's name as it is."""
-    return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
-
-
-def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None = None) -> Plan:
-    """Expand the experiment and give every cell its keys.
-
-    Every checkpoint is loaded, so what is wrong with one shows before any work is done.
-    """
-    check_device(settings.device)
-    shop = shop or Workshop(settings)
-    cells = expand(experiment, Known.installed())
-    return Plan(experiment, settings, tuple(PlannedCell(cell=cell, keys=shop.keys(cell)) for cell in cells))
-
-
-def devices_here(experiment: Experiment) -> list[str]:
-    """Those of the experiment's latency devices that this machine has."""
-    return [device for device in experiment.latency.devices if device != "cuda" or torch.cuda.is_available()]
-
-
-def device_note(experiment: Experiment) -> str:
-    """What is to be said where the experiment times on a device that is not here; empty where it does not.
-
-    No mistake: the same file is good on the machine that has one, and all cells can be measured here.
-    """
-    latency = experiment.latency
-    absent = sorted(set(latency.devices) - set(devices_here(experiment))) if latency.enabled else []
-    return f"latency on {', '.join(absent)} is left out: no such device here." if absent else ""
-
-
 class CellSetup:
     """Picklable: makes the work of a quality worker."""
 
@@ -147,50 +62,17 @@ class CellSetup:
 
     def __call__(self) -> Work:
         shop = Workshop(self.settings)
-        return lambda planned: run_cell(planned.cell, planned.keys, shop)
+        return lambda planned: _planned(run_cell(planned.cell, shop), planned)
 
 
-def groups(
-    cells: Sequence[PlannedCell], jobs: int, cost: Callable[[Cell], float], draws: Callable[[Cell], bool]
-) -> list[list[PlannedCell]]:
-    """Cells that share work together, the costliest groups first.
-
-    A group shares workload, checkpoint, strategy, target and recovery. Within it come in a row: where the strategy
-    ``draws``, the levels of a seed, which share a score; elsewhere the seeds of a level, which share a cut (and all of
-    them a score). Cells of one pruned network are never torn apart. Large groups are cut so that all workers end at
-    about the same time.
-    """
-
-    def place(network: list[PlannedCell]) -> tuple[int, str]:
-        cell = network[0].cell
-        return (cell.seed, "") if draws(cell) else (0, cell.level_label)
-
-    together: dict[tuple[str, ...], dict[str, list[PlannedCell]]] = {}
-    for planned in cells:
-        cell = planned.cell
-        family = (cell.workload, cell.checkpoint, cell.strategy, cell.target, cell.recovery)
-        together.setdefault(family, {}).setdefault(planned.keys.prune, []).append(planned)
-    limit = sum(cost(planned.cell) for planned in cells) / max(1, jobs * GROUPS_PER_JOB)
-    found: list[list[PlannedCell]] = []
-    for networks in together.values():
-        current: list[PlannedCell] = []
-        for network in sorted(networks.values(), key=place):
-            if current and sum(cost(p.cell) for p in [*current, *network]) > limit:
-                found.append(current)
-                current = []
-            current = [*current, *network]
-        found.append(current)
-    return sorted(found, key=lambda group: -sum(cost(planned.cell) for planned in group))
-
-
-def cell_cost(shop: Workshop) -> Callable[[Cell], float]:
-    """A rough cost of a cell in MACs, for dealing out groups."""
-
-    def cost(cell: Cell) -> float:
-        generator = shop.layer_macs(cell.workload, cell.checkpoint)
-        return float(generator * 2 * shop.settings.num_images + shop.training_macs(cell))
-
-    return cost
+def _planned(record: Record, planned: PlannedCell) -> Record:
+    """``record``, if it is what was planned. Raises UserError where another process has other code or files."""
+    if record.keys != planned.keys:
+        raise UserError(
+            f"{planned.cell.label}: the worker has other code, weights or images than the plan was made with. "
+            "Nothing may change while a sweep runs; run the same command again."
+        )
+    return record
 
 
 def run_experiment(
@@ -207,8 +89,8 @@ def run_experiment(
 ) -> Outcome:
     """Run what is missing of ``experiment`` and keep every cell as soon as it is finished.
 
-    Three stages with a barrier between them: dense cells, which the others are compared with; all other cells; and
-    latency, alone on the machine.
+    Two stages with a barrier between them: cells, each after the dense cell that it is compared with; and latency,
+    alone on the machine.
 
     Raises:
         UserError: something that the user must mend; finished cells are kept.
@@ -226,27 +108,30 @@ def run_experiment(
     store = RunStore(folder)
     store.check_version()
     shop = Workshop(settings)
-    plan = make_plan(experiment, settings, shop)
+    with one_thread():  # it is little, and workers' cores are not this process's to fill
+        plan = make_plan(experiment, settings, shop)
     executor = executor or LocalExecutor(jobs)
     with store.writing():
+        store.clear_leftovers(plan.cells)
         _warn_about_versions(store, progress)
         _warn_about_keys(store, progress)
         manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
-        failed = _run_cells(missing, store, shop, jobs, executor, progress)
+        failed = _run_cells(missing, store, shop, executor, progress)
         failed_timings = _run_latency(experiment, store, plan, executor, progress)
     finished_before = len(plan.cells) - len(missing)
     return Outcome(folder, len(plan.cells), finished_before, failed, time.perf_counter() - start, failed_timings)
 
 
-def missing_cells(plan: Plan, store: RunStore, note: Callable[[str], None]) -> list[PlannedCell]:
+def missing_cells(plan: Plan, store: RunStore, note: Callable[[str], None]) -> list[ResolvedCell]:
     """The cells of ``plan`` without a usable record; a damaged one is noted and counts as none.
 
     Raises:
         UserError: a record that cannot be read, or of another schema version.
     """
-    return [planned for planned in plan.cells if _or_none(partial(store.read_record, planned), note) is None]
+    cells = zip(plan.todo, plan.cells, strict=True)
+    return [todo for todo, planned in cells if _or_none(partial(store.read_record, planned), note) is None]
 
 
 def _new_name(results: Path, experiment: str) -> str:
@@ -266,10 +151,9 @@ def _or_none(read: Callable[[], T | None], note: Callable[[str], None]) -> T | N
 
 
 def _run_cells(
-    missing: list[PlannedCell],
+    missing: list[ResolvedCell],
     store: RunStore,
     shop: Workshop,
-    jobs: int,
     executor: Executor,
     progress: Progress,
 ) -> int:
@@ -277,11 +161,9 @@ def _run_cells(
         return 0
     progress.phase("quality", len(missing))
     failed = 0
-    stages = [
-        groups([p for p in missing if (p.cell.strategy == DENSE) is dense], jobs, cell_cost(shop), shop.draws)
-        for dense in (True, False)
-    ]
-    for outcome in executor.run(CellSetup(shop.settings), stages):
+    dealt = groups(missing, cell_cost(shop))
+    needs = Resources(device=shop.settings.device)
+    for outcome in executor.run([Stage(CellSetup(shop.settings), dealt, needs)]):
         planned: PlannedCell = outcome.item
         if isinstance(outcome, Done):
             record: Record = outcome.result
@@ -329,8 +211,16 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         return 0
     progress.phase("latency", len(missing))
     failed = 0
-    alone = LocalExecutor(1) if isinstance(executor, LocalExecutor) else executor
-    for outcome in alone.run(LatencySetup(plan.settings.catalogue), [[missing]]):
+    # One process for all that is timed on a device, alone on its machine.
+    timings = [
+        stage(
+            LatencySetup(plan.settings.catalogue),
+            [task for task in missing if task.device == device],
+            resources=Resources(device=device, exclusive=True),
+        )
+        for device in dict.fromkeys(task.device for task in missing)
+    ]
+    for outcome in executor.run(timings):
         task: LatencyTask = outcome.item
         if isinstance(outcome, Done):
             timing: LatencyRecord = outcome.result

@@ -10,16 +10,16 @@ import argparse
 import json
 import resource
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from bench.executors import Done, Failed, Setup, Work
+from bench.executors import Done, Failed, Setup, Stage, Work
 from bench.executors.local import LocalExecutor
 from bench.experiment import load_experiment
 from bench.sweep.run import run_experiment
-from bench.sweep.timing import LatencySetup
 
 
 class Counted:
@@ -59,10 +59,14 @@ class CountingExecutor:
     def __init__(self, jobs: int, folder: Path) -> None:
         self.jobs, self.folder = jobs, folder
 
-    def run(self, setup: Setup, stages: Sequence[Sequence[Iterable[Any]]]) -> Iterator[Done | Failed]:
-        """Timings alone on the machine, as always."""
-        alone = isinstance(setup, LatencySetup)
-        return LocalExecutor(1 if alone else self.jobs).run(Counted(setup, self.folder), stages)
+    def run(self, stages: Iterable[Stage]) -> Iterator[Done | Failed]:
+        """As the local one does it."""
+        setups: dict[int, Setup] = {}  # workers are kept while the setup is the same object
+
+        def counted(stage: Stage) -> Stage:
+            return replace(stage, setup=setups.setdefault(id(stage.setup), Counted(stage.setup, self.folder)))
+
+        return LocalExecutor(self.jobs).run(counted(stage) for stage in stages)
 
 
 def main() -> None:

@@ -1,8 +1,12 @@
-"""The process pool: every item has an outcome, whatever happens to the workers, and none outlives its parent."""
+"""Worker processes: every item has an outcome, whatever happens to them, and none outlives its parent.
+
+What any executor does is in `test_conformance`.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,24 +17,21 @@ from typing import Any
 import pytest
 
 from bench.base.errors import UserError
-from bench.executors import Done, Executor, Failed
+from bench.executors import Done, Failed, Resources, Stage, stage
 from bench.executors.local import PRELOADED, THREAD_VARIABLES, LocalExecutor
-from tests.helpers.executor import InProcess
 from tests.helpers.processes import alive, wait_until
-from tests.helpers.work import BrokenSetup, Setup
+from tests.helpers.work import Setup
 
 Item = tuple[str, Any]
 
 
-def outcomes(jobs: int, *stages: Sequence[Sequence[Item]]) -> dict[Item, Done | Failed]:
-    return {outcome.item: outcome for outcome in LocalExecutor(jobs).run(Setup(), stages)}
+def one(*groups: Sequence[Item]) -> list[Stage]:
+    """The only stage of a run."""
+    return [stage(Setup(), *groups)]
 
 
-def test_the_executor_of_the_tests_satisfies_the_protocol() -> None:
-    executor: Executor = InProcess()
-    found = list(executor.run(Setup(), [[[("square", 2)], [("raise", 1)]]]))
-    assert found[0] == Done(("square", 2), 4)
-    assert isinstance(found[1], Failed)
+def outcomes(jobs: int, *groups: Sequence[Item]) -> dict[Item, Done | Failed]:
+    return {outcome.item: outcome for outcome in LocalExecutor(jobs).run(one(*groups))}
 
 
 @pytest.mark.parametrize("jobs", [0, -1])
@@ -40,37 +41,22 @@ def test_no_workers_are_refused(jobs: int) -> None:
 
 
 def test_nothing_to_do_starts_no_process() -> None:
-    assert outcomes(2, [], [[]]) == {}
+    assert outcomes(2) == {}
     assert active_children() == []
 
 
-def test_every_item_of_every_group_and_stage_has_its_result() -> None:
-    items = [("square", number) for number in range(9)]
-    found = outcomes(2, [items[:3], items[3:4]], [items[4:8], items[8:]])
-    assert found == {item: Done(item, item[1] ** 2) for item in items}
-
-
 def test_no_worker_is_left_when_all_is_done() -> None:
-    outcomes(2, [[("square", 1)], [("square", 2)]])
+    outcomes(2, [("square", 1)], [("square", 2)])
     assert active_children() == []
 
 
 def test_a_worker_cleans_up_when_all_is_done(tmp_path: Path) -> None:
-    outcomes(1, [[("leave", str(tmp_path / "cleaned"))]])
+    outcomes(1, [("leave", str(tmp_path / "cleaned"))])
     assert (tmp_path / "cleaned").exists()
 
 
-def test_an_item_that_raises_fails_with_its_traceback_and_the_rest_of_its_group_goes_on() -> None:
-    found = outcomes(1, [[("square", 1), ("raise", "idea"), ("square", 2)]])
-    failed = found["raise", "idea"]
-    assert isinstance(failed, Failed)
-    assert failed.error == "ValueError: no idea"
-    assert 'raise ValueError(f"no {argument}")' in failed.traceback
-    assert isinstance(found["square", 1], Done) and isinstance(found["square", 2], Done)
-
-
 def test_a_worker_that_is_killed_costs_its_item_only() -> None:
-    found = outcomes(1, [[("square", 1), ("die", 0), ("square", 2)], [("exit", 3), ("square", 3)]])
+    found = outcomes(1, [("square", 1), ("die", 0), ("square", 2)], [("exit", 3), ("square", 3)])
     died, left = found["die", 0], found["exit", 3]
     assert isinstance(died, Failed) and "SIGKILL" in died.error and "out of memory" in died.error
     assert isinstance(left, Failed) and "exit code 3" in left.error
@@ -79,29 +65,21 @@ def test_a_worker_that_is_killed_costs_its_item_only() -> None:
     }
 
 
-def test_a_mistake_of_the_user_ends_the_run_with_its_message() -> None:
-    with pytest.raises(UserError, match="checkpoint: damaged"):
-        outcomes(1, [[("square", 1), ("mistake", "checkpoint"), ("square", 2)]])
-    assert active_children() == []
-
-
-def test_workers_that_cannot_begin_end_the_run_with_the_reason() -> None:
-    with pytest.raises(UserError, match="could not begin"):
-        list(LocalExecutor(1).run(BrokenSetup(), [[[("square", 1)]]]))
-    assert active_children() == []
-
-
-def test_a_stage_begins_when_the_one_before_has_ended() -> None:
-    found = outcomes(2, [[("span", 0.01)], [("span", 0.4)]], [[("span", 0.02)], [("span", 0.03)]])
-    spans = {item[1]: outcome.result for item, outcome in found.items() if isinstance(outcome, Done)}
-    assert min(spans[0.02][0], spans[0.03][0]) >= spans[0.4][1]
-
-
 def test_a_worker_has_one_thread_and_the_parent_keeps_its_environment() -> None:
     before = os.environ.get("OMP_NUM_THREADS")
-    found = outcomes(1, [[("threads", 0)]])
+    found = outcomes(1, [("threads", 0)])
     assert found["threads", 0] == Done(("threads", 0), (1, "1"))
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+@pytest.mark.parametrize("threads, together", [(1, 2), (2, 1), (3, 1)])
+def test_there_are_as_many_workers_as_cores_for_their_threads(threads: int, together: int) -> None:
+    needs = Resources(threads=threads)
+    asked = [("threads", 0), ("parent", 0), ("who", 1), ("span", 0.3), ("span", 0.31)]
+    found = {o.item: o for o in LocalExecutor(2).run([stage(Setup(), *[[item] for item in asked], resources=needs)])}
+    assert found["threads", 0] == Done(("threads", 0), (threads, str(threads)))
+    first, second = sorted(found["span", seconds].result for seconds in (0.3, 0.31))  # type: ignore[union-attr]
+    assert (second[0] < first[1]) is (together == 2)
 
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
@@ -115,16 +93,25 @@ def test_a_forked_worker_has_the_environment_of_its_own_time(monkeypatch: pytest
             monkeypatch.setenv("GANPRUNE_TEST", value)
         else:
             monkeypatch.delenv("GANPRUNE_TEST")
-        assert outcomes(1, [[asked]])[asked] == Done(asked, value)
+        assert outcomes(1, [asked])[asked] == Done(asked, value)
 
 
 @on_linux
 def test_a_fresh_worker_is_nobody_s_fork() -> None:
     asked = ("parent", 0)
-    (forked,) = outcomes(1, [[asked]]).values()
-    (fresh,) = LocalExecutor(1, fresh=True).run(Setup(), [[[asked]]])
+    (forked,) = outcomes(1, [asked]).values()
+    (fresh,) = LocalExecutor(1, fresh=True).run(one([asked]))
     assert fresh == Done(asked, os.getpid())
     assert isinstance(forked, Done) and forked.result != os.getpid()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
+def test_a_worker_keeps_freed_memory_and_one_that_is_timed_is_like_any_process() -> None:
+    asked = ("pages", 10 * 2**20)  # 40 MB in 10,240 pages, or 20 huge ones
+    setup = Setup()
+    stages = [stage(setup, [asked]), stage(setup, [asked], resources=Resources(exclusive=True))]
+    kept, given_back = (o.result for o in LocalExecutor(1).run(stages) if isinstance(o, Done))
+    assert min(kept) * 10 < min(given_back)  # the heap may grow a few times before it has room enough
 
 
 @on_linux
@@ -145,7 +132,7 @@ def test_what_workers_are_forked_from_has_one_thread_and_no_cuda() -> None:
 
 
 def test_whoever_stops_listening_ends_the_workers() -> None:
-    running = LocalExecutor(1).run(Setup(), [[[("square", 1), ("span", 60)]]])
+    running = LocalExecutor(1).run(one([("square", 1), ("span", 60)]))
     assert next(running) == Done(("square", 1), 1)
     running.close()  # type: ignore[attr-defined]
     assert active_children() == []
@@ -153,10 +140,12 @@ def test_whoever_stops_listening_ends_the_workers() -> None:
 
 UNGUARDED = """
 import sys
+from bench.executors import stage
 from bench.executors.local import LocalExecutor
 from tests.helpers.work import Setup
 print("begun")
-found = list(LocalExecutor(2, fresh=sys.argv[1] == "fresh").run(Setup(), [[[("square", 2)], [("square", 3)]]]))
+stages = [stage(Setup(), [("square", 2)], [("square", 3)])]
+found = list(LocalExecutor(2, fresh=sys.argv[1] == "fresh").run(stages))
 print(sorted(outcome.result for outcome in found))
 """
 
@@ -196,10 +185,11 @@ def test_a_package_of_that_name_in_the_working_folder_is_not_imported(tmp_path: 
 PARENT = """
 import sys
 from pathlib import Path
-from bench.executors.local import PRELOADED, THREAD_VARIABLES, LocalExecutor
+from bench.executors import stage
+from bench.executors.local import LocalExecutor
 from tests.helpers.work import Setup
 if __name__ == "__main__":
-    list(LocalExecutor(2).run(Setup(Path(sys.argv[1])), [[[("hang", 1)], [("hang", 2)]]]))
+    list(LocalExecutor(2).run([stage(Setup(Path(sys.argv[1])), [("hang", 1)], [("hang", 2)])]))
 """
 
 

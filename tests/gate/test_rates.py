@@ -12,7 +12,7 @@ import pytest
 from scipy.special import betaincinv
 
 from bench.base.errors import UserError
-from bench.executors import Done
+from bench.executors import Done, Stage
 from bench.experiment import load_experiment
 from bench.gate.calibration import rates, timing
 from bench.gate.calibration.document import document
@@ -243,8 +243,9 @@ def test_collecting_times_goes_on_where_it_was_stopped(tmp_path: Path, monkeypat
         def __init__(self, jobs: int, *, fresh: bool) -> None:
             assert (jobs, fresh) == (1, True)
 
-        def run(self, setup: object, stages: list[list[list[int]]]) -> list[Done]:
-            asked.append(stages[0][0][0])
+        def run(self, stages: list[Stage]) -> list[Done]:
+            assert stages[0].resources.exclusive
+            asked.extend(stages[0].groups[0].items)
             taken = dict.fromkeys(("log_ratio", "log_cpu_ratio", "base_ms", "head_ms", "clean", "pairs"), 0.5)
             return [Done(None, {"a b1": taken, "a b16": taken | {"log_ratio": None}})]
 

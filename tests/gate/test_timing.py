@@ -85,8 +85,10 @@ class Scripted:
     def __init__(self, jobs: int, *, fresh: bool) -> None:
         assert (jobs, fresh) == (1, True)
 
-    def run(self, setup: Any, stages: Any) -> Any:
-        (((task,),),) = stages
+    def run(self, stages: Any) -> Any:
+        (only,) = stages
+        ((task,),) = (group.items for group in only.groups)
+        assert only.resources.exclusive
         yield type(self).outcomes.pop(0)(task)
 
 

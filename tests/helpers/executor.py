@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.base.errors import UserError
-from bench.executors import Done, Failed, Setup
+from bench.executors import Done, Failed, Group, Stage
 from bench.sweep.run import CellSetup
 
 
 class InProcess:
-    """Satisfies `bench.executors.Executor`; remembers the cells that it was given, in order."""
+    """Satisfies `bench.executors.Executor`; remembers the cells that it was given, in the order that it did them."""
 
     def __init__(self, jobs: int = 1) -> None:
         assert jobs > 0
-        self.stages: list[list[list[Any]]] = []
+        self.stages: list[Stage] = []
+        """All that it was given."""
+        self.items: list[Any] = []
+        """The cells."""
 
-    @property
-    def items(self) -> list[Any]:
-        return [item for stage in self.stages for group in stage for item in group]
+    def run(self, stages: Iterable[Stage]) -> Iterator[Done | Failed]:
+        for stage in stages:
+            self.stages.append(stage)
+            work = stage.setup()
+            for item in [item for group in in_turn(stage.groups) for item in group.items]:
+                if isinstance(stage.setup, CellSetup):
+                    self.items.append(item)
+                try:
+                    yield Done(item, work(item))
+                except UserError:
+                    raise
+                except Exception as error:  # noqa: BLE001
+                    yield Failed(item, f"{type(error).__name__}: {error}", traceback.format_exc())
 
-    def run(self, setup: Setup, stages: Sequence[Sequence[Iterable[Any]]]) -> Iterator[Done | Failed]:
-        kept = [[list(group) for group in stage] for stage in stages]
-        if isinstance(setup, CellSetup):
-            self.stages += kept
-        work = setup()
-        for item in [item for stage in kept for group in stage for item in group]:
-            try:
-                yield Done(item, work(item))
-            except UserError:
-                raise
-            except Exception as error:  # noqa: BLE001
-                yield Failed(item, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+def in_turn(groups: Iterable[Group]) -> list[Group]:
+    """In the order given, but each after those that it waits for."""
+    waiting, found = list(groups), []
+    while waiting:
+        names = {group.name for group in waiting}
+        ready = next((group for group in waiting if not group.after & names), None)
+        if ready is None:
+            raise ValueError("the groups that are left wait for each other")
+        waiting.remove(ready)
+        found.append(ready)
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import resource
 import signal
 import time
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 from bench.base.errors import UserError
 from bench.executors import Work
+from tests.helpers.processes import alive
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class Setup:
             start = time.monotonic()
             time.sleep(argument)
             return start, time.monotonic()
+        if what == "pages":
+            import torch
+
+            pages = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt]
+            for _ in range(20):
+                torch.ones(argument)
+                pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+            return [after - before for before, after in itertools.pairwise(pages)]
+        if what == "alive":
+            return {pid for pid in argument if pid != os.getpid() and alive(pid)}
         if what == "leave":
             Finalize(None, Path(argument).touch, exitpriority=0)  # as a semaphore is released
         if what == "hang":

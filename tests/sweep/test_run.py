@@ -20,13 +20,14 @@ import bench.sweep.run
 from bench.base.code import Code
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
+from bench.executors import Group, Resources
 from bench.experiment import Experiment
 from bench.records import Cell, Failure, PlannedCell, Record
 from bench.records.store import RunStore
 from bench.report.loading import read_run
 from bench.sweep.cell import run_cell
 from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
-from bench.sweep.run import Outcome, Plan, groups, make_plan, missing_cells, run_experiment, settings_of
+from bench.sweep.run import Outcome, Plan, cell_cost, groups, make_plan, missing_cells, run_experiment, settings_of
 from bench.sweep.workshop import Workshop
 from tests.helpers.cells import experiment, write_experiment
 from tests.helpers.executor import InProcess
@@ -122,9 +123,14 @@ def test_fewer_sparsities_delete_nothing_and_leave_the_rest_out_of_the_manifest(
 
 def test_dense_cells_come_before_all_others(sweep: Sweeps) -> None:
     sweep(seeds=[0, 1])
-    dense, others = sweep.executor.stages
-    assert {item.cell.strategy for group in dense for item in group} == {"dense"}
-    assert {item.cell.strategy for group in others for item in group} == {"l1-weight-global"}
+    assert [item.cell.strategy for item in sweep.executor.items] == ["dense"] * 2 + ["l1-weight-global"] * 2
+
+
+def test_timings_are_taken_alone_on_the_machine(sweep: Sweeps) -> None:
+    sweep(latency=True)
+    *cells, timings = sweep.executor.stages
+    assert not any(stage.resources.exclusive for stage in cells)
+    assert timings.resources == Resources(device="cpu", exclusive=True)
 
 
 def test_who_watches_is_told_each_cell_once(sweep: Sweeps) -> None:
@@ -305,6 +311,53 @@ def test_a_full_disk_for_pictures_or_weights_is_one_sentence_too(
         monkeypatch.setattr(f"{module}.write_atomically", full)
     with pytest.raises(UserError, match="the disk is full"):
         sweep(recovery=["finetune-1"])
+
+
+# What killed processes leave
+
+
+def test_the_next_run_removes_trainings_that_nobody_will_continue(sweep: Sweeps, faulty: dict[str, Exception]) -> None:
+    faulty[BAD] = ValueError("no idea")
+    folder = sweep().folder
+    (live,) = (p for p in RunStore(folder).read_manifest().cells if p.cell.label == BAD)
+    kept = [RunStore(folder).paths.training(live.keys.eval), folder / "training" / "notes", folder / "training" / "x"]
+    stale = folder / "training" / ("0" * 16)
+    for place in [*kept[:2], stale]:
+        place.mkdir(parents=True)
+        (place / "training.safetensors").write_bytes(b"begun")
+    kept[2].write_text("a file")
+    sweep()
+    assert not stale.exists()
+    assert all(place.exists() for place in kept)
+    assert (kept[0] / "training.safetensors").read_bytes() == b"begun"
+
+
+def test_the_next_run_removes_temporary_files_of_its_folders_and_no_others(sweep: Sweeps) -> None:
+    folder = sweep().folder
+    stale = [folder / place / ".a.json.x1y2.tmp" for place in (".", "cells", "latency", "failures", "samples")]
+    stale += [folder / "artifacts" / "key" / ".a.tmp", folder / "training" / "notes" / ".a.tmp"]
+    others = [folder / "cells" / "mine.tmp", folder / "mine" / ".a.tmp", folder.parent / ".a.tmp"]
+    for path in [*stale, *others]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    elsewhere = sweep.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".a.tmp").write_text("theirs")
+    (folder / "artifacts" / "linked").symlink_to(elsewhere)
+    before = sweep.files()
+    sweep()
+    assert not any(path.exists() for path in stale)
+    assert all(path.exists() for path in [*others, elsewhere / ".a.tmp"])
+    assert sweep.files() == {name: file for name, file in before.items() if name != stale[1].name}
+
+
+def test_nothing_is_removed_while_another_process_writes_the_run(sweep: Sweeps) -> None:
+    folder = sweep().folder
+    writing = folder / "cells" / ".a.json.x1y2.tmp"
+    writing.write_text("half")
+    with RunStore(folder).writing(), pytest.raises(UserError, match="another ganprune is writing"):
+        sweep()
+    assert writing.exists()
 
 
 # Runs
@@ -502,56 +555,85 @@ def draws(cell: Cell) -> bool:
     return cell.strategy.startswith("random")
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 64])
-def test_groups_lose_no_cell_and_repeat_none(cells: list[PlannedCell], jobs: int) -> None:
-    found = [planned.cell.label for group in groups(cells, jobs, steps, draws) for planned in group]
+def dealt(cells: list[PlannedCell]) -> tuple[Group, ...]:
+    return groups(cells, steps, draws)
+
+
+def test_groups_lose_no_cell_and_repeat_none(cells: list[PlannedCell]) -> None:
+    found = [planned.cell.label for group in dealt(cells) for planned in group.items]
     assert sorted(found) == sorted(planned.cell.label for planned in cells)
 
 
-@pytest.mark.parametrize("jobs", [1, 64])
-def test_cells_of_one_network_are_in_one_group_and_in_a_row(cells: list[PlannedCell], jobs: int) -> None:
-    found = [planned.keys.prune for group in groups(cells, jobs, steps, draws) for planned in [*group, None] if planned]
-    runs = [key for key, before in zip(found, [None, *found], strict=False) if key != before]
-    assert len(runs) == len(set(runs)) < len(found)
+def test_cells_of_one_network_are_one_group(cells: list[PlannedCell]) -> None:
+    keys = [{planned.keys.prune for planned in group.items} for group in dealt(cells)]
+    assert all(len(of_group) == 1 for of_group in keys)
+    assert len(keys) == len(set.union(*keys)) < len(cells)
 
 
-def test_a_group_shares_one_score(cells: list[PlannedCell]) -> None:
-    for group in groups(cells, 1, steps, draws):
-        assert len({(planned.cell.strategy, planned.cell.recovery) for planned in group}) == 1
+def test_groups_of_one_kin_share_a_score(cells: list[PlannedCell]) -> None:
+    """Over levels and recoveries; over seeds where the strategy does not draw."""
+    kin: dict[str, set[tuple[str, int | None]]] = {}
+    for group in dealt(cells):
+        scores = {(p.cell.strategy, p.cell.seed if draws(p.cell) else None) for p in group.items}
+        kin.setdefault(group.kin, set()).update(scores)
+    assert all(len(scores) == 1 for scores in kin.values())
+    assert len(kin) == len(set.union(*kin.values())) == 1 + 2 + 3
 
 
-def test_a_strategy_that_draws_is_scored_once_for_each_seed_of_a_group(
+def test_each_score_is_made_once_by_who_carries_out_a_kin(
     cells: list[PlannedCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     scored = count_scores(monkeypatch)
     shop = plan_of(tmp_path)[1]
-    most = 0
-    for group in groups([planned for planned in cells if planned.cell.recovery == "none"], 1, steps, draws):
-        for planned in group:
+    whole = [planned for planned in cells if planned.cell.recovery == "none"]
+    for group in sorted(dealt(whole), key=lambda group: group.kin):
+        for planned in group.items:
             run_cell(planned.cell, planned.keys, shop)
-        most += len({p.cell.seed for p in group if p.cell.strategy == "random-weight-global"})
-    assert scored.count("random-weight-global") <= most < 15  # of 5 levels and 3 seeds
+    assert scored.count("random-weight-global") == 3
+    assert scored.count("l1-weight-global") == scored.count("l1-channel-global") == 1
 
 
 def test_the_seeds_of_a_cut_come_in_a_row(cells: list[PlannedCell]) -> None:
-    for group in groups(cells, 1, steps, draws):
-        levels = [planned.cell.level_label for planned in group if not draws(planned.cell)]
-        assert levels == sorted(levels)
+    kin: dict[str, list[str]] = {}
+    for group in dealt(cells):
+        kin.setdefault(group.kin, []).extend(planned.cell.level_label for planned in group.items)
+    assert all(levels == sorted(levels) for levels in kin.values())
 
 
-def test_the_costliest_groups_come_first(cells: list[PlannedCell]) -> None:
-    costs = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps, draws)]
-    assert costs == sorted(costs, reverse=True)
+def test_a_cell_waits_for_the_dense_one_that_it_is_compared_with_where_that_is_missing(
+    cells: list[PlannedCell],
+) -> None:
+    def of_dense(group: Group) -> bool:
+        return {planned.cell.strategy for planned in group.items} == {"dense"}
+
+    made = {
+        (p.cell.recovery, p.cell.seed): group.name for group in dealt(cells) if of_dense(group) for p in group.items
+    }
+    assert all(made.values())
+    for group in dealt(cells):
+        waits_for = {made[p.cell.recovery, p.cell.seed] for p in group.items}
+        assert group.after == (set() if of_dense(group) else waits_for)
+    others = [planned for planned in cells if planned.cell.strategy != "dense"]
+    assert not any(group.after for group in dealt(others))
 
 
-def test_no_group_keeps_all_others_waiting(cells: list[PlannedCell]) -> None:
-    found = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps, draws)]
-    assert len(found) >= 2 * 4
-    assert max(found) <= sum(found) / 4
+def test_a_group_costs_what_its_cells_cost(cells: list[PlannedCell]) -> None:
+    assert sum(group.cost for group in dealt(cells)) == sum(steps(planned.cell) for planned in cells)
 
 
 def test_nothing_to_do_has_no_groups() -> None:
-    assert groups([], 2, steps, draws) == []
+    assert groups([], steps, draws) == ()
+
+
+def test_smaller_networks_are_expected_to_be_faster_and_masked_ones_are_not(tmp_path: Path) -> None:
+    plan, shop = plan_of(
+        tmp_path, strategies=["l1-weight-global", "l1-channel-global"], sparsities=[0.1, 0.5, 0.9], recovery=["none"]
+    )
+    cost = cell_cost(shop)
+    dense, *others = [planned.cell for planned in plan.cells]
+    masked, smaller = ([cost(cell) for cell in others if kind in cell.strategy] for kind in ("weight", "channel"))
+    assert masked == [cost(dense)] * 3
+    assert cost(dense) > smaller[0] > smaller[1] > smaller[2] > 0
 
 
 def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Path, monkeypatch: Any) -> None:

@@ -19,14 +19,14 @@ import torch
 from bench.base.errors import UserError
 from bench.base.files import write_json
 from bench.base.machine import libraries, machine, one_thread
-from bench.executors import Done, Work
+from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiment import dump, load_experiment
 from bench.experiments.gate import GatedTiming
 from bench.experiments.places import Place, chosen
 from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Shape, shape_of
-from bench.gate.timing import BUILDS, Build, Network, Ratio, builder, time_builds
+from bench.gate.timing import ALONE, BUILDS, Build, Network, Ratio, builder, time_builds
 from bench.measure.latency import Call, cpu_timer
 from bench.records import Cell
 from bench.sweep.cell import make
@@ -197,7 +197,7 @@ def collect(
             return
         load = round(os.getloadavg()[0], 2)
         with neighbour() if condition == "busy" else _nobody():
-            for outcome in LocalExecutor(1, fresh=True).run(TakeAll(wanted), [[[index]]]):
+            for outcome in LocalExecutor(1, fresh=True).run([stage(TakeAll(wanted), [index], resources=ALONE)]):
                 if not isinstance(outcome, Done):
                     raise RuntimeError(outcome.error)
                 shared = {"process": index, "load_before": load}

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +25,7 @@ from bench.records import (
     Manifest,
     PlannedCell,
     Record,
+    RunEnvironment,
 )
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -118,7 +119,7 @@ class RunStore:
         finally:
             os.close(handle)
 
-    def write_manifest(self, manifest: Manifest, environment: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest, environment: RunEnvironment) -> None:
         with writable(self.paths.root):
             write_json(self.paths.manifest, manifest.model_dump(mode="json"))
             write_json(self.paths.environment, environment)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -26,6 +26,7 @@ from bench.records import (
     Manifest,
     PlannedCell,
     Record,
+    RunEnvironment,
 )
 from bench.store import DamagedFile, RunStore
 from bench.timing import LatencySetup, LatencyTask, latency_tasks
@@ -369,7 +370,7 @@ def _keep_latency_failure(store: RunStore, task: LatencyTask, outcome: Failed) -
     )
 
 
-def environment(settings: Settings, jobs: int) -> dict[str, Any]:
+def environment(settings: Settings, jobs: int) -> RunEnvironment:
     """Where a run was made: for the report, never part of a key."""
     return {
         "libraries": libraries(),

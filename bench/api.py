@@ -1,6 +1,6 @@
-"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.draw_report`, `bench.load`.
+"""The same as the command line, from Python: what `ganprune.run`, `load_run` and `draw_report` are.
 
-`bench.workload` registers a workload of the user's own.
+`ganprune.workload` registers a workload of the user's own.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         said["discriminator"] = {**judge, "factory": name_of(judge["factory"])}
     if callable(said.get("extractor")):
         said["extractor"] = name_of(said["extractor"])
-    define(check_workloads([said], "bench.workload"))
+    define(check_workloads([said], "ganprune.workload"))
     return WORKLOADS[name]
 
 

@@ -192,7 +192,7 @@ def _registered(manifest: dict[str, Any], place: Path) -> Callable[[], nn.Module
 
     name = manifest.get("workload")
     if not isinstance(name, str) or name not in WORKLOADS:
-        raise UserError(f"{place}: workload {name!r} is not registered here; pass its factory to `bench.load`.")
+        raise UserError(f"{place}: workload {name!r} is not registered here; pass its factory to `ganprune.load`.")
     return WORKLOADS[name].generator
 
 

@@ -29,7 +29,7 @@ def prune(
         Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
     ] = None,
 ) -> None:
-    """Prune one generator and save it (see `bench.load`)."""
+    """Prune one generator and save it (see `ganprune.load`)."""
     load_plugins(plugins)
     from bench.cli.terminal import print_pruned
     from bench.pruning import prune_to_folder

@@ -340,7 +340,7 @@ def test_from_python_with_a_class(folder: Path, monkeypatch: pytest.MonkeyPatch)
     thing = workload("mine", Dcgan, inputs=[NOISE], reference="photos", extractor="gans.py:judge", checkpoint=G)
     assert isinstance(thing.generator(), Dcgan)
     assert bench.workload is workload
-    with pytest.raises(Mistakes, match=r"bench\.workload, workload\[0\]\.inputs: missing"):
+    with pytest.raises(Mistakes, match=r"ganprune\.workload, workload\[0\]\.inputs: missing"):
         workload("other", Dcgan, reference="photos")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.errors import UserError
-from bench.experiment import check_workloads, load_experiment
+from bench.experiments import check_workloads, load_experiment
 from bench.files import check_writable
 from bench.loading import read_run
 from bench.paths import RunPaths, report_folder

@@ -15,7 +15,7 @@ from bench.cell import run_cell
 from bench.errors import UserError
 from bench.executors import Done, Executor, Failed, Work
 from bench.executors.local import LocalExecutor
-from bench.experiment import Experiment, Known, dump, expand
+from bench.experiments import Experiment, Known, dump, expand
 from bench.paths import run_folder, safe
 from bench.records import (
     NOT_TIMED_YET,

@@ -10,7 +10,7 @@ import sys
 import torch
 
 from bench.cell import make
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.measure.discriminator import says_real
 from bench.measure.generate import generate
 from bench.seeds import stream

@@ -20,7 +20,7 @@ import bench.sweep
 from bench.cell import run_cell
 from bench.errors import UserError
 from bench.estimate import estimate_latency_seconds, estimate_seconds
-from bench.experiment import Experiment
+from bench.experiments import Experiment
 from bench.files import write_atomically
 from bench.loading import read_run
 from bench.records import Cell, Failure, PlannedCell, Record
@@ -421,7 +421,7 @@ def test_the_rest_of_the_experiment_does_not_enter_a_key(tmp_path: Path) -> None
 def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, strategies=["l1-channel-global", "random-weight-global"], recovery=["finetune-2"])
     code = (
-        "import json, sys; from bench.experiment import load_experiment; from bench.sweep import *\n"
+        "import json, sys; from bench.experiments import load_experiment; from bench.sweep import *\n"
         "thing = load_experiment(sys.argv[1]); plan = make_plan(thing, settings_of(thing))\n"
         "print(json.dumps({p.cell.label: p.keys.eval for p in plan.cells}))"
     )
@@ -588,7 +588,7 @@ def test_a_plan_counts_a_damaged_record_as_missing(sweep: Sweeps, tmp_path: Path
 RUN = """
 import sys
 from pathlib import Path
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep import run_experiment
 run_experiment(load_experiment(sys.argv[1]), results=Path("results"), jobs=2)
 """

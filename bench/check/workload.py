@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.experiment import Quality
+from bench.experiments import Quality
 from bench.measure.classifier import accuracy
 from bench.measure.complexity import count_macs
 from bench.measure.extractors import Extractor

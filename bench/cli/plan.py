@@ -27,7 +27,7 @@ def plan(
     """Cells: done, missing, estimated time."""
     from bench.cli.terminal import print_note, print_plan
     from bench.estimate import estimate_latency_seconds, estimate_seconds
-    from bench.experiment import load_experiment
+    from bench.experiments import load_experiment
     from bench.paths import run_folder
     from bench.store import RunStore
     from bench.sweep import MAIN, device_note, make_plan, missing_cells, settings_of

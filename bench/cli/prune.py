@@ -35,7 +35,7 @@ def prune(
     from bench.pruning import prune_to_folder
 
     if workload_file is not None:
-        from bench.experiment import load_workloads
+        from bench.experiments import load_workloads
         from bench.workloads.own import define
 
         define(load_workloads(workload_file)[0])

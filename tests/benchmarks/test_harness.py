@@ -24,7 +24,7 @@ import bench.measure.quality
 import bench.numbers
 import bench.recovery
 from bench.cell import run_cell
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.measure.frechet import frechet_distance
 from bench.measure.gaussian import fit
 from bench.records import Cell, Record

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.experiment import Experiment
+from bench.experiments import Experiment
 from bench.loading import read_run
 from bench.measure.extractors import BATCH
 from bench.sweep import run_experiment

@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.executors import Done, Failed, Setup, Work
 from bench.executors.local import LocalExecutor
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep import run_experiment
 from bench.timing import LatencySetup
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cell import run_cell
-from bench.experiment import Experiment, load_experiment
+from bench.experiments import Experiment, load_experiment
 from bench.records import Cell, PlannedCell, Record
 from bench.workshop import Workshop
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.errors import Mistakes, UserError
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.measure.judges import find_extractor
 from bench.sweep import settings_of
 from bench.workshop import Settings, Workshop

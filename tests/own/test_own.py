@@ -15,7 +15,7 @@ import bench
 from bench.api import workload
 from bench.cell import run_cell
 from bench.errors import Mistakes, UserError
-from bench.experiment import dump, load_experiment
+from bench.experiments import dump, load_experiment
 from bench.pruning import prune_to_folder
 from bench.records import Record
 from bench.store import RunStore

@@ -20,7 +20,7 @@ from bench.cell import make
 from bench.errors import UserError
 from bench.executors import Done, Work
 from bench.executors.local import LocalExecutor
-from bench.experiment import dump, load_experiment
+from bench.experiments import dump, load_experiment
 from bench.files import write_json
 from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Place, Shape, chosen, shape_of

@@ -49,7 +49,7 @@ class LeNetExtractor(FeatureExtractorBase):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         x = images.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
         # torch-fidelity takes the mean in the type of the features: in float32 FID would be off by some 1e-6
-        # (tests/test_torch_fidelity_mean.py shows that nothing else differs).
+        # (tests/measure/test_torch_fidelity_mean.py shows that nothing else differs).
         features, logits = (y.double() for y in self.network(x))
         found = {"64": features, "logits": logits}
         return tuple(found[name] for name in self.features_list)

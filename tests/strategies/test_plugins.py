@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "adding-a-strategy.md").read_text("utf-8")
 OWN = re.search(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)[1]  # type: ignore[index]
 """The guide's own example."""

@@ -18,7 +18,7 @@ help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
 	@echo "make test           the whole test suite"
 	@echo "make report         draw reports/quick/ again from the newest run"
-	@echo "make lint type      ruff and mypy"
+	@echo "make lint type      ruff, the import contracts, mypy"
 	@echo "make regression     measure ci afresh and compare it with its baseline (BASE=REVISION: with a revision's)"
 	@echo "make calibrate      error rates of the gate, measured; some hours, continues where it was stopped"
 	@echo "make bench-harness  benchmarks of the harness itself"
@@ -64,6 +64,7 @@ docs: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 type: install
 	$(BIN)/python -m mypy

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.api import draw_report, load_run, run, workload
-    from bench.artifact import load_artifact as load
-    from bench.errors import UserError
+    from bench.artifact.folder import load_artifact as load
+    from bench.base.errors import UserError
 
 __all__ = ["UserError", "draw_report", "load", "load_run", "run", "workload"]
 
@@ -19,11 +19,11 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "load":
-        from bench.artifact import load_artifact
+        from bench.artifact.folder import load_artifact
 
         return load_artifact
     if name == "UserError":
-        from bench.errors import UserError
+        from bench.base.errors import UserError
 
         return UserError
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -1,23 +1,24 @@
 """The same as the command line, from Python: what `ganprune.run`, `load_run` and `draw_report` are.
 
-`ganprune.workload` registers a workload of the user's own.
+`ganprune.workload` describes a workload of the user's own, which `ganprune.run` takes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.base.files import check_writable
 from bench.experiments import check_workloads, load_experiment
-from bench.files import check_writable
-from bench.loading import read_run
-from bench.paths import RunPaths, report_folder
+from bench.records.paths import RunPaths, report_folder
 from bench.report.build import build_report
-from bench.sweep import Outcome, Progress, run_experiment
+from bench.report.loading import read_run
+from bench.sweep.run import Outcome, Progress, run_experiment
 from bench.tables import tidy
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def run(
     experiment: str | Path,
     overrides: Sequence[str] = (),
     *,
+    workloads: Sequence[str | Workload] | None = None,
     results: Path | str = "results",
     reports: Path | str | None = "reports",
     draw: bool = True,
@@ -42,13 +44,17 @@ def run(
 
     Args:
         overrides: ``key=value`` as for ``--set``.
+        workloads: those to measure, names or what `workload` gave; None: the experiment's.
         reports: None draws no report.
         draw: False only makes sure that the report can be written; who calls draws it.
 
     Raises:
         UserError: anything that the user must mend, with its place.
     """
-    loaded = load_experiment(experiment, overrides)
+    own = [thing.own.spec for thing in workloads or () if not isinstance(thing, str) and thing.own is not None]
+    names = [thing if isinstance(thing, str) else thing.name for thing in workloads or ()]
+    chosen = [] if workloads is None else [f"experiment.workloads={json.dumps(names)}"]
+    loaded = load_experiment(experiment, [*overrides, *chosen], own=own)
     if reports is not None:
         _check_reports(report_folder(Path(reports), loaded.name))
     outcome = run_experiment(
@@ -77,7 +83,7 @@ def _check_reports(folder: Path) -> None:
 
 
 def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Workload:
-    """Register a workload of your own under ``name``, for `run` and all else in this process.
+    """A workload of your own, to be given to `run`. Nothing of it is read or run yet.
 
     The keys are those of a ``[[workload]]`` table (`docs/bring-your-own-gan.md`). Factories may be given as functions
     or classes; worker processes find them again by file and name, so they stand at the top of a file. Relative names
@@ -87,9 +93,8 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         Mistakes: everything that is wrong, each with its place.
         UserError: a factory that no other process could find.
     """
-    from bench.workloads.base import WORKLOADS
+    from bench.workloads.described import workload_of
     from bench.workloads.factories import name_of
-    from bench.workloads.own import define
 
     said: dict[str, Any] = {"name": name, "factory": name_of(factory), **table}
     judge = said.get("discriminator")
@@ -99,8 +104,7 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         said["discriminator"] = {**judge, "factory": name_of(judge["factory"])}
     if callable(said.get("extractor")):
         said["extractor"] = name_of(said["extractor"])
-    define(check_workloads([said], "ganprune.workload"))
-    return WORKLOADS[name]
+    return workload_of(check_workloads([said], "ganprune.workload")[0])
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:

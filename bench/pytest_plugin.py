@@ -49,8 +49,8 @@ def time_pruned(benchmark: Any) -> TimePruned:
     ) -> Any:
         import torch
 
+        from bench.base.machine import one_thread
         from bench.gate.pytest_timing import prepared
-        from bench.workshop import one_thread
 
         knobs = dict(level) if isinstance(level, Mapping) else {"sparsity": level}
         with one_thread():

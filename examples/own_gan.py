@@ -36,5 +36,5 @@ if __name__ == "__main__":  # worker processes import this file as well
         optimizer.step()
     torch.save(net.state_dict(), "generator.pth")
     said = {"checkpoint": "generator.pth", "reference": "bars.npz", "extractor": "auto:classifier"}
-    ganprune.workload("own", generator, inputs=[{"kind": "normal", "shape": [8, 1, 1]}], **said)
-    ganprune.run("quick", ["name=own", 'workloads=["own"]', 'strategies=["l1-channel-global","spread-channel-global"]'])
+    bars = ganprune.workload("bars", generator, inputs=[{"kind": "normal", "shape": [8, 1, 1]}], **said)
+    ganprune.run("quick", ["name=own", 'strategies=["l1-channel-global", "spread-channel-global"]'], workloads=[bars])

@@ -9,13 +9,14 @@ import sys
 
 import torch
 
-from bench.cell import make
+from bench.base.machine import one_thread
+from bench.base.seeds import stream
 from bench.experiments import load_experiment
-from bench.measure.discriminator import says_real
-from bench.measure.generate import generate
-from bench.seeds import stream
-from bench.sweep import make_plan, settings_of
-from bench.workshop import Workshop, one_thread
+from bench.sweep.cell import make
+from bench.sweep.run import make_plan, settings_of
+from bench.sweep.workshop import Workshop
+from bench.tasks.generation.discriminator import says_real
+from bench.workloads.generate import generate
 
 STRATEGIES = ["l1-weight-global", "random-weight-global", "taylor-weight-global", "reconstruct-weight-global"]
 ALWAYS_DARK = 2

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from strategies.baking import plain
 from strategies.layers import named_weights, positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from strategies.allocation import Allocation
-    from strategies.schedules.schedule import Schedule
+T = TypeVar("T")
 
 Need = Literal["inputs", "data", "discriminator", "training", "rewind", "initialisation"]
 Target = Literal["params", "macs"]
@@ -52,6 +50,20 @@ class Snapshot:
     discriminator: nn.Module | None = None
 
 
+class Wiring:
+    """What functions of a generator's modules, not of its weights, have found out: each is called once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Callable[..., Any], Any] = {}
+
+    def found_by(self, find: Callable[[nn.Module, tuple[Tensor, ...]], T], context: Context) -> T:
+        """What ``find(generator, example inputs)`` gives, at the first call with this function."""
+        if find not in self._found:
+            self._found[find] = find(context.generator, context.example_inputs)
+        found: T = self._found[find]
+        return found
+
+
 @dataclass(frozen=True)
 class Context:
     """What a strategy may look at. Never the judge, its latents, or held-out images."""
@@ -73,8 +85,8 @@ class Context:
     initialisation: Snapshot | None = None
     """Both networks before their first step, for strategies that say needs={'initialisation'}."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    wiring: dict[str, Any] = field(default_factory=dict)
-    """What was found out about the generator's wiring, which no training changes; contexts of one network share it."""
+    wiring: Wiring = field(default_factory=lambda: Wiring())
+    """What was found out about how the generator's layers hang together; contexts of one network share it."""
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Name and weight of every convolution and linear layer of the generator."""
@@ -89,10 +101,7 @@ class Context:
     @property
     def positions(self) -> dict[str, int]:
         """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
-        if "positions" not in self.wiring:
-            self.wiring["positions"] = positions(self.generator, self.example_inputs)
-        found: dict[str, int] = self.wiring["positions"]
-        return found
+        return self.wiring.found_by(positions, self)
 
 
 Reduction = Callable[[Tensor], Tensor]
@@ -177,6 +186,9 @@ class Levels:
     """The values of the knob that a sweep uses where the experiment names none."""
 
 
+ANY_SPARSITY = Levels()
+
+
 @dataclass(frozen=True)
 class Level:
     """What is asked of a strategy: a sparsity, or a value of its own knob."""
@@ -250,71 +262,3 @@ class Ranking(Protocol):
 
     def at(self, value: float) -> Removal:
         """What the strategy's own knob asks for at ``value``: a threshold removes every unit with a lower priority."""
-
-
-class Granularity(Protocol):
-    """What is removed: single weights, whole channels, ... A frozen dataclass; its fields are part of a key."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What ordering these units takes besides the criterion's needs."""
-
-    def rank(
-        self, context: Context, criterion: Criterion, allocation: Allocation, after: Removal | None = None
-    ) -> Ranking:
-        """Score and order the units; those that ``after`` removed already come first.
-
-        Raises:
-            NotApplicable: the criterion has nothing to score, or nothing can be removed.
-        """
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """criterion x granularity x allocation x schedule, with a name."""
-
-    name: str
-    criterion: Criterion
-    granularity: Granularity
-    allocation: Allocation
-    schedule: Schedule | None = None
-    """None: one-shot, before the recovery."""
-    levels: Levels = Levels()
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What the strategy cannot do without."""
-        return (
-            self.criterion.needs
-            | self.allocation.needs
-            | self.granularity.needs
-            | (self.schedule.needs if self.schedule else frozenset())
-        )
-
-    @property
-    def random(self) -> bool:
-        """Whether the pruned network depends on the `prune` stream."""
-        drawn = self.criterion.random or (self.schedule is not None and self.schedule.random)
-        return drawn or bool(self.needs & {"inputs", "data", "discriminator"})
-
-    def rank(self, context: Context, after: Removal | None = None) -> Ranking:
-        """Score the context's generator once; the ranking answers every level."""
-        if "discriminator" in self.needs and context.discriminator is None:
-            raise NotApplicable(f"{self.name} needs a discriminator, the workload has none")
-        # What is normalised before each forward pass can be neither masked nor cut.
-        if (generator := plain(context.generator)) is not context.generator:
-            context = replace(context, generator=generator)
-        return self.granularity.rank(context, self.criterion, self.allocation, after)
-
-    def decide(self, ranking: Ranking, level: Level, target: Target) -> Removal:
-        """What to remove at ``level``. Raises `Infeasible`, or ValueError for a level of another strategy."""
-        if level.name == "sparsity" and self.levels.continuous:
-            return ranking.cut(level.value, target)
-        if level.name == self.levels.knob:
-            return ranking.at(level.value)
-        raise ValueError(f"{self.name} has no level {level.name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strategies.allocation import Allocation, erk, global_, global_mean, lamp, lowfirst, sensitivity_, uniform
-from strategies.base import Criterion, Granularity, Levels, Strategy
+from strategies.base import Criterion, Levels
 from strategies.criteria import (
     activation,
     actvar,
@@ -54,6 +54,7 @@ from strategies.schedules import (
     set_,
     soft,
 )
+from strategies.strategy import Granularity, Strategy
 
 STRATEGIES: Registry[Strategy] = Registry("strategy")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from strategies.base import Pruned
+from strategies.base import Pruned
 
 
 class Balance(Protocol):
@@ -67,6 +66,13 @@ class Hooks(Protocol):
         """Plain tensors, numbers, texts, lists and dicts: what a bit-identical continuation needs."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Pruning(Hooks, Protocol):
+    """The hooks of a schedule: they prune on the way."""
+
+    pruned: Pruned | None
+    """What they have made of the generator; None until the last event."""
 
 
 class NoHooks:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bench.records import Cell
-from bench.workloads.base import WORKLOADS, InputSpec, Recipe, Workload
-from bench.workshop import Settings, Workshop
+from bench.sweep.workshop import Settings, Workshop
+from bench.workloads.builtin import BUILT_IN
 from tests.helpers.cells import NUM_IMAGES
-from tests.helpers.networks import TinyMlp
+from tests.helpers.networks import TINY_MLP
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,32 +32,19 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def shop() -> Workshop:
     """A workshop that writes nothing."""
-    return Workshop(Settings(num_images=NUM_IMAGES))
+    return Workshop(Settings(num_images=NUM_IMAGES, catalogue=BUILT_IN.plus(TINY_MLP)))
 
 
 @pytest.fixture
 def no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dummy generator is untrained and its IS lies about the threshold of collapse: take the threshold away."""
-    monkeypatch.setattr("bench.cell.COLLAPSE_BELOW_IS", 0.0)
+    monkeypatch.setattr("bench.sweep.cell.COLLAPSE_BELOW_IS", 0.0)
 
 
 @pytest.fixture
-def tiny_mlp(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a registered workload without BatchNorm and without a discriminator."""
-    dummy = WORKLOADS["dummy"]
-    thing = Workload(
-        name="tiny-mlp",
-        summary="a fully connected generator",
-        generator=TinyMlp,
-        discriminator=None,
-        inputs=InputSpec(latent=4),
-        data=dummy.data,
-        extractor=dummy.extractor,
-        recipe=Recipe(spec=dummy.recipe.spec, steps=1),
-        weights="initialisation",
-    )
-    monkeypatch.setitem(WORKLOADS._things, thing.name, thing)
-    return thing.name
+def tiny_mlp() -> str:
+    """The name, in `shop`, of a workload without BatchNorm and without a discriminator."""
+    return TINY_MLP.name
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import ganprune
-from bench.errors import Mistakes, UserError
-from bench.sweep import Outcome
+from bench.base.errors import Mistakes, UserError
+from bench.sweep.run import Outcome
 from bench.tables.tidy import TIDY_COLUMNS
 from tests.helpers.cells import write_experiment
 from tests.helpers.executor import InProcess
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(folder: Path) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.sweep.LocalExecutor", InProcess)
+        patch.setattr("bench.sweep.run.LocalExecutor", InProcess)
         return ganprune.run(folder / "mini.toml", ["sparsities=[0.5]"], results=folder / "r", reports=folder / "p")
 
 
@@ -59,7 +59,7 @@ def test_a_report_can_be_drawn_again(outcome: Outcome, folder: Path, tmp_path: P
 
 
 def test_run_without_reports_draws_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.sweep.LocalExecutor", InProcess)
+    monkeypatch.setattr("bench.sweep.run.LocalExecutor", InProcess)
     monkeypatch.chdir(tmp_path)
     ganprune.run(folder / "mini.toml", ['strategies=["dense"]', "seeds=[0]"], reports=None)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]

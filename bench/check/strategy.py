@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.recovery import parse_recovery, recover
-from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.base.seeds import stream
+from bench.training.recovery import parse_recovery, recover
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
 from strategies.base import (
@@ -25,10 +25,10 @@ from strategies.base import (
     Pruned,
     Ranking,
     Snapshot,
-    Strategy,
 )
 from strategies.catalog import STRATEGIES
 from strategies.layers import outputs, prunable_layers
+from strategies.strategy import Strategy
 
 SPARSITIES = tuple(k / 20 for k in range(1, 20))
 """From .05 to .95."""
@@ -135,7 +135,7 @@ def _one_shot(
 
 def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities: tuple[float, ...]) -> Iterator[Check]:
     """A third of the levels, each through a training of a few steps."""
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     checkpoint, data = load_checkpoint(thing), DATA_SOURCES[thing.data]()
     problems: list[str] = []
     refused: list[str] = []
@@ -189,7 +189,7 @@ def unit(strategy: Strategy, pruned: Pruned, ranking: Ranking) -> float:
 
 def context_for(strategy: Strategy, workload: str, seed: int) -> Context:
     """What the strategy is given there: what it says it needs, and nothing else."""
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     checkpoint = load_checkpoint(thing)
     needs = strategy.needs
     early = Snapshot(copy.deepcopy(checkpoint.generator), copy.deepcopy(checkpoint.discriminator))

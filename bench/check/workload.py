@@ -12,21 +12,22 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.base.batchnorm import batchnorms
+from bench.base.errors import UserError
+from bench.base.machine import one_thread
+from bench.base.seeds import stream
 from bench.experiments import Quality
-from bench.measure.classifier import accuracy
 from bench.measure.complexity import count_macs
-from bench.measure.extractors import Extractor
 from bench.measure.footprint import footprint
-from bench.measure.judges import find_extractor
-from bench.measure.public import Weights
-from bench.seeds import stream
-from bench.training.batchnorm import batchnorms
+from bench.tasks.generation.classifier import accuracy
+from bench.tasks.generation.extractors import Extractor
+from bench.tasks.generation.judges import find_extractor
+from bench.tasks.generation.public import Weights
 from bench.workloads.data import ImageData
-from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, condition_of, cuda_hint, workload_of
+from bench.workloads.described import condition_of, workload_of
+from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
 from bench.workloads.store import state_hash
-from bench.workshop import one_thread
 from strategies.base import Context, Infeasible, LayerCut, Level, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.base.errors import UserError
 from bench.cli import (
     baseline,
     check_strategy,
@@ -27,7 +28,6 @@ from bench.cli import (
 )
 from bench.cli.errors import INTERRUPTED, complain
 from bench.cli.group import new_group
-from bench.errors import UserError
 
 COMMANDS: tuple[Callable[..., Any], ...] = (
     run.run,

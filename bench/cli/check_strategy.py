@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from bench.base.errors import UserError
 from bench.cli.options import PluginOption
 from bench.cli.plugins import load_plugins
-from bench.errors import UserError
 
 
 def check_strategy(
@@ -21,13 +21,13 @@ def check_strategy(
     """Try a strategy against everything that the benchmark expects of one."""
     from bench.check.strategy import check_strategy, failures
     from bench.cli.terminal import print_checks
-    from bench.workloads.builtin import WORKLOADS
+    from bench.workloads.builtin import BUILT_IN
     from strategies.registry import UnknownName
 
     load_plugins(plugins)
     try:
         for workload in workloads or ():
-            WORKLOADS[workload]
+            BUILT_IN[workload]
         checks = check_strategy(name, tuple(workloads)) if workloads else check_strategy(name)
     except UnknownName as error:
         raise UserError(str(error)) from error

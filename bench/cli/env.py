@@ -9,7 +9,7 @@ def env() -> None:
     """Versions and machine behind numbers made here."""
     import json
 
-    from bench.workshop import git_revision, libraries, machine
+    from bench.base.machine import git_revision, libraries, machine
 
     found = {"libraries": libraries(), "machine": machine("cpu"), "git": git_revision()}
     import torch

@@ -17,7 +17,7 @@ def export(
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Fix the batch size (default: any).")] = None,
 ) -> None:
     """Write a saved generator as ONNX, checked with ONNX Runtime."""
+    from bench.artifact.onnx import export_artifact, factory_named
     from bench.cli.terminal import print_exported
-    from bench.export import export_artifact, factory_named
 
     print_exported(export_artifact(folder, onnx, factory=factory_named(factory) if factory else None, batch=batch))

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 
 
 class Group(TyperGroup):

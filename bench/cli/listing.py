@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from bench.base.errors import UserError
 from bench.cli.group import new_group
 from bench.cli.options import JsonOption, PluginOption
 from bench.cli.plugins import load_plugins
-from bench.errors import UserError
 
 Row = dict[str, Any]
 
@@ -65,13 +65,13 @@ def criteria() -> list[Row]:
 
 def workloads() -> list[Row]:
     """Name, what it is, data, judge, and the shipped weights' own numbers."""
-    from bench.workloads.builtin import WORKLOADS
+    from bench.workloads.builtin import BUILT_IN
     from bench.workloads.checkpoints import shipped_folder
     from bench.workloads.store import read_json
 
     found = []
-    for name in WORKLOADS:
-        thing = WORKLOADS[name]
+    for name in BUILT_IN:
+        thing = BUILT_IN[name]
         card = {}
         if thing.weights == "shipped":
             with contextlib.suppress(UserError):  # a list of all names even where some weights are damaged
@@ -112,7 +112,7 @@ def experiments() -> list[Row]:
 
 def metrics() -> list[Row]:
     """Every number that a record can hold: name, unit, direction, kind, what it is."""
-    from bench.measure.metrics import METRICS
+    from bench.tasks.generation.metrics import METRICS
 
     quality = "stochastic"
     table = [

@@ -26,11 +26,11 @@ def plan(
 ) -> None:
     """Cells: done, missing, estimated time."""
     from bench.cli.terminal import print_note, print_plan
-    from bench.estimate import estimate_latency_seconds, estimate_seconds
     from bench.experiments import load_experiment
-    from bench.paths import run_folder
-    from bench.store import RunStore
-    from bench.sweep import MAIN, device_note, make_plan, missing_cells, settings_of
+    from bench.records.paths import run_folder
+    from bench.records.store import RunStore
+    from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
+    from bench.sweep.run import MAIN, device_note, make_plan, missing_cells, settings_of
 
     loaded = load_experiment(experiment, with_plugins(overrides, plugins))
     folder = run_folder(results, loaded.name, name or MAIN)

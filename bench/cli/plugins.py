@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bench.base.errors import UserError
 from bench.cli.errors import complain
-from bench.errors import UserError
 
 
 def with_plugins(overrides: list[str] | None, plugins: list[str] | None) -> list[str]:

@@ -12,7 +12,7 @@ PLAIN_EVERY_SECONDS = 10.0
 
 
 class TerminalProgress:
-    """Watches a run (`bench.sweep.Progress`) or a training (`count`)."""
+    """Watches a run (`bench.sweep.run.Progress`) or a training (`count`)."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -32,13 +32,10 @@ def prune(
     """Prune one generator and save it (see `ganprune.load`)."""
     load_plugins(plugins)
     from bench.cli.terminal import print_pruned
-    from bench.pruning import prune_to_folder
+    from bench.experiments import load_workloads
+    from bench.sweep.prune import prune_to_folder
+    from bench.workloads.builtin import BUILT_IN
 
-    if workload_file is not None:
-        from bench.experiments import load_workloads
-        from bench.workloads.own import define
-
-        define(load_workloads(workload_file)[0])
     made = prune_to_folder(
         out,
         workload=workload,
@@ -50,5 +47,6 @@ def prune(
         recovery=recovery,
         seed=seed,
         device=device,
+        catalogue=BUILT_IN.with_own(load_workloads(workload_file)[0] if workload_file else ()),
     )
     print_pruned(made, out)

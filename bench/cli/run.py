@@ -21,7 +21,7 @@ from bench.cli.options import (
 from bench.cli.plugins import with_plugins
 
 if TYPE_CHECKING:
-    from bench.sweep import Outcome
+    from bench.sweep.run import Outcome
 
 
 def run(

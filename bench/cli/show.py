@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from bench.base.errors import UserError
 from bench.cli.group import new_group
 from bench.cli.options import PluginOption
 from bench.cli.plugins import load_plugins
-from bench.errors import UserError
 
 group = new_group("Show one thing in full.")
 

@@ -18,12 +18,12 @@ from bench.records import PlannedCell
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cell import Made
+    from bench.artifact.onnx import Exported
     from bench.check.strategy import Check
     from bench.check.workload import Finding
-    from bench.export import Exported
-    from bench.sweep import Outcome, Plan
-    from bench.tune import Tuned
+    from bench.sweep.cell import Made
+    from bench.sweep.run import Outcome, Plan
+    from bench.sweep.tune import Tuned
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -80,7 +80,7 @@ def _plain(value: Any) -> str:
 
 def print_outcome(outcome: Outcome, page: Path) -> None:
     """The final table of a run, its failures, the report's path last."""
-    from bench.loading import read_run
+    from bench.report.loading import read_run
     from bench.tables import aggregate, latency_table, summarise, tidy
 
     inputs = read_run(outcome.folder)

@@ -29,9 +29,9 @@ def tune(
     as_json: JsonOption = False,
 ) -> None:
     """The highest sparsity that keeps quality within a tolerance, by cross-validation."""
+    from bench.base.machine import check_device
     from bench.cli.terminal import console, print_tuned
-    from bench.sweep import check_device
-    from bench.tune import tune as search
+    from bench.sweep.tune import tune as search
     from strategies.catalog import STRATEGIES
 
     load_plugins(plugins)

@@ -16,7 +16,7 @@ def validate(experiment: ExperimentArgument, overrides: SetOption = None, plugin
     cells = expand(loaded, Known.installed())
     typer.echo(f"{loaded.name}: no mistakes; {len(cells)} cell{'' if len(cells) == 1 else 's'}.")
     if loaded.latency.enabled and "cuda" in loaded.latency.devices:
-        from bench.sweep import device_note
+        from bench.sweep.run import device_note
 
         if skipped := device_note(loaded):
             typer.echo(skipped)

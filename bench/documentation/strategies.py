@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from bench.check.strategy import context_for
-from strategies.base import NotApplicable, Strategy
+from strategies.base import NotApplicable
 from strategies.catalog import STRATEGIES
+from strategies.strategy import Strategy
 
 PAGE = Path("docs/catalogue.md")
 TIMED_ON = "mnist-dcgan"

@@ -21,12 +21,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.executors import Done, Failed, Setup
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
-PRELOADED = ["bench.preload"]
+PRELOADED = ["bench.sweep.preload"]
 """What the server imports."""
 
 

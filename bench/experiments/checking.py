@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from bench.experiments.expanding import expand, own_levels
+from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.known import Known
+from bench.experiments.places import chosen, place_of_cell
 from bench.experiments.schema import DENSE, OWN_EXTRACTOR, TABLES, Experiment, checked_sparsity, dump
 from bench.experiments.sentences import in_words, rank
 from bench.experiments.wording import Found, Loc, hint, shown
-from bench.gate.contents import chosen, place_of_cell
-from bench.gate.rules import GatedCell, GatedTiming
 from bench.workloads.spec import CLASSIFIER
 from strategies.registry import UnknownName
 

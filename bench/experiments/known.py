@@ -27,23 +27,22 @@ class Known:
     @classmethod
     def installed(cls) -> Known:
         """What this installation offers. Imports the registries, and with them torch."""
-        import bench.workloads.builtin  # noqa: F401  (fills WORKLOADS)
         from bench.measure.backends import BACKENDS
-        from bench.measure.extractors import EXTRACTORS
-        from bench.measure.metrics import METRICS as REGISTERED
-        from bench.measure.public import PUBLIC
-        from bench.recovery import parse_recovery
-        from bench.workloads.base import WORKLOADS
+        from bench.tasks.generation.extractors import EXTRACTORS
+        from bench.tasks.generation.metrics import METRICS as REGISTERED
+        from bench.tasks.generation.public import PUBLIC
+        from bench.training.recovery import parse_recovery
+        from bench.workloads.builtin import BUILT_IN
         from strategies.catalog import STRATEGIES
         from strategies.plugins import installed_plugins
 
         installed_plugins()
         return cls(
-            workloads=tuple(WORKLOADS),
+            workloads=tuple(BUILT_IN),
             strategies={name: STRATEGIES[name].levels for name in STRATEGIES},
             extractors=(*EXTRACTORS, *PUBLIC),
             metrics=tuple(REGISTERED),
             backends=tuple(BACKENDS),
             parse_recovery=parse_recovery,
-            built_in=tuple(name for name in WORKLOADS if WORKLOADS[name].own is None),
+            built_in=tuple(BUILT_IN),
         )

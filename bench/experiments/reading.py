@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from bench.errors import Mistakes
+from bench.base.errors import Mistakes
 from bench.experiments.checking import broken_plugins, checked, own_tables, wrong_own
 from bench.experiments.known import Known
 from bench.experiments.overrides import apply_override
@@ -29,12 +29,17 @@ def shipped_experiments() -> dict[str, str]:
 
 
 def load_experiment(
-    name_or_path: str | Path, overrides: Sequence[str] = (), *, known: Known | None = None
+    name_or_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    own: Sequence[WorkloadSpec] = (),
+    known: Known | None = None,
 ) -> Experiment:
     """Read a shipped experiment (by name) or a TOML file (by path), with ``key=value`` overrides applied.
 
     A key is dotted (``experiment.seeds``, ``gate.margin``) or short (``seeds``); the value is TOML, a bare
-    word a text. ``key+=[...]`` adds to a list. ``known`` defaults to what is installed.
+    word a text. ``key+=[...]`` adds to a list. ``own`` stand beside the ``[[workload]]`` tables; ``known`` defaults
+    to what is installed.
 
     Raises:
         Mistakes: all that is wrong with the file and the overrides, each with its place.
@@ -42,6 +47,8 @@ def load_experiment(
     text, label = _read(name_or_path)
     raw = _parse(text, label)
     _place_workloads(raw, _folder_of(name_or_path))
+    if own and isinstance(raw.setdefault("workload", []), list):
+        raw["workload"] += [spec.model_dump(mode="json", exclude_unset=True) for spec in own]
     overridden: set[Loc] = set()
     wrong: list[str] = []
     for override in overrides:
@@ -57,16 +64,7 @@ def load_experiment(
     wrong += [f"{place_of(loc, label, overridden)}: {sentence}" for loc, sentence in found]
     if experiment is None or wrong:
         raise Mistakes(wrong)
-    if experiment.workload:
-        _register(experiment.workload)
     return experiment
-
-
-def _register(own: tuple[WorkloadSpec, ...]) -> None:
-    """Make the user's own workloads known to this process."""
-    from bench.workloads.own import define
-
-    define(own)
 
 
 def load_workloads(path: str | Path) -> tuple[tuple[WorkloadSpec, ...], Quality]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_serializer
 
+from bench.experiments.gate import Gate
 from bench.experiments.wording import shown
-from bench.gate.rules import Gate
 from bench.workloads.spec import FACTORY, WorkloadSpec
 from strategies.registry import SAFE_NAME
+
+if TYPE_CHECKING:
+    from bench.workloads.catalogue import Catalogue
 
 DENSE = "dense"
 """The unpruned generator: always in, never swept."""
@@ -175,6 +179,13 @@ class Experiment(StrictTable):
     def name(self) -> str:
         """The experiment's name, safe in paths."""
         return self.sweep.name
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The workloads that its names mean: built-in ones and its own. Imports torch, reads nothing."""
+        from bench.workloads.builtin import BUILT_IN
+
+        return BUILT_IN.with_own(self.workload)
 
 
 TABLES: dict[str, type[BaseModel]] = {

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from bench.experiments.gate import GatedCell, GatedTiming, Margins, PriorRule
 from bench.experiments.schema import TABLES, StrategyChoice
 from bench.experiments.wording import Found, Loc, hint, shown
-from bench.gate.rules import GatedCell, GatedTiming, Margins, PriorRule
 from bench.workloads.spec import WorkloadSpec
 
 

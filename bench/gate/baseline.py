@@ -16,11 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bench.errors import UserError
-from bench.files import write_atomically
+from bench.base.errors import UserError
+from bench.base.files import write_atomically
 from bench.gate.contents import CellValues, Contents, Environment, Shape, Terms
-from bench.paths import safe
-from bench.store import writable
+from bench.records.paths import safe
+from bench.records.store import writable
 
 BASELINE_VERSION = 1
 """Rises when a reader of the old files would misread the new ones."""

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.api import find_run
-from bench.errors import Mistakes, UserError
+from bench.base.errors import Mistakes, UserError
+from bench.experiments.gate import GatedCell, GatedTiming
+from bench.experiments.places import chosen
 from bench.gate.baseline import HEAD_FILE, baseline_folder, read_baseline, write_baseline
 from bench.gate.compare import compare
-from bench.gate.contents import Contents, chosen, contents_of_run, gate_of
+from bench.gate.contents import Contents, contents_of_run, gate_of
 from bench.gate.history import drift, history
 from bench.gate.render import FORMATS, format_of, write
 from bench.gate.render.order import number
 from bench.gate.render.terminal import terminal
-from bench.gate.rules import GatedCell, GatedTiming
 from bench.gate.sides import opened
 from bench.gate.verdicts import Result
-from bench.paths import report_folder
 from bench.records import PlannedCell
-from bench.store import RunStore
+from bench.records.paths import report_folder
+from bench.records.store import RunStore
 
 
 def compare_and_write(

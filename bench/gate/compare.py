@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.errors import UserError
-from bench.gate.contents import CellValues, Contents, Place, chosen, gate_of
+from bench.base.errors import UserError
+from bench.experiments.gate import Gate, GatedTiming
+from bench.experiments.places import Place, chosen
+from bench.gate.contents import CellValues, Contents, gate_of
 from bench.gate.exact import exact_rows, shape_at, shape_row, status_row
-from bench.gate.rules import Gate, GatedTiming
 from bench.gate.sides import Side
 from bench.gate.statistics import Prior, paired, welch
 from bench.gate.timing import Network, Ratio, Timed, time_ratios

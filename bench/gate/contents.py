@@ -5,39 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import UserError
-from bench.gate.rules import Gate, GatedCell, GatedTiming
-from bench.records import Architecture, Cell, Manifest, Record
-from bench.store import RunStore
-
-DENSE = "dense"
+from bench.base.errors import UserError
+from bench.experiments.gate import Gate
+from bench.experiments.places import Place, place_of_cell
+from bench.records import Architecture, Manifest, Record
+from bench.records.store import RunStore
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Place(NamedTuple):
-    """A cell without its seed."""
-
-    workload: str
-    checkpoint: str
-    strategy: str
-    target: str
-    level: str
-    """As in `Cell.level_label`."""
-    recovery: str
-
-    @property
-    def label(self) -> str:
-        """In one line, what is usual left out."""
-        unusual = [x for x in (self.checkpoint, self.target) if x not in {"shipped", "params"}]
-        level = [] if self.strategy == DENSE else [f"@{self.level}"]
-        return " ".join([self.workload, self.strategy, *level, self.recovery, *unusual])
 
 
 class CellValues(_Frozen):
@@ -157,10 +137,6 @@ def place_of(key: str) -> Place:
     return Place(*parts)
 
 
-def place_of_cell(cell: Cell) -> Place:
-    return Place(cell.workload, cell.checkpoint, cell.strategy, cell.target, cell.level_label, cell.recovery)
-
-
 def gate_of(contents: Contents, label: str) -> Gate:
     """The rules that came with a side.
 
@@ -173,22 +149,6 @@ def gate_of(contents: Contents, label: str) -> Gate:
         first = error.errors()[0]
         where = ".".join(map(str, ("gate", *first["loc"])))
         raise UserError(f"{label}: its {where} is not understood ({first['msg']}).") from error
-
-
-def chosen(rule: GatedCell | GatedTiming, experiment: dict[str, Any]) -> Place:
-    """The place that a rule means in an experiment, given as in a manifest."""
-    sweep = experiment["experiment"]
-    knob, value = next(iter(rule.level.items())) if isinstance(rule.level, dict) else ("sparsity", rule.level)
-    label = f"{value:g}" if knob == "sparsity" else f"{knob}-{value:g}"
-    dense = rule.strategy == DENSE
-    return Place(
-        rule.workload,
-        rule.checkpoint or sweep["checkpoints"][0],
-        rule.strategy,
-        "params" if dense else sweep["target"],
-        label,
-        rule.recovery or sweep["recovery"][0],
-    )
 
 
 def contents_of_run(folder: Path) -> Contents:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.gate.contents import CellValues, Contents, Place, Shape
+from bench.experiments.places import Place
+from bench.gate.contents import CellValues, Contents, Shape
 from bench.gate.verdicts import Row, Verdict, judge_exact
 
 EXACT = ("params", "params_nonzero", "macs_dense", "macs_effective", "bytes")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.experiments.places import chosen
 from bench.gate.baseline import BaselineHead, baseline_folder, read_baseline
-from bench.gate.contents import CellValues, Contents, chosen, gate_of
+from bench.gate.contents import CellValues, Contents, gate_of
 from bench.gate.source import extract, git, top_of
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cell import make
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.base.machine import device_model, libraries, machine
 from bench.gate.contents import shape_of
 from bench.gate.rebuild import prepare
-from bench.keys import latency_key
 from bench.measure.backends import BACKENDS
-from bench.measure.latency import Call, device_model
-from bench.numbers import architecture_of
+from bench.measure.latency import Call
 from bench.records import Cell
-from bench.recovery import Recovered
-from bench.timing import THREADS
-from bench.workloads.builtin import WORKLOADS
-from bench.workshop import Settings, Workshop, libraries, machine
+from bench.sweep.cell import make
+from bench.sweep.keys import latency_key
+from bench.sweep.numbers import architecture_of
+from bench.sweep.timing import THREADS
+from bench.sweep.workshop import Settings, Workshop
+from bench.training.recovery import Recovered
+from bench.workloads.builtin import BUILT_IN
 from strategies.catalog import DENSE, STRATEGIES
 from strategies.registry import UnknownName
 
@@ -29,7 +30,7 @@ def prepared(
     Raises:
         UserError: no such workload or strategy.
     """
-    for registry, name in ((WORKLOADS, workload), *(() if strategy == DENSE else ((STRATEGIES, strategy),))):
+    for registry, name in ((BUILT_IN, workload), *(() if strategy == DENSE else ((STRATEGIES, strategy),))):
         if name not in registry:
             raise UserError(str(UnknownName(registry.kind, name, list(registry))))
     shop = Workshop(Settings(num_images=2, curve=False))
@@ -46,6 +47,7 @@ def prepared(
         inputs=repr(loaded.workload.inputs),
         device=device_model(device),
         backend=backend,
+        prepare=BACKENDS[backend].prepare,
         batch=batch,
         dtype=BACKENDS[backend].dtype,
         threads=THREADS,

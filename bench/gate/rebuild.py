@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from bench.base.seeds import stream
 from bench.measure.backends import BACKENDS
-from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from strategies.layers import widths
 from strategies.slicing import shrink
@@ -42,7 +42,7 @@ def prepare(
         NotApplicable: the backend does nothing for the network.
         ValueError: the network that comes out has other widths: it was changed in a way that sizes do not tell.
     """
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     kept = {module: {side: torch.arange(count) for side, count in sides.items()} for module, sides in sizes.items()}
     network = shrink(_generator(workload, checkpoint), kept)
     found = {name: tuple(width) for name, width in widths(network).items()}
@@ -58,4 +58,4 @@ def prepare(
 @functools.cache
 def _generator(workload: str, checkpoint: str) -> nn.Module:
     """Read once a process: a timing builds the same network a dozen times, each a copy in memory of its own."""
-    return load_checkpoint(WORKLOADS[workload], checkpoint).generator
+    return load_checkpoint(BUILT_IN[workload], checkpoint).generator

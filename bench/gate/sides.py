@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.baseline import HEAD_FILE, DamagedBaseline, baseline_folder, read_baseline
 from bench.gate.contents import Contents, contents_of_run
 from bench.gate.source import PACKAGES, commit_of, extract, same_source, top_of
-from bench.paths import RunPaths
+from bench.records.paths import RunPaths
 
 
 @dataclass(frozen=True)

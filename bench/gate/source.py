@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 
 PACKAGES = ("bench", "strategies")
 """What is loaded from a revision."""

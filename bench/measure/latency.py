@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import copy
 import math
-import platform
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.measure.backends import BACKENDS, Inputs, Prepare, difference
+from bench.artifact.outputs import difference
+from bench.base.machine import device_model
+from bench.measure.backends import BACKENDS, Inputs, Prepare
 from bench.measure.backends import Call as Call
 from bench.measure.backends.eager import eager
 from bench.records import LatencySample, LatencyStatus
@@ -346,21 +344,6 @@ def peak_of_call(call: Call, module: nn.Module, device: torch.device) -> int:
         call()
     torch.cuda.synchronize(device)
     return int(torch.cuda.max_memory_allocated(device)) - before + own
-
-
-def device_model(device: torch.device | str = "cpu") -> str:
-    """The name of the processor or GPU; the architecture where the system does not tell."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    name = ""
-    if sys.platform == "darwin":
-        query = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-        name = subprocess.run(query, capture_output=True, text=True, check=False).stdout
-    elif (cpuinfo := Path("/proc/cpuinfo")).exists():
-        lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8").splitlines())
-        name = next((value for key, _, value in lines if key.strip() == "model name"), "")
-    return " ".join(name.split()) or platform.processor() or platform.machine()
 
 
 def dtype_of(module: nn.Module) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.files import write_atomically
+from bench.base.files import write_atomically
 from bench.report.answer import answer
 from bench.report.backends import backend_figures, backends_section
 from bench.report.cost_words import cost_section

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.paths import safe
+from bench.records.paths import safe
 from bench.report.cost import latency_figure, macs_figure, speedup_figure
 from bench.report.quality import quality_figure
 from bench.report.slices import slices_of

@@ -14,7 +14,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from bench.files import write_atomically
+from bench.base.files import write_atomically
 from bench.report import markdown
 from bench.report.answer import answer, judged_by
 from bench.report.backends import backends_section

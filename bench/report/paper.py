@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.files import write_atomically
-from bench.paths import safe
+from bench.base.files import write_atomically
+from bench.records.paths import safe
 from bench.report.latex import latex, preview
 from bench.report.paper_equal import equal_macs, equal_params, equal_speedup
 from bench.report.paper_iso import iso_quality_table

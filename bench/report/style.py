@@ -17,7 +17,7 @@ import matplotlib
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bench.files import write_atomically
+from bench.base.files import write_atomically
 from bench.tables import granularity_of
 
 COLUMN = 3.3

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from torch import Tensor
 
-from bench.files import write_atomically
+from bench.base.files import write_atomically
 from bench.report.axes import logarithmic_axis, padded
 from bench.report.style import PAGE, paper_style
 

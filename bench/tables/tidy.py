@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.records import Cost, Record
+from bench.records.zeros import zeros_of
 from bench.tables.naming import granularity_of
-from bench.zeros import zeros_of
 
 CELL_COLUMNS = [
     "workload", "checkpoint", "strategy", "granularity", "target", "level", "requested", "achieved_params",

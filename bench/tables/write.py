@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.files import write_atomically
+from bench.base.files import write_atomically
 from bench.records import LatencyRecord, Record
 from bench.tables.aggregate import aggregate
 from bench.tables.hypervolume import hypervolume_table

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.seeds import stream
-from bench.training.condition import UNCONDITIONAL, Condition
+from bench.base.seeds import stream
 from bench.training.sparse_d import SparseDiscriminator, smallest_gone
+from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.hooks import Training
 from strategies.layers import prunable_layers, stored_weight
 

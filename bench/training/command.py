@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from bench.errors import UserError
-from bench.sweep import check_device
+from bench.base.errors import UserError
+from bench.base.machine import check_device
 from bench.training.judge import train_lenet
 from bench.training.train import train_workload
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.spec import FOLDER
 from strategies.registry import UnknownName
@@ -23,13 +23,13 @@ JUDGE = "mnist-lenet"
 
 def _source(name: str, data: str | None) -> str | None:
     """The name of the images: a registered source, or ``folder:PATH``. Raises UserError."""
-    learns_any = name in WORKLOADS and WORKLOADS[name].image_shape is not None
+    learns_any = name in BUILT_IN and BUILT_IN[name].image_shape is not None
     if data is None and learns_any:
         raise UserError(f"{name} learns from your images: name their folder with --data FOLDER.")
     if data is None or (data in DATA_SOURCES and not learns_any):
         return data
     if not learns_any:
-        found = [other for other in WORKLOADS if WORKLOADS[other].image_shape is not None]
+        found = [other for other in BUILT_IN if BUILT_IN[other].image_shape is not None]
         raise UserError(
             f"--data: {UnknownName('data source', data, [*DATA_SOURCES])} "
             f"Folders are for {', '.join(found)}; {name} has its own images."
@@ -52,15 +52,15 @@ def train(
     """Train ``name`` into ``out`` on one thread and return its card. Raises UserError."""
     check_device(device)
     torch.set_num_threads(1)
-    if name != JUDGE and name not in WORKLOADS:
-        raise UserError(str(UnknownName("workload", name, [*WORKLOADS, JUDGE])))
+    if name != JUDGE and name not in BUILT_IN:
+        raise UserError(str(UnknownName("workload", name, [*BUILT_IN, JUDGE])))
     data = _source(name, data)
     try:
         if name == JUDGE:
             if steps is not None or data is not None:
                 raise UserError(f"--steps, --data: {JUDGE} is trained in one way only; leave them out.")
             return train_lenet(out, seed=seed, progress=progress)
-        workload = WORKLOADS[name] if data is None else replace(WORKLOADS[name], data=data)
+        workload = BUILT_IN[name] if data is None else replace(BUILT_IN[name], data=data)
         return train_workload(workload, out, seed=seed, steps=steps, device=device, progress=progress)
     except OSError as error:
         raise UserError(

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.training.condition import UNCONDITIONAL, Condition
+from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.base import Kept, NotApplicable
 from strategies.hooks import NoHooks, Training
 from strategies.layers import prunable_layers

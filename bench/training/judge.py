@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.files import write_atomically, write_json
-from bench.seeds import derive, stream
+from bench.base.files import write_atomically, write_json
+from bench.base.seeds import derive, stream
+from bench.tasks.generation.judge_networks import LeNet
 from bench.training.card import judge_card
 from bench.workloads.data import DATA_SOURCES, ImageData
-from bench.workloads.networks import LeNet, parameter_total
+from bench.workloads.networks import parameter_total
 from bench.workloads.store import half, load_into, state_hash, write_weights
 
 BATCH = 64

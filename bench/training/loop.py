@@ -7,42 +7,21 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layout import channels_last
-from bench.seeds import derive, stream
-from bench.training.condition import UNCONDITIONAL, Condition
+from bench.base.layout import channels_last
+from bench.base.seeds import derive, stream
 from bench.training.ema import Ema
-from bench.training.losses import LossName, discriminator_loss, generator_loss
+from bench.training.losses import discriminator_loss, generator_loss
+from bench.workloads.condition import UNCONDITIONAL, Condition
+from bench.workloads.recipe import TrainingSpec
 from strategies.base import Kept, Pruned
 from strategies.hooks import Hooks, NoHooks
 from strategies.slicing import cuts, shrink
-
-
-@dataclass(frozen=True)
-class TrainingSpec:
-    """How G and D are trained against each other."""
-
-    loss: LossName
-    batch_size: int
-    lr: float
-    lr_discriminator: float | None = None
-    """D's own learning rate; None: the same as G's."""
-    betas: tuple[float, float] = (0.5, 0.99)
-    fake_weight: float = 1.0
-    """lambda of the generated images' term in D's loss."""
-    ema_decay: float = 0.999
-    lr_decay: Literal["none", "linear"] = "none"
-    """``linear``: constant for the first half of the steps, then falling to zero."""
-    shift: int = 0
-    """D sees real and generated images moved by up to so many pixels, which keeps it from learning few images by
-    heart (differentiable augmentation, Zhao et al. 2020; translation only)."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    channels_last: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor
 
-LossName = Literal["non-saturating", "hinge"]
+from bench.workloads.recipe import LossName
 
 
 def generator_loss(name: LossName, fake_logits: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from bench.errors import UserError
-from bench.files import write_atomically
+from bench.base.errors import UserError
+from bench.base.files import write_atomically
 from bench.training.loop import GanTraining
 from bench.workloads.store import state_hash
 

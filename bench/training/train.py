@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.errors import UserError
-from bench.files import write_atomically, write_json
-from bench.measure.classifier import auto_classifier
-from bench.measure.extractors import EXTRACTORS, Extractor
-from bench.measure.generate import batches, generate
-from bench.measure.quality import Quality, Reference, judge, quality, reference
-from bench.seeds import stream
-from bench.training.batchnorm import recalibrate
+from bench.base.batchnorm import recalibrate
+from bench.base.errors import UserError
+from bench.base.files import write_atomically, write_json
+from bench.base.seeds import stream
+from bench.tasks.generation.classifier import auto_classifier
+from bench.tasks.generation.extractors import EXTRACTORS, Extractor
+from bench.tasks.generation.quality import Quality, Reference, judge, quality, reference
 from bench.training.card import workload_card
 from bench.training.loop import GanTraining, StepStats
 from bench.workloads.base import Inputs, Workload
 from bench.workloads.checkpoints import initialise
 from bench.workloads.data import ImageData
+from bench.workloads.generate import batches, generate
 from bench.workloads.networks import parameter_total
 from bench.workloads.references import images_named
 from bench.workloads.spec import CLASSIFIER
@@ -62,7 +62,7 @@ def train_workload(
         raise UserError(f"workload {workload.name!r} has no discriminator; it cannot be trained here.")
     recipe = workload.recipe
     steps = steps or recipe.steps
-    data = images_named(workload.data, workload)
+    data = images_named(workload.data, workload.image_shape, f"data of workload {workload.name!r}")
     extractor = _judge_of(workload, data)
     if extractor is not None and tuple(data.train.shape[1:]) != extractor.image_shape:
         raise UserError(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from bench.training.condition import UNCONDITIONAL, Condition
-from bench.training.loop import TrainingSpec
-from strategies.registry import Registry
-
-if TYPE_CHECKING:
-    from bench.workloads.own import Own
+from bench.workloads.condition import UNCONDITIONAL, Condition
+from bench.workloads.own import Own
+from bench.workloads.recipe import Recipe
 
 
 class Inputs(Protocol):
@@ -53,16 +50,6 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the shipped weights of a workload were, and can again be, trained."""
-
-    spec: TrainingSpec
-    steps: int
-    rewind_share: float = 0.05
-    """The `rewind` snapshot is taken after this share of the steps."""
-
-
-@dataclass(frozen=True)
 class Workload:
     """A GAN under test. The networks are factories: what they return is freshly initialised."""
 
@@ -83,18 +70,3 @@ class Workload:
     """What the discriminator takes besides images."""
     own: Own | None = None
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
-
-
-class Workloads(Registry[Workload]):
-    """The registry of workloads: those of the user's own are defined by whatever experiment is loaded last."""
-
-    def replace(self, name: str, thing: Workload) -> None:
-        """Register ``thing``, in the place of what had its name."""
-        if name in self:
-            self._things[name] = thing
-        else:
-            self.add(name, thing)
-
-
-WORKLOADS = Workloads("workload")
-"""The built-in workloads, and the user's own as far as they were named in this process."""

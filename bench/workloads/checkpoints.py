@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.seeds import derive, stream
-from bench.training.batchnorm import recalibrate
+from bench.base.batchnorm import recalibrate
+from bench.base.errors import UserError
+from bench.base.seeds import derive, stream
 from bench.workloads.base import Workload
 from bench.workloads.store import load_into, read_json, read_weights, state_hash
 from strategies.baking import plain

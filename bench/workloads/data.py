@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from strategies.registry import Registry
 
 HELD_OUT_SHARE = 0.2

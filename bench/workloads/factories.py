@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 
 INSTALLED = ("site-packages", "dist-packages")
 

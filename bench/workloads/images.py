@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

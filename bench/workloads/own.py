@@ -6,11 +6,8 @@ workload anew.
 
 from __future__ import annotations
 
-import ast
-import functools
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,18 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.seeds import derive, stream
-from bench.training.condition import UNCONDITIONAL, Condition
-from bench.training.loop import TrainingSpec
-from bench.workloads.base import WORKLOADS, Recipe, Workload
+from bench.base.code import tree_hash
+from bench.base.errors import UserError
+from bench.base.seeds import derive, stream
 from bench.workloads.data import ImageData
 from bench.workloads.factories import find_function, find_module, source_closure
 from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
 from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
-from bench.workloads.spec import CLASSIFIER, WorkloadSpec, flat
+from bench.workloads.spec import WorkloadSpec, flat
 from strategies.baking import plain
 
 ImageShape = tuple[int, int, int]
@@ -89,7 +84,7 @@ class Own:
         said: list[Any] = [flat(spec.output)]
         for key, factory, arguments in parts:
             module = find_module(factory, Path(spec.folder), self.here(key))
-            trees = [tree_hash(path) for path in source_closure(module)]
+            trees = [tree_hash(path.read_text(encoding="utf-8")) for path in source_closure(module)]
             said.append([factory.rpartition(":")[2], arguments, trees])
         if spec.discriminator is not None:
             plain = spec.discriminator.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoint", "factory"})
@@ -171,7 +166,7 @@ class Own:
         path = spec.at(spec.reference.root or "." if ":" in spec.reference.source else spec.reference.source)
 
         def dense(count: int) -> tuple[Tensor, str]:
-            from bench.measure.generate import generate
+            from bench.workloads.generate import generate
 
             identity = json.dumps([fingerprint, self.code, Inputs(spec).identity], sort_keys=True)
 
@@ -209,60 +204,3 @@ def cuda_hint(error: Exception) -> str:
             "network, and new tensors should be made on the device of the input (x.device)."
         )
     return ""
-
-
-def workload_of(spec: WorkloadSpec) -> Workload:
-    """The workload that a table describes. Reads nothing yet."""
-    spec = spec.absolute()
-    own = Own(spec)
-    training = TrainingSpec(**spec.training.model_dump())
-    return Workload(
-        name=spec.name,
-        summary=spec.summary,
-        generator=own.generator,
-        discriminator=own.discriminator if spec.discriminator else None,
-        inputs=Inputs(spec),
-        data=spec.reference.source,
-        extractor=own.extractor_name() if spec.extractor != CLASSIFIER else CLASSIFIER,
-        recipe=Recipe(training, steps=1),
-        weights="none",
-        condition=condition_of(spec),
-        own=own,
-    )
-
-
-def condition_of(spec: WorkloadSpec) -> Condition:
-    """What the discriminator is given besides images."""
-    if spec.discriminator is None or not spec.discriminator.labels:
-        return UNCONDITIONAL
-    place, part = next((i, part) for i, part in enumerate(spec.inputs) if part.kind == "labels")
-    assert part.classes is not None
-    return Condition(place, part.classes, part.form == "one-hot")
-
-
-def define(specs: Iterable[WorkloadSpec]) -> None:
-    """Register the user's workloads in this process; a later table of the same name takes the place of an earlier.
-
-    Raises:
-        UserError: the name of a built-in workload.
-    """
-    for spec in specs:
-        before = WORKLOADS[spec.name].own if spec.name in WORKLOADS else Own(spec)
-        if before is None:
-            raise UserError(f"workload {spec.name!r}: a built-in workload has that name. Take another.")
-        if spec.name not in WORKLOADS or before.spec != spec.absolute():
-            WORKLOADS.replace(spec.name, workload_of(spec))
-
-
-def own_specs(names: Iterable[str]) -> tuple[WorkloadSpec, ...]:
-    """Those of the registered workloads ``names`` that are the user's own: what another process needs of them."""
-    found = (WORKLOADS[name].own for name in names if name in WORKLOADS)
-    return tuple(own.spec for own in found if own is not None)
-
-
-@functools.cache
-def tree_hash(path: Path) -> str:
-    """A hash of the syntax tree of a file, without docstrings and comments."""
-    from bench.keys import stripped
-
-    return hashlib.sha256(ast.dump(stripped(path.read_text(encoding="utf-8"))).encode()).hexdigest()

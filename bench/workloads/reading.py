@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.workloads.spec import CheckpointSpec
 
 LISTED = 6

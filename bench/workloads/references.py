@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from bench.cache import cached
-from bench.errors import UserError
-from bench.workloads.base import Workload
+from bench.base.cache import cached
+from bench.base.errors import UserError
 from bench.workloads.data import DATA_SOURCES, ImageData, Statistics, split_by_hash
 from bench.workloads.images import read_folder
 from bench.workloads.spec import DENSE_SAMPLES, FOLDER, TORCHVISION, ReferenceSpec
@@ -59,17 +58,22 @@ def read_reference(
     return _checked(split_by_hash(path.name or "folder", folder.images, folder.labels), here)
 
 
-def images_named(name: str, workload: Workload) -> ImageData:
+def images_named(name: str, shape: Shape | None, here: str) -> ImageData:
     """A registered data source, or ``folder:PATH``. Raises UserError."""
-    return folder_data(name, workload) if name.startswith(FOLDER) else DATA_SOURCES[name]()
+    return folder_data(name, shape, here) if name.startswith(FOLDER) else DATA_SOURCES[name]()
 
 
-def folder_data(name: str, workload: Workload) -> ImageData:
-    """``folder:PATH``, what `ganprune train --data FOLDER` was given: cut and resized to what the workload makes."""
-    if workload.image_shape is None:
-        raise UserError(f"data of workload {workload.name!r}: it does not learn from a folder of images.")
-    path, here = Path(name.removeprefix(FOLDER)), f"data of workload {workload.name!r}"
-    folder = read_folder(path, workload.image_shape, resize=True, here=here)
+def folder_data(name: str, shape: Shape | None, here: str) -> ImageData:
+    """``folder:PATH``, what `ganprune train --data FOLDER` was given: cut and resized to ``shape``, what is made.
+
+    Args:
+        shape: None: who asks does not learn from any folder of images.
+        here: the place, for messages.
+    """
+    if shape is None:
+        raise UserError(f"{here}: it does not learn from a folder of images.")
+    path = Path(name.removeprefix(FOLDER))
+    folder = read_folder(path, shape, resize=True, here=here)
     return _checked(split_by_hash(path.name, folder.images, folder.labels), here)
 
 

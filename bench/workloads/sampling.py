@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.workloads.images import read_folder
 from bench.workloads.spec import InputPart, WorkloadSpec, flat
 

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.files import write_atomically
+from bench.base.errors import UserError
+from bench.base.files import write_atomically
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:

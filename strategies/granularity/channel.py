@@ -130,9 +130,7 @@ class ChannelGranularity:
         if isinstance(after, ChannelRemoval):  # what is only held at zero is still wired as before
             coupling = after.coupling
         else:
-            if "coupling" not in context.wiring:
-                context.wiring["coupling"] = couple(context.generator, context.example_inputs)
-            coupling = context.wiring["coupling"]
+            coupling = context.wiring.found_by(couple, context)
         found = {group.name: channel_scores(group, context.generator, scores, criterion) for group in coupling.groups}
         scored = {name: values for name, values in found.items() if values is not None}
         if not coupling.groups:

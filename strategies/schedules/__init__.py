@@ -1,5 +1,6 @@
 """When, within a training of fixed length, pruning happens."""
 
+from strategies.schedule import LAST_EVENT_SHARE, Schedule, cubic_share, spaced
 from strategies.schedules.bnprox import bnprox
 from strategies.schedules.dynamic import rigl, set_
 from strategies.schedules.gradual import cubic, everystep, hard, iterative
@@ -7,7 +8,6 @@ from strategies.schedules.lottery import lottery_init, lottery_rewind, scratch
 from strategies.schedules.performance import performance
 from strategies.schedules.pruning import PruningHooks
 from strategies.schedules.reinit import reinit
-from strategies.schedules.schedule import LAST_EVENT_SHARE, Schedule, cubic_share, spaced
 from strategies.schedules.soft import soft
 
 SCHEDULES: dict[str, Schedule] = {

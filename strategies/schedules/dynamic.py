@@ -8,12 +8,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from strategies.base import Context, Level, Strategy, Target
+from strategies.base import Context, Level, Target
 from strategies.granularity.weight import WeightGranularity, WeightRemoval
 from strategies.hooks import Training
+from strategies.schedule import Schedule, spaced, whole_share
 from strategies.schedules.pruning import PruningHooks
-from strategies.schedules.schedule import Schedule, spaced, whole_share
 from strategies.schedules.units import forget, require, weights_of
+from strategies.strategy import Strategy
 
 UPDATES = 11
 """The mask moves after so many steps, the first to the last event; at the last one it is final and nothing moves."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from strategies.base import Context, Level, NotApplicable, Snapshot, Strategy, Target
+from strategies.base import Context, Level, NotApplicable, Snapshot, Target
 from strategies.hooks import Training
+from strategies.schedule import Schedule, whole_share
 from strategies.schedules.gradual import iterative
 from strategies.schedules.pruning import PruningHooks
-from strategies.schedules.schedule import Schedule, whole_share
+from strategies.strategy import Strategy
 
 
 class LotteryHooks(PruningHooks):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from strategies.base import Context, Level, Removal, Strategy, Target
+from strategies.base import Context, Level, Removal, Target
 from strategies.hooks import Training
+from strategies.schedule import Schedule, by_equal_factors, even_share, spaced
 from strategies.schedules.pruning import PruningHooks
-from strategies.schedules.schedule import Schedule, by_equal_factors, even_share, spaced
+from strategies.strategy import Strategy
 
 EVENTS = 20
 

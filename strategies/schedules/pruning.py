@@ -20,10 +20,10 @@ from strategies.base import (
     Pruned,
     Ranking,
     Removal,
-    Strategy,
     Target,
 )
 from strategies.hooks import NoHooks, Training
+from strategies.strategy import Strategy
 
 
 @runtime_checkable

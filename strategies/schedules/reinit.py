@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from strategies.base import Context, Level, NotApplicable, Strategy, Target
+from strategies.base import Context, Level, NotApplicable, Target
 from strategies.granularity.channel import ChannelGranularity
 from strategies.granularity.weight import WeightGranularity
 from strategies.hooks import Training
+from strategies.schedule import Schedule
 from strategies.schedules.gradual import iterative
 from strategies.schedules.pruning import PruningHooks
-from strategies.schedules.schedule import Schedule
 from strategies.schedules.units import entries, forget, require, weights_of
+from strategies.strategy import Strategy
 
 
 class ReinitHooks(PruningHooks):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from strategies.base import Context, Level, Strategy, Target
+from strategies.base import Context, Level, Target
 from strategies.granularity.channel import ChannelGranularity
 from strategies.granularity.weight import WeightGranularity
 from strategies.hooks import Training
+from strategies.schedule import Schedule
 from strategies.schedules.gradual import hard
 from strategies.schedules.pruning import PruningHooks
-from strategies.schedules.schedule import Schedule
 from strategies.schedules.units import entries, require, weights_of
+from strategies.strategy import Strategy
 
 
 class SoftHooks(PruningHooks):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from strategies.base import NotApplicable, Removal, Strategy
+from strategies.base import NotApplicable, Removal
 from strategies.granularity.channel import ChannelGranularity, ChannelRemoval
 from strategies.granularity.weight import WeightGranularity, WeightRemoval
 from strategies.layers import out_dim, prunable_layers
+from strategies.strategy import Strategy
 
 
 def require(strategy: Strategy, *kinds: type[WeightGranularity] | type[ChannelGranularity]) -> None:

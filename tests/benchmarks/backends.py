@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.base.machine import device_model
 from bench.measure.backends import BACKENDS
 from bench.measure.complexity import count_macs
-from bench.measure.latency import device_model, measure_latency
+from bench.measure.latency import measure_latency
 from strategies.base import Kept
 from strategies.layers import prunable_layers
 from strategies.slicing import shrink

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import bench.measure.quality
-import bench.numbers
-import bench.recovery
+import bench.sweep.numbers
+import bench.tasks.generation.quality
+import bench.training.recovery
 
 NETWORKS = [
-    *((bench.numbers, name) for name in ("generate", "judge", "says_real")),  # G, the feature network, D
-    (bench.measure.quality, "judge"),  # the feature network on the real images, once a worker
-    (bench.recovery, "recalibrate"),
+    *((bench.sweep.numbers, name) for name in ("generate", "judge", "says_real")),  # G, the feature network, D
+    (bench.tasks.generation.quality, "judge"),  # the feature network on the real images, once a worker
+    (bench.training.recovery, "recalibrate"),
 ]
 """Where a cell without training runs networks over images."""
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from bench.measure.extractors import mnist_lenet
-from bench.measure.generate import generate
-from bench.recovery import parse_recovery, recover
-from bench.seeds import stream
-from bench.workloads.builtin import WORKLOADS
+from bench.base.seeds import stream
+from bench.tasks.generation.extractors import mnist_lenet
+from bench.training.recovery import parse_recovery, recover
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
+from bench.workloads.generate import generate
 from strategies.base import Context, Level
 from strategies.catalog import STRATEGIES
 
@@ -49,7 +49,7 @@ class LeNetExtractor(FeatureExtractorBase):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         x = images.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
         # torch-fidelity takes the mean in the type of the features: in float32 FID would be off by some 1e-6
-        # (tests/measure/test_torch_fidelity_mean.py shows that nothing else differs).
+        # (tests/tasks/generation/test_torch_fidelity_mean.py shows that nothing else differs).
         features, logits = (y.double() for y in self.network(x))
         found = {"64": features, "logits": logits}
         return tuple(found[name] for name in self.features_list)
@@ -79,7 +79,7 @@ def judge_one_after_the_other(
 
 
 def _judge(workload: str, strategy: str, level: float, seed: int, num_images: int, **more: int) -> tuple[float, float]:
-    thing = WORKLOADS[workload]
+    thing = BUILT_IN[workload]
     checkpoint, data = load_checkpoint(thing), DATA_SOURCES[thing.data]()
     how = STRATEGIES[strategy]
     context = Context(checkpoint.generator, thing.inputs.sample(2, stream(0, "x")), stream(seed, "prune"))

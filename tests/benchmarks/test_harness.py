@@ -20,27 +20,27 @@ import numpy as np
 import pytest
 import torch
 
-import bench.measure.quality
-import bench.numbers
-import bench.recovery
-from bench.cell import run_cell
+import bench.sweep.numbers
+import bench.tasks.generation.quality
+import bench.training.recovery
+from bench.base.seeds import stream
 from bench.experiments import load_experiment
-from bench.measure.frechet import frechet_distance
-from bench.measure.gaussian import fit
 from bench.records import Cell, Record
-from bench.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
-from bench.seeds import stream
-from bench.store import RunStore
-from bench.sweep import make_plan, settings_of
-from bench.workshop import Settings, Workshop
-from strategies.base import Strategy
+from bench.records.store import RunStore
+from bench.sweep.cell import run_cell
+from bench.sweep.run import make_plan, settings_of
+from bench.sweep.workshop import Settings, Workshop
+from bench.tasks.generation.frechet import frechet_distance
+from bench.tasks.generation.gaussian import fit
+from bench.training.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
 from strategies.granularity.channel import ChannelRemoval
 from strategies.granularity.weight import WeightRemoval
+from strategies.strategy import Strategy
 from tests.benchmarks.counting import NETWORKS, counted
 
 IMAGES = 1_000
 
-LIBRARIES = "bench.sweep, torch_fidelity.metric_isc, fvcore.nn, torch_pruning"
+LIBRARIES = "bench.sweep.run, torch_fidelity.metric_isc, fvcore.nn, torch_pruning"
 """What a worker imports, some of it at its first cell."""
 
 PRUNING = [(Strategy, "rank"), (Strategy, "decide"), (WeightRemoval, "apply"), (ChannelRemoval, "apply")]
@@ -116,7 +116,11 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
     ]
     dense = shop.dense_cell(cells[0])
     reference = make_dense_once(shop, dense)
-    loops = [(bench.numbers, "generate"), (bench.numbers, "judge"), (bench.recovery, "recalibrate")]
+    loops = [
+        (bench.sweep.numbers, "generate"),
+        (bench.sweep.numbers, "judge"),
+        (bench.training.recovery, "recalibrate"),
+    ]
     inside: list[float] = []
     by_discriminator: list[float] = []
     total: list[float] = []
@@ -126,7 +130,7 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
         for cell in cells:
             loop.append(bare(shop, cell))
             start = time.process_time()
-            with counted(loops, inside), counted([(bench.numbers, "says_real")], by_discriminator), reference():
+            with counted(loops, inside), counted([(bench.sweep.numbers, "says_real")], by_discriminator), reference():
                 run_cell(cell, shop.keys(cell), shop)
             total.append(time.process_time() - start)
 
@@ -193,18 +197,20 @@ def kind_of(record: Record) -> str:
 
 def make_dense_once(shop: Workshop, dense: Cell) -> Callable[[], Any]:
     """As in a run, where dense's images are read from disk: they are made once, outside what is measured."""
-    from bench.cell import make
+    from bench.sweep.cell import make
 
     made = make(dense, shop).recovered
-    found = bench.numbers.dense_reference(dense.model_copy(update={"strategy": "l1-weight-global"}), shop, lambda: made)
+    found = bench.sweep.numbers.dense_reference(
+        dense.model_copy(update={"strategy": "l1-weight-global"}), shop, lambda: made
+    )
 
     @contextmanager
     def remembered() -> Iterator[None]:
-        before = bench.numbers.dense_reference
-        bench.numbers.dense_reference = lambda *_: found
+        before = bench.sweep.numbers.dense_reference
+        bench.sweep.numbers.dense_reference = lambda *_: found
         try:
             yield
         finally:
-            bench.numbers.dense_reference = before
+            bench.sweep.numbers.dense_reference = before
 
     return remembered

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from bench.base.machine import one_thread
 from bench.experiments import Experiment
-from bench.loading import read_run
-from bench.measure.extractors import BATCH
-from bench.sweep import run_experiment
-from bench.workshop import one_thread
+from bench.report.loading import read_run
+from bench.sweep.run import run_experiment
+from bench.tasks.generation.extractors import BATCH
 from tests.benchmarks.obvious import judge_one_after_the_other
 from tests.benchmarks.test_harness import report
 

@@ -18,8 +18,8 @@ from typing import Any
 from bench.executors import Done, Failed, Setup, Work
 from bench.executors.local import LocalExecutor
 from bench.experiments import load_experiment
-from bench.sweep import run_experiment
-from bench.timing import LatencySetup
+from bench.sweep.run import run_experiment
+from bench.sweep.timing import LatencySetup
 
 
 class Counted:

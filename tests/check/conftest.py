@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.own.conftest import _registry, describe, folder
+from tests.own.conftest import describe, folder
 
-__all__ = ["_registry", "describe", "folder"]
+__all__ = ["describe", "folder"]

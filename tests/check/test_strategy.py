@@ -12,10 +12,11 @@ import torch
 
 from bench.check.strategy import SPARSITIES, check_strategy, context_for, failures, levels_of, unit
 from strategies.allocation import global_
-from strategies.base import Context, Criterion, Granularity, Infeasible, NotApplicable, Scores, Strategy
+from strategies.base import Context, Criterion, Infeasible, NotApplicable, Scores, Wiring
 from strategies.catalog import STRATEGIES
 from strategies.granularity.weight import weight
 from strategies.layers import outputs
+from strategies.strategy import Granularity, Strategy
 
 ONE_SHOT = [name for name in STRATEGIES if STRATEGIES[name].schedule is None]
 
@@ -33,7 +34,7 @@ def register() -> Iterator[object]:
 
 
 REAL = ("mnist-dcgan", "mnist-mlp")
-WIRING: dict[str, dict[str, object]] = {workload: {} for workload in REAL}
+WIRING = {workload: Wiring() for workload in REAL}
 
 NO_TRANSPOSE = "no layer of the generator has the shape of the transpose of a linear layer of D"
 MISFITS = {

@@ -51,7 +51,7 @@ Command = Callable[..., Answer]
 def ganprune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command in an empty folder, cells in this process."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.sweep.LocalExecutor", InProcess)
+    monkeypatch.setattr("bench.sweep.run.LocalExecutor", InProcess)
 
     def call(*arguments: str | Path) -> Answer:
         monkeypatch.setattr(sys, "argv", ["ganprune", *map(str, arguments)])
@@ -73,7 +73,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_experiment(folder, strategies=["l1-weight-global", "l1-channel-global"])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("bench.sweep.LocalExecutor", InProcess)
+        patch.setattr("bench.sweep.run.LocalExecutor", InProcess)
         bench.run("mini.toml")
     return folder
 
@@ -332,7 +332,7 @@ def test_timing_on_a_device_that_is_not_here_is_noted_and_no_mistake(
     here: bool, command: str, ganprune: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: here)
-    monkeypatch.setattr("bench.estimate.latency_tasks", lambda *_, **__: [])  # would ask for the device's name
+    monkeypatch.setattr("bench.sweep.estimate.latency_tasks", lambda *_, **__: [])  # would ask for the device's name
     write_experiment(tmp_path, latency=True)
     answer = ganprune(command, "mini.toml", "--set", 'latency.devices=["cpu", "cuda"]')
     assert (answer.code, answer.err) == (0, "")
@@ -391,7 +391,7 @@ def test_a_run_with_a_failed_cell_exits_1_and_says_where_it_stands(
     def fail(*_: object) -> None:
         raise ValueError("no idea")
 
-    monkeypatch.setattr("bench.sweep.run_cell", fail)
+    monkeypatch.setattr("bench.sweep.run.run_cell", fail)
     answer = ganprune("run", "mini.toml", "--set", "sparsities=[0.5, 0.7]")
     assert answer.code == 1
     assert "failed: dummy l1-weight-global @0.7 none seed 0: ValueError: no idea" in answer.out
@@ -414,7 +414,7 @@ def test_a_run_with_a_failed_timing_exits_1_and_has_all_its_cells(
 
             return fail
 
-    monkeypatch.setattr("bench.sweep.LatencySetup", NoClock)
+    monkeypatch.setattr("bench.sweep.run.LatencySetup", NoClock)
     answer = ganprune("run", "mini.toml", "--set", "latency.enabled=true")
     assert answer.code == 1
     assert "3 of 3 cells finished" in answer.out
@@ -551,7 +551,7 @@ def test_an_interrupted_command_exits_130(ganprune: Command, tmp_path: Path, mon
         raise KeyboardInterrupt
 
     write_experiment(tmp_path)
-    monkeypatch.setattr("bench.sweep.run_cell", interrupt)
+    monkeypatch.setattr("bench.sweep.run.run_cell", interrupt)
     answer = ganprune("run", "mini.toml")
     assert answer.code == 130
     assert answer.err == "ganprune: interrupted; what is finished is kept, the same command continues.\n"

@@ -18,8 +18,8 @@ def test_the_page_is_that_of_the_schema() -> None:
 
 
 def test_every_class_of_the_records_is_on_the_page() -> None:
-    assert {name for module, name in DESCRIBED if module == "bench.records"} == set(
-        classes_with_fields("bench.records")
+    assert {name for module, name in DESCRIBED if module == "bench.records.schema"} == set(
+        classes_with_fields("bench.records.schema")
     )
 
 
@@ -29,9 +29,9 @@ def test_every_field_has_a_docstring(module: str, name: str) -> None:
 
 
 def test_a_block_holds_the_words_of_the_code() -> None:
-    page = filled("before\n<!-- fields of bench.records.PlannedCell -->\nold\n<!-- end -->\nafter\n")
+    page = filled("before\n<!-- fields of bench.records.schema.PlannedCell -->\nold\n<!-- end -->\nafter\n")
     assert page == (
-        "before\n<!-- fields of bench.records.PlannedCell -->\n"
+        "before\n<!-- fields of bench.records.schema.PlannedCell -->\n"
         "### `PlannedCell`\n\nA cell of the manifest and where its record is.\n\n"
         "| field | type | content |\n|---|---|---|\n"
         "| `cell` | `Cell` | The cell. |\n| `keys` | `Keys` | Those of its record. |\n<!-- end -->\nafter\n"

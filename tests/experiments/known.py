@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.errors import Mistakes
+from bench.base.errors import Mistakes
 from bench.experiments import Experiment, Known
 from bench.experiments.schema import METRICS
 from strategies.base import Levels

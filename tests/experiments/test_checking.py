@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import Mistakes
+from bench.base.errors import Mistakes
 from bench.experiments import Experiment, Known, dump, load_experiment
 from bench.experiments.schema import METRICS, TABLES
 from strategies.base import Levels

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.experiments.gate import Margins
 from bench.experiments.schema import TABLES
-from bench.gate.rules import Margins
 from tests.experiments.known import GATED, HEAD, Load, mistakes
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import Mistakes
+from bench.base.errors import Mistakes
 from bench.experiments import Experiment, Known, load_experiment, shipped_experiments
+from bench.experiments.gate import Gate
 from bench.experiments.schema import Sweep
-from bench.gate.rules import Gate
 from tests.experiments.known import HEAD, KNOWN, Load, mistakes
 
 

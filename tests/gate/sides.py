@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bench.gate.contents import CellValues, Contents, Environment, Place, Shape, Terms, key_of
+from bench.experiments.places import Place
+from bench.gate.contents import CellValues, Contents, Environment, Shape, Terms, key_of
 from bench.gate.sides import Side
 
 HERE = Environment(libraries={"torch": "2.14.1"}, machine={"device": "a CPU"}, device="cpu", threads=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.baseline import (
     CELLS_FILE,
     HEAD_FILE,

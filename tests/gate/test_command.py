@@ -48,7 +48,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "worse.toml").write_text(EXPERIMENT.replace("0.5", "0.4"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("bench.sweep.LocalExecutor", InProcess)
+        patch.setattr("bench.sweep.run.LocalExecutor", InProcess)
         bench.run("mini.toml", reports=None)
         bench.run("worse.toml", reports=None, run="worse")
     return folder

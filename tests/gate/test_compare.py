@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.experiments.places import Place
 from bench.gate.compare import compare
-from bench.gate.contents import Place
 from bench.gate.sides import Side
 from bench.gate.statistics import Estimate
 from bench.gate.timing import Ratio, Timed

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.pytest_timing import prepared
-from bench.timing import latency_tasks
-from bench.workshop import Workshop
+from bench.sweep.timing import latency_tasks
+from bench.sweep.workshop import Workshop
 from tests.helpers.cells import cell, record_of
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import betaincinv
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.executors import Done
 from bench.experiments import load_experiment
 from bench.gate.calibration import rates, timing

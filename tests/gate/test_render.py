@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.compare import compare
 from bench.gate.render import FORMATS, as_json, format_of
 from bench.gate.render.junit import junit

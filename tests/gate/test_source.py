@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.rebuild import prepare
 from bench.gate.source import commit_of, extract, git, load, same_source, top_of
 from bench.gate.timing import Network, Ratio, Task, take
@@ -87,7 +87,7 @@ def test_our_own_source_is_the_same_source(tmp_path: Path) -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
     assert same_source(tmp_path)
-    (tmp_path / "bench/seeds.py").write_text("changed = True\n")
+    (tmp_path / "bench/base/seeds.py").write_text("changed = True\n")
     assert not same_source(tmp_path)
 
 

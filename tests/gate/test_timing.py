@@ -28,15 +28,15 @@ from bench.gate.timing import (
     time_builds,
     time_ratios,
 )
-from bench.numbers import architecture_of
 from bench.records import LatencySample
-from bench.workloads.base import WORKLOADS
+from bench.sweep.numbers import architecture_of
+from bench.sweep.workshop import Workshop
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
-from bench.workshop import Workshop
 from strategies.layers import widths
 from tests.helpers.cells import cell, record_of
 
-DENSE = Shape(widths=widths(load_checkpoint(WORKLOADS["dummy"]).generator), sizes={})
+DENSE = Shape(widths=widths(load_checkpoint(BUILT_IN["dummy"]).generator), sizes={})
 NETWORK = Network("dummy", "shipped", DENSE)
 
 
@@ -223,7 +223,7 @@ def test_a_source_that_cannot_build_it_gives_way_to_ours(tmp_path: Path) -> None
 
 
 def test_the_recorded_architecture_gives_back_its_widths(shop: Workshop) -> None:
-    from bench.cell import make
+    from bench.sweep.cell import make
 
     thing = cell("l1-channel-global", 0.5)
     made = make(thing, shop).recovered

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cell import run_cell
 from bench.experiments import Experiment, load_experiment
 from bench.records import Cell, PlannedCell, Record
-from bench.workshop import Workshop
+from bench.sweep.cell import run_cell
+from bench.sweep.workshop import Workshop
 
 NUM_IMAGES = 50
 

@@ -6,9 +6,9 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.executors import Done, Failed, Setup
-from bench.sweep import CellSetup
+from bench.sweep.run import CellSetup
 
 
 class InProcess:

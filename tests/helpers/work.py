@@ -10,7 +10,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.executors import Work
 
 

@@ -12,15 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.measure.backends import BACKENDS, Backend, difference
-from bench.measure.backends.base import FLOAT32, lacks
+from bench.artifact.outputs import FLOAT32, difference
+from bench.measure.backends import BACKENDS, Backend
+from bench.measure.backends.base import lacks
 from bench.measure.backends.csr import CsrLinear, csr
 from bench.measure.backends.semi_structured import fits
 from bench.measure.latency import Plan, measure_latency, prepare
 from bench.records import LatencyRecord
-from bench.timing import plant
+from bench.records.zeros import Zeros
+from bench.sweep.timing import plant
 from bench.workloads.networks import DummyGenerator
-from bench.zeros import Zeros
 from strategies.base import NotApplicable
 from strategies.layers import prunable_layers
 from strategies.slicing import shrink

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.base.machine import device_model
 from bench.measure import latency
 from bench.measure.backends import BACKENDS, Backend, Call
 from bench.measure.latency import (
@@ -21,7 +22,6 @@ from bench.measure.latency import (
     Plan,
     cpu_timer,
     cuda_timer,
-    device_model,
     dtype_of,
     expected_seconds,
     flushes_denormals,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from bench.experiments import check_workloads
-from bench.workloads.base import WORKLOADS
 from bench.workloads.spec import WorkloadSpec
 from tests.helpers.pictures import pictures, write_pictures
 
@@ -55,12 +54,3 @@ def describe(folder: Path) -> Describe:
         return spec
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    """What a test registers goes with it."""
-    before = dict(WORKLOADS._things)
-    yield
-    WORKLOADS._things.clear()
-    WORKLOADS._things.update(before)

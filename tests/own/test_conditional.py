@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from bench.base.errors import Mistakes, UserError
 from bench.check.workload import check
-from bench.errors import Mistakes, UserError
-from bench.training.condition import UNCONDITIONAL, Condition
+from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.base import NotApplicable
 from strategies.catalog import STRATEGIES
 from tests.own.conftest import NOISE, Describe

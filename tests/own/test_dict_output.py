@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.cell import pruning_context
+from bench.sweep.cell import pruning_context
 from bench.workloads.outputs import adapt_generator
 from bench.workloads.spec import OutputSpec
 from strategies.base import NotApplicable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.workloads.factories import find_function, find_module, name_of, source_closure
 from bench.workloads.own import Own, tree_hash
 from tests.own.conftest import Describe

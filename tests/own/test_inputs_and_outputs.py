@@ -12,8 +12,8 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from bench.errors import Mistakes, UserError
-from bench.seeds import stream
+from bench.base.errors import Mistakes, UserError
+from bench.base.seeds import stream
 from bench.workloads.outputs import FromImages, ToImages, ToLogits, adapt_discriminator, adapt_generator
 from bench.workloads.sampling import Inputs
 from bench.workloads.spec import DiscriminatorSpec, OutputSpec

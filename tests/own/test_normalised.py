@@ -10,10 +10,9 @@ import torch
 from torch.nn.utils import parametrize
 
 import bench
-from bench.cell import make
-from bench.workloads.base import WORKLOADS
+from bench.sweep.cell import make
 from bench.workloads.checkpoints import load_checkpoint
-from bench.workloads.own import define
+from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
 from strategies.baking import is_plain
 from strategies.layers import named_weights
@@ -45,8 +44,7 @@ def spec_of(describe: Describe, folder: Path, form: str, **said: Any) -> Workloa
 
 @forms
 def test_the_generator_is_plain_and_computes_the_same(describe: Describe, folder: Path, form: str) -> None:
-    define([spec_of(describe, folder, form)])
-    loaded = load_checkpoint(WORKLOADS["mine"])
+    loaded = load_checkpoint(workload_of(spec_of(describe, folder, form)))
     normalised = Normalised(form)
     normalised.load_state_dict(torch.load(folder / f"{form}.pth", weights_only=True))
     assert not is_plain(normalised.eval())
@@ -59,8 +57,7 @@ def test_the_generator_is_plain_and_computes_the_same(describe: Describe, folder
 
 @forms
 def test_the_discriminator_keeps_its_norm(describe: Describe, folder: Path, form: str) -> None:
-    define([spec_of(describe, folder, form)])
-    found = load_checkpoint(WORKLOADS["mine"]).discriminator
+    found = load_checkpoint(workload_of(spec_of(describe, folder, form))).discriminator
     assert found is not None
     assert sum(parametrize.is_parametrized(module, "weight") for module in found.modules()) == 2
 
@@ -106,7 +103,7 @@ def test_dense_and_pruned_start_from_the_same_weights(describe: Describe, folder
 def test_an_artefact_is_loaded_into_the_users_normalised_network(
     describe: Describe, folder: Path, form: str, strategy: str, tmp_path: Path
 ) -> None:
-    from bench.artifact import save_artifact
+    from bench.artifact.folder import save_artifact
 
     shop = shop_of(spec_of(describe, folder, form))
     recovered = make(cell(strategy, workload="mine", recovery="finetune-2"), shop).recovered

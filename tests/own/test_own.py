@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,17 @@ import torch
 
 import bench
 from bench.api import workload
-from bench.cell import run_cell
-from bench.errors import Mistakes, UserError
+from bench.base.errors import Mistakes, UserError
 from bench.experiments import dump, load_experiment
-from bench.pruning import prune_to_folder
 from bench.records import Record
-from bench.store import RunStore
-from bench.sweep import Outcome, run_experiment, settings_of
-from bench.workloads.base import WORKLOADS
-from bench.workloads.own import Own, define
+from bench.records.store import RunStore
+from bench.sweep.cell import run_cell
+from bench.sweep.prune import prune_to_folder
+from bench.sweep.run import Outcome, run_experiment, settings_of
+from bench.sweep.workshop import Settings, Workshop
+from bench.workloads.builtin import BUILT_IN
+from bench.workloads.own import Own
 from bench.workloads.spec import WorkloadSpec
-from bench.workshop import Settings, Workshop
 from tests.helpers.cells import cell
 from tests.helpers.executor import InProcess
 from tests.helpers.pictures import pictures
@@ -44,7 +45,7 @@ Shop = Callable[..., Workshop]
 
 
 def shop_of(spec: WorkloadSpec, **settings: Any) -> Workshop:
-    return Workshop(Settings(num_images=NUM_IMAGES, metrics=("fid",), workloads=(spec,), **settings))
+    return Workshop(Settings(num_images=NUM_IMAGES, metrics=("fid",), catalogue=BUILT_IN.with_own([spec]), **settings))
 
 
 def record(spec: WorkloadSpec, strategy: str = "l1-weight-global", **said: Any) -> Record:
@@ -54,7 +55,6 @@ def record(spec: WorkloadSpec, strategy: str = "l1-weight-global", **said: Any) 
 
 
 def test_the_checkpoints_weights_are_in_the_networks(describe: Describe, folder: Path) -> None:
-    define([describe(checkpoint=G, discriminator=D)])
     loaded = shop_of(describe(checkpoint=G, discriminator=D)).load("mine", "shipped")
     content = torch.load(folder / "both.pth", weights_only=True)
     weight = content["netG_state_dict"]["module.main.0.weight"]
@@ -107,7 +107,7 @@ def test_generators_of_all_habits_are_pruned_and_measured(
 
 
 def test_images_are_what_the_generator_returned_whatever_its_range(describe: Describe) -> None:
-    from bench.measure.generate import generate
+    from bench.workloads.generate import generate
 
     own = Own(describe(**ARCHITECTURES["channels last, bytes, in a tuple"]))
     generator, _ = own.load()
@@ -147,7 +147,7 @@ def test_statistics_as_reference_leave_out_what_needs_images(describe: Describe,
     assert record(spec, "dense").status == "ok"
     trained = record(spec, recovery="finetune-2")
     assert (trained.status, "needs training images" in trained.reason) == ("not-applicable", True)
-    shop = Workshop(Settings(num_images=NUM_IMAGES, metrics=("kid",), workloads=(spec,)))
+    shop = Workshop(Settings(num_images=NUM_IMAGES, metrics=("kid",), catalogue=BUILT_IN.with_own([spec])))
     with pytest.raises(UserError, match="'kid' compares image with image"):
         shop.load("mine", "shipped")
 
@@ -321,15 +321,40 @@ def test_mistakes_in_a_table_have_their_place(file: Path, old: str, new: str, se
     assert sentence in str(error.value)
 
 
-def test_a_later_table_of_the_same_name_takes_the_place_of_an_earlier(describe: Describe) -> None:
-    define([describe()])
-    first = WORKLOADS["mine"]
-    define([describe()])
-    assert WORKLOADS["mine"] is first
-    define([describe(arguments={"width": 4})])
-    assert WORKLOADS["mine"] is not first
-    with pytest.raises(UserError, match="built-in"):
-        define([describe(name="dummy")])
+def test_a_catalogue_is_a_value_and_no_name_is_taken_twice(describe: Describe) -> None:
+    one = BUILT_IN.with_own([describe()])
+    other = BUILT_IN.with_own([describe(arguments={"width": 4})])
+    assert "mine" not in BUILT_IN
+    assert one["mine"].own != other["mine"].own
+    with pytest.raises(UserError, match="a built-in workload has that name"):
+        one.with_own([describe().model_copy(update={"name": "dummy"})])
+    with pytest.raises(UserError, match="another workload has that name"):
+        one.with_own([describe()])
+
+
+def test_two_experiments_with_workloads_of_one_name_keep_each_its_own(file: Path, tmp_path: Path) -> None:
+    first = load_experiment(file)
+    before = settings_of(first).catalogue["mine"].own
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / file.name).write_text(file.read_text())
+    second = load_experiment(elsewhere / file.name)
+    own = settings_of(first).catalogue["mine"].own
+    assert own == before and own is not None
+    assert own.spec.folder == str(file.parent)
+    other = settings_of(second).catalogue["mine"].own
+    assert other is not None and other.spec.folder == str(elsewhere)
+
+
+def test_another_process_is_given_the_table_not_what_was_read(describe: Describe) -> None:
+    catalogue = BUILT_IN.with_own([describe(checkpoint=G)])
+    shop_of(describe(checkpoint=G)).load("mine", "shipped")
+    sent = pickle.dumps(catalogue)
+    assert len(sent) < 20_000
+    again = pickle.loads(sent)
+    assert list(again) == list(catalogue)
+    assert again["mine"].own == catalogue["mine"].own
+    assert again["dummy"] == catalogue["dummy"]
 
 
 # From Python, and artefacts.
@@ -347,9 +372,9 @@ def test_from_python_with_a_class(folder: Path, monkeypatch: pytest.MonkeyPatch)
 def test_an_artefact_is_the_users_own_module_with_the_users_own_names(
     describe: Describe, folder: Path, artefact: Path
 ) -> None:
-    define([describe(checkpoint=G, output={"range": [-1, 1], "channels": 3})])
     made = prune_to_folder(
         artefact,
+        catalogue=BUILT_IN.with_own([describe(checkpoint=G, output={"range": [-1, 1], "channels": 3})]),
         workload="mine",
         checkpoint="shipped",
         strategy="l1-channel-uniform",
@@ -366,8 +391,6 @@ def test_an_artefact_is_the_users_own_module_with_the_users_own_names(
     z = torch.randn(2, 12, 1, 1)
     with torch.no_grad():
         assert torch.equal(plain(z), made.recovered.generator(z))
-        assert torch.equal(bench.load(artefact)(z), plain(z))  # by name, as it is registered here
-    WORKLOADS._things.pop("mine")
     with pytest.raises(UserError, match="pass its factory"):
         bench.load(artefact)
 
@@ -396,3 +419,16 @@ def test_two_tables_of_one_name_are_a_mistake(file: Path) -> None:
     file.write_text(FILE + table)
     with pytest.raises(Mistakes, match=r"workload\[1\]\.name: 'mine' is the name of two tables"):
         load_experiment(file)
+
+
+def test_what_python_describes_is_run_under_its_name_and_stands_in_the_manifest(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    mine = workload("mine", Dcgan, inputs=[NOISE], reference="photos", extractor="gans.py:judge", checkpoint=G)
+    few = ['strategies=["dense"]', "seeds=[0]", "num_images=40", "latency.enabled=false", 'metrics=["fid"]']
+    outcome = bench.run("quick", few, workloads=[mine], results=tmp_path, reports=None, jobs=1)
+    manifest = RunStore(outcome.folder).read_manifest()
+    assert (outcome.cells, outcome.failed) == (1, 0)
+    assert [table["name"] for table in manifest.experiment["workload"]] == ["mine"]
+    assert manifest.experiment["experiment"]["workloads"] == ["mine"]

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.base.errors import Mistakes, UserError
 from bench.check.workload import check
-from bench.errors import Mistakes, UserError
 from bench.workloads.own import Own
 from bench.workloads.public import biggan, dcgan, sngan, stylegan2
 from bench.workloads.public.normalised import NormalisedConv
@@ -328,7 +328,7 @@ def test_weights_made_on_the_spot_are_loaded_and_compute_the_same(
 
 
 def _inputs(own: Own) -> tuple[Tensor, ...]:
-    from bench.seeds import stream
+    from bench.base.seeds import stream
     from bench.workloads.sampling import Inputs
 
     return Inputs(own.spec).sample(2, stream(0, "eval"))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.spec import CheckpointSpec
 

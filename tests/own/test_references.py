@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.errors import UserError
-from bench.measure.extractors import extractor_of
-from bench.measure.quality import reference
+from bench.base.errors import UserError
+from bench.tasks.generation.extractors import extractor_of
+from bench.tasks.generation.quality import reference
 from bench.workloads.data import ImageData
 from bench.workloads.images import fitted, read_folder
 from bench.workloads.references import DENSE_SAMPLES, read_reference

@@ -10,13 +10,13 @@ import pytest
 
 from bench.measure.backends import BACKENDS
 from bench.records import LatencyRecord, Layer, Record
+from bench.records.zeros import zeros_of
 from bench.report.backends import LOOKS, backend_figures, backends_section
 from bench.report.build import build_report
 from bench.report.inputs import ReportInputs
 from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.backends import ORDER, by_backend
 from bench.tables.latency import SKIP_ZEROS
-from bench.zeros import zeros_of
 from tests.report.synthetic import latency_record, make_record
 
 WORKLOAD = "mnist-mlp"

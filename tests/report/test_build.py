@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.records import Record
 from bench.report.build import build_report
 from bench.report.claims import against_dense, against_reference

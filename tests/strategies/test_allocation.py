@@ -22,10 +22,11 @@ from strategies.allocation import (
     sensitivity_,
     uniform,
 )
-from strategies.base import Context, Granularity, Strategy
+from strategies.base import Context
 from strategies.criteria import l1
 from strategies.granularity.channel import channel
 from strategies.granularity.weight import weight
+from strategies.strategy import Granularity, Strategy
 from tests.strategies.nets import context_of, generator, latents, layout_of
 
 SCORES = {"a": torch.tensor([3.0, 1.0, 2.0]), "b": torch.tensor([30.0, 10.0])}
@@ -94,7 +95,7 @@ def test_the_scores_stay_as_they_were(allocation: Allocation) -> None:
 
 
 def test_every_allocation_has_a_formula_of_its_own() -> None:
-    """`bench.keys` tells allocations apart by their formula."""
+    """`bench.sweep.keys` tells allocations apart by their formula."""
     assert len({a.formula for a in ALL}) == len(ALL)
 
 

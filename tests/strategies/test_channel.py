@@ -25,7 +25,6 @@ from strategies.base import (
     Kept,
     NotApplicable,
     Scores,
-    Strategy,
     Target,
     square_of_sum,
     squared,
@@ -36,6 +35,7 @@ from strategies.granularity.channel import ChannelRanking, ChannelRemoval, TwinM
 from strategies.granularity.coupling import Coupling, couple
 from strategies.layers import named_weights, out_dim, prunable_layers, widths
 from strategies.slicing import shrink, twin_error
+from strategies.strategy import Strategy
 from tests.strategies.nets import FACTORIES, Flattened, Residual, context, context_of, generator, latents
 
 examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strategies.schedule import by_equal_factors
 from strategies.schedules import SCHEDULES, Schedule, bnprox, cubic, hard, iterative, reinit, soft, spaced
 from strategies.schedules.lottery import lottery_init, lottery_rewind
-from strategies.schedules.schedule import by_equal_factors
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=list(SCHEDULES))

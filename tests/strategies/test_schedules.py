@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from strategies.allocation import global_
-from strategies.base import Context, Infeasible, Level, Levels, NotApplicable, Pruned, Strategy
+from strategies.base import Context, Infeasible, Level, Levels, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
 from strategies.criteria import l1, rownorm
 from strategies.granularity.channel import ChannelRanking, channel
@@ -23,6 +23,7 @@ from strategies.hooks import Training
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights, widths
 from strategies.schedules import PruningHooks, Schedule, cubic_share, everystep
+from strategies.strategy import Strategy
 from tests.strategies.nets import context, context_of, generator, latents
 
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]
@@ -56,7 +57,7 @@ def test_nothing_is_due_outside_of_the_events(step: int) -> None:
 
 
 def test_the_last_share_is_one_whatever_the_curve_says() -> None:
-    halfway = Schedule("halfway", lambda steps: range(2), lambda progress: 0.5 * progress, "test")
+    halfway = Schedule("halfway", lambda steps: range(2), lambda progress: 0.5 * progress, "test", hooks=PruningHooks)
     assert [halfway.share_at(step, 8) for step in range(3)] == [0.25, 1.0, None]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.tables import (
     AGGREGATED_COLUMNS,
     TIDY_COLUMNS,

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from bench.training.balance import BalancedDiscriminator, BalanceRule
-from bench.training.loop import GanTraining, TrainingSpec
+from bench.training.loop import GanTraining
 from bench.workloads.networks import DcganDiscriminator, DummyDiscriminator, DummyGenerator
+from bench.workloads.recipe import TrainingSpec
 
 WHITE = torch.full((3, 1, 1, 1), 255, dtype=torch.uint8)
 """Training images of one pixel, 1 everywhere."""

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.sweep.workshop import Settings, Workshop
 from bench.training.command import train
 from bench.workloads.builtin import DCGAN_64
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.networks import Dcgan64Discriminator, Dcgan64Generator, parameter_total
-from bench.workshop import Settings, Workshop
 from tests.helpers.pictures import pictures, write_pictures
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.training.loop import GanTraining, TrainingSpec, translate
+from bench.training.loop import GanTraining, translate
 from bench.workloads.networks import DummyDiscriminator, DummyGenerator, MlpDiscriminator, MlpGenerator
+from bench.workloads.recipe import TrainingSpec
 from strategies.base import Context, Kept, Level, Pruned
 from strategies.catalog import STRATEGIES
 from strategies.hooks import Hooks, NoHooks, Training

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.training import train as module
 from bench.training.train import train_workload
 from bench.workloads.builtin import DUMMY

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import UserError
-from bench.seeds import stream
-from bench.workloads.base import WORKLOADS
-from bench.workloads.builtin import DUMMY
+from bench.base.errors import UserError
+from bench.base.seeds import stream
+from bench.tasks.generation.judge_networks import LeNet
+from bench.workloads.builtin import BUILT_IN, DUMMY
 from bench.workloads.checkpoints import (
     PARTS,
     initialise,
@@ -24,7 +24,7 @@ from bench.workloads.checkpoints import (
     load_rewind,
     shipped_folder,
 )
-from bench.workloads.networks import LeNet, parameter_total
+from bench.workloads.networks import parameter_total
 from bench.workloads.store import half, load_into, read_json, read_weights, state_hash, write_weights
 from strategies.layers import named_weights
 
@@ -52,7 +52,7 @@ def test_shipped_weights_are_those_of_their_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_networks_load_and_draw(name: str) -> None:
-    workload = WORKLOADS[name]
+    workload = BUILT_IN[name]
     found = load_checkpoint(workload)
     assert (found.name, found.card["workload"]) == ("shipped", name)
     assert state_hash(half(found.generator.state_dict())) == found.card["hashes"]["generator"]
@@ -67,7 +67,7 @@ def test_shipped_networks_load_and_draw(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_generators_are_large_enough_and_no_layer_is_most_of_them(name: str) -> None:
-    generator = WORKLOADS[name].generator()
+    generator = BUILT_IN[name].generator()
     assert 0.9e6 < parameter_total(generator) < 1.6e6
     sizes = [weight.numel() for _, weight in named_weights(generator)]
     assert max(sizes) <= 2 / 3 * parameter_total(generator)
@@ -75,9 +75,9 @@ def test_shipped_generators_are_large_enough_and_no_layer_is_most_of_them(name: 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_rewind_is_neither_the_start_nor_the_end(name: str) -> None:
-    rewound, discriminator = load_rewind(WORKLOADS[name])
-    start, _ = initialise(WORKLOADS[name], 0)
-    end = load_checkpoint(WORKLOADS[name]).generator
+    rewound, discriminator = load_rewind(BUILT_IN[name])
+    start, _ = initialise(BUILT_IN[name], 0)
+    end = load_checkpoint(BUILT_IN[name]).generator
     assert len({state_hash(half(model.state_dict())) for model in (rewound, start, end)}) == 3
     assert (
         parameter_total(discriminator) == read_json(shipped_folder(name) / "card.json")["parameters"]["discriminator"]
@@ -230,7 +230,7 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path, value: float) ->
 
 
 def test_the_networks_of_another_workload_are_refused(folder: Path) -> None:
-    other = WORKLOADS["mnist-mlp"].generator().state_dict()
+    other = BUILT_IN["mnist-mlp"].generator().state_dict()
     exchange(folder, "generator", half(other))
     assert "does not fit DummyGenerator" in refused(folder, "generator.safetensors")
 
@@ -290,4 +290,4 @@ def test_the_initialisation_is_that_of_the_cards_seed(tmp_path: Path) -> None:
 def test_the_name_of_the_workload_stands_in_for_its_place_in_a_folders_name() -> None:
     """One list of checkpoints serves several workloads."""
     with pytest.raises(UserError, match=r"no folder nowhere/mnist-mlp-1\."):
-        load_checkpoint(WORKLOADS["mnist-mlp"], "nowhere/{workload}-1")
+        load_checkpoint(BUILT_IN["mnist-mlp"], "nowhere/{workload}-1")

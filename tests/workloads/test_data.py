@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import bench.workloads.data
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.tasks.generation.judge_networks import LeNet
 from bench.training.judge import accuracy
 from bench.workloads.checkpoints import shipped_folder
 from bench.workloads.data import DATA_SOURCES, HELD_OUT_SHARE, ImageData, full_mnist, split_by_hash
-from bench.workloads.networks import LeNet
 from bench.workloads.store import load_into, read_json, read_weights
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.workloads.store import half, load_into, read_json, read_weights, state_hash, write_weights
 
 STATE = {

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.api import draw_report, load_run, run, workload
-    from bench.artifact import load_artifact as load
-    from bench.errors import UserError
+    from bench.artifact.folder import load_artifact as load
+    from bench.base.errors import UserError
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "draw_report", "load", "load_run", "run", "workload"]

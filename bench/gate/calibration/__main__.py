@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import UserError
+from bench.base.errors import UserError
 from bench.gate.calibration.quality import SEEDS
 from bench.gate.calibration.timing import PROCESSES, Condition
 

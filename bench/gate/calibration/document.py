@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.experiments import load_experiment
+from bench.experiments.gate import Gate
 from bench.gate.calibration.rates import (
     METRICS,
     Change,
@@ -25,7 +26,6 @@ from bench.gate.calibration.rates import (
     timing_rates,
 )
 from bench.gate.calibration.timing import SLOWER
-from bench.gate.rules import Gate
 from bench.gate.statistics import Prior
 from bench.gate.timing import BUILDS, MIN_PROCESSES
 from bench.workloads.store import read_json

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import torch
 
-from bench.cell import make
+from bench.base.machine import one_thread
+from bench.base.seeds import stream
 from bench.gate.calibration.rows import Value, add_rows, read_rows
-from bench.measure.generate import generate
-from bench.measure.metrics import METRICS
-from bench.measure.quality import judge
 from bench.records import Cell
-from bench.seeds import stream
-from bench.workshop import Loaded, Settings, Workshop, one_thread
+from bench.sweep.cell import make
+from bench.sweep.workshop import Loaded, Settings, Workshop
+from bench.tasks.generation.metrics import METRICS
+from bench.tasks.generation.quality import judge
+from bench.workloads.generate import generate
 from strategies.catalog import DENSE
 from strategies.layers import prunable_layers
 

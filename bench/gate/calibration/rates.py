@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 from scipy.stats import binomtest
 
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.experiments.gate import Gate
 from bench.gate.calibration.quality import CELLS, NOISE, NOISY, STEPS, WORKLOADS, Variant
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.rows import RESTORE, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
-from bench.gate.rules import Gate
 from bench.gate.statistics import Prior, fit_prior
 from bench.gate.timing import MIN_PROCESSES
 from strategies.catalog import DENSE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.errors import UserError
-from bench.files import write_atomically
+from bench.base.errors import UserError
+from bench.base.files import write_atomically
 
 DIGITS = 7
 """Significant digits of what is kept: far below any noise."""

@@ -16,22 +16,24 @@ from typing import Any, Literal
 
 import torch
 
-from bench.cell import make
-from bench.errors import UserError
+from bench.base.errors import UserError
+from bench.base.files import write_json
+from bench.base.machine import libraries, machine, one_thread
 from bench.executors import Done, Work
 from bench.executors.local import LocalExecutor
 from bench.experiments import dump, load_experiment
-from bench.files import write_json
+from bench.experiments.gate import GatedTiming
+from bench.experiments.places import Place, chosen
 from bench.gate.calibration.rows import add_rows, read_rows
-from bench.gate.contents import Place, Shape, chosen, shape_of
-from bench.gate.rules import GatedTiming
+from bench.gate.contents import Shape, shape_of
 from bench.gate.timing import BUILDS, Build, Network, Ratio, builder, time_builds
 from bench.measure.latency import Call, cpu_timer
-from bench.numbers import architecture_of
 from bench.records import Cell
+from bench.sweep.cell import make
+from bench.sweep.numbers import architecture_of
+from bench.sweep.workshop import Settings, Workshop
 from bench.workloads.checkpoints import SHIPPED
 from bench.workloads.store import read_json
-from bench.workshop import Settings, Workshop, libraries, machine, one_thread
 
 Condition = Literal["idle", "busy"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.errors import UserError
-from bench.files import write_atomically
+from bench.base.errors import UserError
+from bench.base.files import write_atomically
 from bench.gate.render.junit import junit
 from bench.gate.render.markdown import markdown
 from bench.gate.render.terminal import terminal

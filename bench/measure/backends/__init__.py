@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.measure.backends.base import Backend, Call, Inputs, Prepare, difference
+from bench.artifact.outputs import difference
+from bench.measure.backends.base import Backend, Call, Inputs, Prepare
 from bench.measure.backends.compiled import COMPILE
 from bench.measure.backends.csr import CSR
 from bench.measure.backends.eager import BF16, CHANNELS_LAST, EAGER

@@ -12,7 +12,7 @@ from bench.measure.backends.base import Backend, Call, Inputs, lacks
 
 def onnx(module: nn.Module, inputs: Inputs) -> Call:
     """Exported for this batch size, run with all graph optimisations and one thread."""
-    from bench.export import onnx_bytes, session
+    from bench.artifact.onnx import onnx_bytes, session
 
     runner = session(onnx_bytes(module, inputs))
     feed = {given.name: x.numpy() for given, x in zip(runner.get_inputs(), inputs, strict=True)}

@@ -21,7 +21,7 @@ def openvino(module: nn.Module, inputs: Inputs) -> Call:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     from openvino import Core
 
-    from bench.export import onnx_bytes
+    from bench.artifact.onnx import onnx_bytes
 
     core = Core()
     compiled = core.compile_model(core.read_model(onnx_bytes(module, inputs)), "CPU", {**SETTINGS, **EXACT})

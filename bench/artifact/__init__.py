@@ -1,0 +1,1 @@
+"""A pruned generator on disk: weights, manifest, model card, ONNX."""

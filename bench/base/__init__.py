@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, seeds, caches, digests of code. Knows nothing of the benchmark."""

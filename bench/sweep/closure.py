@@ -1,0 +1,125 @@
+"""The code that a key stands for, declared: everything from inputs to numbers, each part under a name of its own.
+
+A part is known to keys by its name and by the syntax trees of its modules (`bench.base.code`), never by where they lie.
+What is read from outside - weights, images, statistics - is in the key by its content, so the code that reads it is
+not. A module that is neither here nor named as outside by `tests/sweep/test_closure.py` fails that test.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from bench.base.code import Code
+from bench.training.recovery import Recovery
+from bench.workloads.base import Workload
+from strategies.strategy import Strategy
+
+NAMES_ONLY = frozenset({
+    "strategies", "strategies.catalog", "strategies.registry", "strategies.criteria.registry", "strategies.granularity",
+})  # fmt: skip
+"""Modules of `strategies` that give things names and compute nothing."""
+
+NETWORK: Mapping[str, tuple[str, ...]] = {
+    "cell": ("bench.sweep.cell",),
+    "streams": ("bench.base.seeds",),
+    "inputs": ("bench.workloads.base",),
+    "layout": ("bench.base.layout",),
+    "recovery": ("bench.training.recovery",),
+}
+"""What every pruned network is made by, dense included."""
+
+OWN: Mapping[str, tuple[str, ...]] = {
+    "own": ("bench.workloads.sampling", "bench.workloads.outputs", "bench.workloads.spec", "bench.workloads.images"),
+    "reference": ("bench.workloads.own", "bench.workloads.references"),
+}
+"""What a workload of the user's takes besides its own code; a reference of dense samples is made, not read."""
+
+CALIBRATION: Mapping[str, tuple[str, ...]] = {
+    "calibration": ("bench.base.batchnorm", "bench.workloads.generate"),
+}
+
+TRAINING: Mapping[str, tuple[str, ...]] = {
+    "loop": ("bench.training.loop", "bench.training.losses", "bench.training.ema", "bench.workloads.recipe"),
+    "condition": ("bench.workloads.condition",),
+    "resume": ("bench.training.resume", "bench.training.diary"),
+    "hooks": ("strategies.hooks", "strategies.keeping", "strategies.schedules.pruning"),
+    "discriminator": ("bench.training.sparse_d", "bench.training.balance"),
+    "distillation": ("bench.training.distil",),
+}
+
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "numbers": ("bench.sweep.numbers", "bench.sweep.workshop"),
+    "curve": ("bench.sweep.curve",),
+    "images": ("bench.workloads.generate",),
+    "judging": ("bench.tasks.generation.quality", "bench.tasks.generation.extractors", "bench.tasks.generation.judges"),
+    "judges": (
+        "bench.tasks.generation.judge_networks",
+        "bench.tasks.generation.classifier",
+        "bench.tasks.generation.public",
+    ),
+    "metrics": (
+        "bench.tasks.generation.metrics",
+        "bench.tasks.generation.frechet",
+        "bench.tasks.generation.gaussian",
+        "bench.tasks.generation.kernel",
+        "bench.tasks.generation.neighbours",
+    ),
+    "agreement": ("bench.tasks.generation.agreement", "bench.tasks.generation.discriminator"),
+    "counts": ("bench.measure.complexity", "bench.measure.footprint", "bench.measure.coded"),
+}
+"""What makes numbers of a network."""
+
+TIMING: Mapping[str, tuple[str, ...]] = {
+    "timing": ("bench.sweep.timing", "bench.measure.latency", "bench.records.zeros"),
+    "backends": ("bench.measure.backends.base", "bench.measure.backends.eager", "bench.artifact.outputs"),
+    "networks": ("strategies.slicing", "strategies.baking", "strategies.layers"),
+}
+"""What times a pair of networks, whatever the backend."""
+
+
+def network_modules(workload: Workload, strategy: Strategy | None, recovery: Recovery) -> dict[str, frozenset[str]]:
+    """Part -> modules of all that makes the network of a cell."""
+    generator = {} if workload.own else {"generator": (module_of(workload.generator),)}
+    parts: dict[str, Iterable[str]] = {**NETWORK, **(OWN if workload.own else generator)}
+    if recovery.calibrate:
+        parts |= CALIBRATION
+    if recovery.steps:
+        parts |= TRAINING
+    if recovery.needs_discriminator and workload.discriminator is not None and workload.own is None:
+        parts["judge"] = (module_of(workload.discriminator),)
+    found = {name: frozenset(modules) for name, modules in parts.items()}
+    if strategy is not None:
+        found["strategy"] = Code().closure(_modules_of(strategy), NAMES_ONLY)
+    return found
+
+
+def numbers_modules() -> dict[str, frozenset[str]]:
+    """Part -> modules of all that makes numbers of a network."""
+    return {name: frozenset(modules) for name, modules in NUMBERS.items()}
+
+
+def timing_modules(prepare: Callable[..., Any]) -> dict[str, frozenset[str]]:
+    """Part -> modules of all that times two networks on the backend that ``prepare`` belongs to."""
+    return {name: frozenset(modules) for name, modules in {**TIMING, "backend": (module_of(prepare),)}.items()}
+
+
+def hashes(parts: Mapping[str, Iterable[str]], code: Code) -> dict[str, str]:
+    """Part -> hash of its code, for a key."""
+    return {name: code.hash(modules) for name, modules in sorted(parts.items())}
+
+
+def module_of(thing: Any) -> str:
+    """The name of the module that defines a function, a class or an object's class."""
+    if isinstance(thing, functools.partial):
+        return module_of(thing.func)
+    return str(getattr(thing, "__module__", type(thing).__module__))
+
+
+def _modules_of(strategy: Strategy) -> list[str]:
+    modules = [strategy.criterion.score.__module__, module_of(type(strategy.granularity))]
+    modules.append(module_of(strategy.allocation.prioritise))
+    if strategy.schedule is not None:
+        modules += [module_of(strategy.schedule.events), module_of(strategy.schedule.hooks)]
+    return modules

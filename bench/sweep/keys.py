@@ -1,0 +1,130 @@
+"""What identifies a result. The same key means: the number would come out the same, so it is not measured again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from bench.base.code import Code, digest
+from bench.base.seeds import Role
+from bench.records import Cell, Keys
+from bench.sweep.closure import hashes, network_modules, numbers_modules, timing_modules
+from bench.training.recovery import Recovery
+from bench.workloads.base import Workload
+from strategies.schedule import Schedule
+from strategies.strategy import Strategy
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+KEYS_VERSION = 2
+"""Rises when all keys change at once, so that an old run can be told apart in one sentence."""
+
+EARLIER = frozenset({"rewind", "initialisation"})
+"""Needs of strategies that go back to an earlier state of the training."""
+
+
+def streams(strategy: Strategy | None, recovery: Recovery, workload: Workload) -> frozenset[Role]:
+    """The streams that the *pruned network* depends on; its numbers depend on `eval` besides."""
+    used = set(recovery.streams(_generator(workload.generator)))
+    if strategy is not None and (strategy.random or strategy.needs & {"inputs", "data", "discriminator"}):
+        used.add("prune")
+    return frozenset(used)
+
+
+@functools.cache
+def _generator(factory: Callable[[], nn.Module]) -> nn.Module:
+    return factory()
+
+
+def cell_keys(
+    cell: Cell,
+    *,
+    workload: Workload,
+    checkpoint: str,
+    data: str,
+    strategy: Strategy | None,
+    recovery: Recovery,
+    metric_versions: dict[str, str],
+    earlier: Mapping[str, str] | None = None,
+    code: Code | None = None,
+) -> Keys:
+    """The keys of a cell. Only its own slice of the configuration enters, and nothing that has its default.
+
+    Args:
+        checkpoint: fingerprint of the weights.
+        data: fingerprint of the training images; enters only where the recovery or the strategy uses them.
+        strategy: None for dense.
+        metric_versions: metric -> version, which holds the extractor, N and the reference.
+        earlier: fingerprints of earlier states of the training; they enter where the strategy goes back to them.
+        code: the code that runs, by default what is imported.
+    """
+    code = code or Code()
+    definition: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "code": hashes(network_modules(workload, strategy, recovery), code),
+        "inputs": workload.inputs.identity,
+        "recovery": recovery.name,
+        "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),
+    }
+    if workload.own:
+        definition["own"] = workload.own.code
+    if recovery.steps:
+        definition["training"] = [_given(workload.recipe.spec), data]
+    if strategy is not None:
+        definition |= {
+            "strategy": [strategy.criterion.name, strategy.granularity.name, strategy.allocation.formula],
+            "level": cell.level,
+        }
+        if parameters := _given(strategy.granularity):
+            definition["granularity"] = parameters
+        if strategy.schedule is not None:
+            definition["schedule"] = _plan(strategy.schedule, recovery.steps)
+        if cell.target != "params":
+            definition["target"] = cell.target
+        if "data" in strategy.needs:
+            definition["images"] = data
+        if strategy.needs & EARLIER and earlier:
+            definition["earlier"] = dict(earlier)
+    prune = digest(definition)
+    numbers = {"metrics": metric_versions, "code": hashes(numbers_modules(), code)}
+    return Keys(prune=prune, eval=digest({"prune": prune, "eval": cell.seed, **numbers}))
+
+
+def latency_key(
+    dense: str,
+    pruned: str,
+    *,
+    inputs: str,
+    device: str,
+    backend: str,
+    prepare: Callable[..., Any],
+    batch: int,
+    dtype: str,
+    threads: int,
+    zeros: str = "",
+    code: Code | None = None,
+) -> str:
+    """The key of a timing: the pair of architectures, and where and how it was timed.
+
+    Args:
+        prepare: what makes a network ready on the backend; its code enters.
+        zeros: hash of each layer's density, where the backend skips zeros and there are any.
+    """
+    how = [inputs, device, backend, batch, dtype, threads, hashes(timing_modules(prepare), code or Code())]
+    return digest([dense, pruned, *how, *([zeros] if zeros else [])])
+
+
+def _given(settings: DataclassInstance) -> dict[str, Any]:
+    """The fields that do not have their default: a new field leaves the old keys alone."""
+    values = {field.name: (getattr(settings, field.name), field.default) for field in fields(settings)}
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _plan(schedule: Schedule, steps: int) -> list[Any]:
+    """What a schedule does within ``steps``: its name, and the share that is due after which step."""
+    return [schedule.name, schedule.amount.__name__, [[s, schedule.share_at(s, steps)] for s in schedule.events(steps)]]

@@ -1,0 +1,124 @@
+"""`ganprune prune`: one cell without its measurement, just the artefact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from bench.artifact.folder import save_artifact
+from bench.base.errors import Mistakes, UserError
+from bench.base.machine import check_device, one_thread
+from bench.base.seeds import stream
+from bench.records import Cell
+from bench.sweep.cell import Made, make
+from bench.sweep.workshop import Settings, Workshop
+from bench.training.recovery import parse_recovery
+from bench.workloads.builtin import BUILT_IN
+from bench.workloads.catalogue import Catalogue
+from strategies.base import Infeasible, NotApplicable, Target
+from strategies.catalog import DENSE, STRATEGIES
+from strategies.registry import Registry
+
+
+def prune_to_folder(
+    out: Path,
+    *,
+    workload: str,
+    checkpoint: str,
+    strategy: str,
+    sparsity: float | None,
+    level: str | None,
+    target: str,
+    recovery: str,
+    seed: int,
+    device: str,
+    catalogue: Catalogue = BUILT_IN,
+) -> Made:
+    """Prune, recover, save to ``out``.
+
+    Raises:
+        Mistakes: everything that is wrong with the arguments, at once.
+        UserError: the strategy does not fit, or the target is out of reach.
+    """
+    check_device(device)
+    mistakes = [m for m in (_unknown(catalogue, workload), _not_a_strategy(strategy)) if m]
+    if target not in get_args(Target):
+        mistakes.append(f"--target {target}: expected params or macs.")
+    try:
+        parse_recovery(recovery)
+    except ValueError as error:
+        mistakes.append(f"--recovery: {error}")
+    asked: dict[str, float] = {}
+    try:
+        asked = _level(strategy, sparsity, level)
+    except UserError as error:
+        mistakes.append(str(error))
+    if (out / "manifest.json").exists():
+        mistakes.append(f"--out {out}: holds an artefact already. Name another folder, or delete it.")
+    if mistakes:
+        raise Mistakes(mistakes, "nothing was pruned")
+    cell = Cell.model_validate(
+        {
+            "workload": workload,
+            "checkpoint": checkpoint,
+            "strategy": strategy,
+            "target": target,
+            "level": asked,
+            "recovery": recovery,
+            "seed": seed,
+        }
+    )
+    shop = Workshop(Settings(num_images=2, metrics=(), device=device, catalogue=catalogue))
+    try:
+        with one_thread():
+            made = make(cell, shop)
+    except (NotApplicable, Infeasible) as error:
+        raise UserError(f"{strategy} on {workload}: {error}.") from error
+    provenance: dict[str, Any] = shop.provenance
+    try:
+        save_artifact(
+            out,
+            made.recovered,
+            workload=workload,
+            made_by=cell.model_dump(),
+            provenance=provenance,
+            inputs=catalogue[workload].inputs.sample(1, stream(0, "eval")),
+        )
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror}).") from error
+    return made
+
+
+def _not_a_strategy(name: str) -> str:
+    if name == DENSE:
+        return "--strategy dense: that is the unpruned generator; there is nothing to prune."
+    return _unknown(STRATEGIES, name)
+
+
+def _unknown(registry: Registry[Any] | Catalogue, name: str) -> str:
+    try:
+        registry[name]
+    except KeyError as error:
+        return str(error)
+    return ""
+
+
+def _level(strategy: str, sparsity: float | None, level: str | None) -> dict[str, float]:
+    if (sparsity is None) == (level is None):
+        raise UserError("one of --sparsity X and --level KNOB=VALUE is needed.")
+    if sparsity is not None:
+        if not 0 < sparsity < 1:
+            raise UserError(f"--sparsity {sparsity:g} is not in (0, 1).")
+        return {"sparsity": sparsity}
+    name, _, text = (level or "").partition("=")
+    knob = STRATEGIES[strategy].levels.knob if strategy in STRATEGIES else name
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if name != knob or not np.isfinite(value):
+        known = f"its knob is {knob!r}" if knob else "it has no knob of its own, use --sparsity"
+        raise UserError(f"--level {level}: expected KNOB=VALUE with a number; for {strategy}, {known}.")
+    return {name: value}

@@ -1,0 +1,253 @@
+"""`ganprune tune`: the highest sparsity whose loss of quality stays within a tolerance, by cross-validation.
+
+The training images and the generator's inputs are dealt out to disjoint folds. In each fold the pruned generator is
+compared with dense on the same inputs and against the same real images, so most of the noise of a small fold cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.base.errors import Mistakes, UserError
+from bench.base.machine import one_thread
+from bench.base.seeds import stream
+from bench.records import Cell
+from bench.sweep.cell import make
+from bench.sweep.workshop import Loaded, Settings, Workshop
+from bench.tasks.generation.frechet import frechet_distance
+from bench.tasks.generation.gaussian import Gaussian, fit
+from bench.tasks.generation.quality import inception_score, judge
+from bench.training.recovery import parse_recovery
+from bench.workloads.builtin import BUILT_IN
+from bench.workloads.generate import generate
+from strategies.base import Infeasible, NotApplicable
+from strategies.catalog import DENSE, STRATEGIES
+from strategies.registry import UnknownName
+
+Metric = Literal["fid", "is"]
+
+GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""Sparsities that are tried first, from the lowest on, until one loses too much."""
+
+RESOLUTION = 0.01
+"""Between the last that holds and the first that does not, halved until they are this close."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Relative loss of quality against dense in each fold: log FID - log FID of dense, or log IS of dense - log IS."""
+
+    sparsity: float
+    achieved: float
+    folds: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.folds))
+
+    @property
+    def noise(self) -> float:
+        """Standard error of the mean over the folds."""
+        return float(np.std(self.folds, ddof=1) / math.sqrt(len(self.folds)))
+
+
+Verdict = Literal["found", "none", "cannot be resolved", "not applicable"]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of one strategy."""
+
+    strategy: str
+    verdict: Verdict
+    reason: str = ""
+    chosen: Loss | None = None
+    held_out: float | None = None
+    """Mean loss in a fold when the sparsity was chosen on the other folds; None where nothing was chosen."""
+    looked_at: tuple[Loss, ...] = field(default=())
+
+
+def tune(
+    workload: str,
+    strategies: Sequence[str],
+    *,
+    tolerance: float,
+    metric: str = "fid",
+    folds: int = 5,
+    num_images: int = 1000,
+    recovery: str = "bn-recalibrate",
+    checkpoint: str = "shipped",
+    seed: int = 0,
+    device: str = "cpu",
+    plugins: tuple[str, ...] = (),
+    progress: Callable[[str], None] = lambda text: None,
+) -> list[Tuned]:
+    """The highest sparsity within ``tolerance`` for each strategy.
+
+    Args:
+        tolerance: largest mean loss, a share of the dense quality: .1 lets FID rise by a tenth of dense's.
+        folds: disjoint parts of the training images, each with inputs of its own.
+        num_images: generated images in each fold.
+
+    Raises:
+        Mistakes: everything that is wrong with the arguments, at once.
+    """
+    shop = Workshop(Settings(num_images=num_images, device=device, plugins=plugins))
+    _check_arguments(workload, strategies, tolerance, metric, folds, num_images, recovery)
+    with one_thread():
+        loaded = shop.load(workload, checkpoint)
+        if len(loaded.data.train) < 2 * folds:
+            raise UserError(f"--folds {folds}: {len(loaded.data.train)} training images are too few for so many.")
+        cell = Cell(
+            workload=workload,
+            checkpoint=checkpoint,
+            strategy=DENSE,
+            level={"sparsity": 0.0},
+            recovery=recovery,
+            seed=seed,
+        )
+        judges = Folds(loaded, folds, num_images, seed, "fid" if metric == "fid" else "is")
+        dense = judges.qualities(make(cell, shop, watch=False).recovered.generator)
+        return [_tune_one(name, cell, shop, judges, dense, tolerance, progress) for name in strategies]
+
+
+def _check_arguments(
+    workload: str, strategies: Sequence[str], tolerance: float, metric: str, folds: int, num_images: int, recovery: str
+) -> None:
+    mistakes = []
+    try:
+        BUILT_IN[workload]
+    except UnknownName as error:
+        mistakes.append(str(error))
+    for name in strategies:
+        try:
+            STRATEGIES[name]
+        except UnknownName as error:
+            mistakes.append(f"--strategy: {error}")
+    try:
+        parse_recovery(recovery)
+    except ValueError as error:
+        mistakes.append(f"--recovery: {error}")
+    if not 0 < tolerance < math.inf:
+        mistakes.append(f"--tolerance {tolerance:g}: expected a share of the dense quality above 0, such as 0.1.")
+    if metric not in {"fid", "is"}:
+        mistakes.append(f"--metric {metric}: expected fid or is.")
+    if folds < 2:
+        mistakes.append(f"--folds {folds}: at least 2 are needed.")
+    if num_images < 2:
+        mistakes.append(f"--num-images {num_images}: at least 2 are needed.")
+    if mistakes:
+        raise Mistakes(mistakes, "nothing was tuned")
+
+
+class Folds:
+    """Disjoint real images and disjoint inputs; what a generator is worth in each."""
+
+    def __init__(self, loaded: Loaded, folds: int, num_images: int, seed: int, metric: Metric) -> None:
+        self.loaded, self.metric, self.count, self.num_images = loaded, metric, folds, num_images
+        inputs = loaded.workload.inputs.sample(folds * num_images, stream(seed, "eval", "tune"))
+        self.inputs = inputs
+        order = torch.randperm(len(loaded.data.train), generator=stream(seed, "eval", "tune", "reals"))
+        self.reals: list[Gaussian] = []
+        if metric == "fid":
+            features = judge(loaded.extractor, loaded.data.train, loaded.device).features
+            self.reals = [fit(features[part.numpy()]) for part in order.tensor_split(folds)]
+
+    def qualities(self, generator: nn.Module) -> tuple[float, ...] | None:
+        """Log FID, or minus log IS, in each fold: lower is better. None: the output is not finite."""
+        images, finite = generate(generator.to(self.loaded.device), self.inputs, device=self.loaded.device)
+        if not finite:
+            return None
+        judged = judge(self.loaded.extractor, images, self.loaded.device)
+        found = []
+        for k in range(self.count):
+            part = slice(k * self.num_images, (k + 1) * self.num_images)
+            if self.metric == "fid":
+                found.append(math.log(max(frechet_distance(self.reals[k], fit(judged.features[part])), 1e-12)))
+            elif judged.logits is None:
+                raise UserError(
+                    f"--metric is: extractor {self.loaded.extractor.name!r} has no classes. Use --metric fid."
+                )
+            else:
+                found.append(-math.log(inception_score(judged.logits[part])))
+        return tuple(found)
+
+
+def _tune_one(
+    name: str,
+    dense_cell: Cell,
+    shop: Workshop,
+    judges: Folds,
+    dense: tuple[float, ...] | None,
+    tolerance: float,
+    progress: Callable[[str], None],
+) -> Tuned:
+    if dense is None:
+        return Tuned(name, "not applicable", "the dense generator's output is not finite")
+    if not STRATEGIES[name].levels.continuous:
+        return Tuned(name, "not applicable", "it cannot be asked for a sparsity")
+    looked: dict[float, Loss] = {}
+
+    def loss(sparsity: float) -> Loss:
+        if sparsity not in looked:
+            progress(f"{name} at {sparsity:.2f}")
+            cell = dense_cell.model_copy(update={"strategy": name, "level": {"sparsity": sparsity}})
+            made = make(cell, shop, watch=False).recovered
+            found = judges.qualities(made.generator)
+            assert made.pruned is not None
+            achieved = 1 - sum(cut.kept for cut in made.pruned.layers) / sum(cut.weights for cut in made.pruned.layers)
+            folds = tuple(f - d for f, d in zip(found, dense, strict=True)) if found else (math.inf,) * judges.count
+            looked[sparsity] = Loss(sparsity, achieved, folds)
+        return looked[sparsity]
+
+    holds, breaks = None, None
+    try:
+        for sparsity in GRID:
+            if loss(sparsity).mean > tolerance:
+                breaks = sparsity
+                break
+            holds = sparsity
+        while breaks is not None and breaks - (holds or 0.0) > RESOLUTION * 1.5:
+            middle = round((breaks + (holds or 0.0)) / 2, 2)
+            if loss(middle).mean > tolerance:
+                breaks = middle
+            else:
+                holds = middle
+    except NotApplicable as error:
+        return Tuned(name, "not applicable", str(error))
+    except Infeasible:
+        pass  # what can be reached holds
+    found = tuple(looked[sparsity] for sparsity in sorted(looked))
+    near = [looked[s] for s in (holds, breaks) if s is not None and math.isfinite(looked[s].mean)]
+    noise = max((one.noise for one in near), default=0.0)
+    if tolerance < 2 * noise:
+        return Tuned(
+            name,
+            "cannot be resolved",
+            f"tolerance {tolerance:g} is below twice the folds' noise ({noise:.3f}): take more images or a larger one",
+            looked_at=found,
+        )
+    if holds is None:
+        return Tuned(name, "none", f"even {found[0].sparsity:g} loses {found[0].mean:.3f}", looked_at=found)
+    return Tuned(name, "found", "", looked[holds], _held_out(found, tolerance), found)
+
+
+def _held_out(found: Sequence[Loss], tolerance: float) -> float | None:
+    """Each fold in turn is left out, the highest sparsity chosen on the others, and the loss in it taken."""
+    losses = np.array([one.folds for one in found])
+    seen = []
+    for fold in range(losses.shape[1]):
+        others = np.delete(losses, fold, axis=1).mean(1)
+        within = 0
+        while within < len(others) and others[within] <= tolerance:
+            within += 1
+        if within:
+            seen.append(losses[within - 1, fold])
+    return float(np.mean(seen)) if seen else None

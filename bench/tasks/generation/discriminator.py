@@ -1,0 +1,41 @@
+"""How well a discriminator tells images apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bench.tasks.generation.extractors import centred
+from bench.workloads.generate import batches
+
+D_ACCURACY_VERSION = "logit-sign-1"
+
+BATCH = 250
+
+
+@torch.inference_mode()
+def says_real(
+    discriminator: nn.Module, images: Tensor, device: torch.device | str = "cpu", *, given: tuple[Tensor, ...] = ()
+) -> float:
+    """Share of uint8 images ``(N >= 1, C, H, W)`` whose logit is above 0, in eval mode; D is left as it was.
+
+    All images, real ones too, come from 256 levels, so D cannot tell them apart by that.
+
+    Args:
+        given: what D takes besides images, ``(N, ...)`` each.
+    """
+    if images.dtype != torch.uint8 or not len(images):
+        raise ValueError(f"at least one uint8 image is needed, found {images.dtype} {tuple(images.shape)}")
+    modes = {module: module.training for module in discriminator.modules()}
+    place = next((p.device for p in discriminator.parameters()), torch.device("cpu"))
+    discriminator.to(device).eval()
+    try:
+        named = sum(
+            int((discriminator(centred(part), *besides).float() > 0).sum())
+            for part, *besides in batches((images, *given), BATCH, device)
+        )
+    finally:
+        discriminator.to(place)
+        for module, mode in modes.items():
+            module.training = mode
+    return named / len(images)

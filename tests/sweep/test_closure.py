@@ -1,0 +1,226 @@
+"""Which code a key stands for: every module is known, those inside change keys, those outside do not."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+import bench
+import strategies
+from bench.base.code import Code, source_of, tree_hash
+from bench.measure.backends import BACKENDS
+from bench.records import Cell
+from bench.sweep.closure import network_modules, numbers_modules, timing_modules
+from bench.sweep.keys import cell_keys, latency_key
+from bench.training.recovery import parse_recovery
+from bench.workloads.base import Workload
+from bench.workloads.builtin import DCGAN_64, DUMMY, MNIST_MLP
+from bench.workloads.described import workload_of
+from bench.workloads.spec import WorkloadSpec
+from strategies.catalog import DENSE, STRATEGIES
+
+OUTSIDE = {
+    "words, files and pictures made of finished records": [
+        "bench.report", "bench.tables", "bench.documentation", "bench.training.card",
+        "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.onnx",
+    ],
+    "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation"],
+    "comparing finished records": ["bench.gate", "bench.pytest_plugin"],
+    "what is asked for, before it is done": [
+        "bench", "bench.api", "bench.cli", "bench.experiments", "bench.experiments", "bench.check",
+        "bench.sweep.estimate",
+    ],
+    "who does it, and where it is kept": [
+        "bench.sweep", "bench.sweep.run", "bench.sweep.preload", "bench.sweep.prune", "bench.sweep.tune",
+        "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
+        "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
+    ],
+    "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code"],
+    "what is read comes into the key by its content": [
+        "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
+        "bench.workloads.data", "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
+        "bench.workloads.store",
+        "bench.workloads.public",
+    ],
+    "the training of shipped weights, which come into the key by their content": [
+        "bench.training", "bench.training.command", "bench.training.judge", "bench.training.train",
+    ],
+    "packages without code of their own": ["bench.measure", "bench.measure.backends"],
+    "names of what is defined elsewhere": [
+        "strategies", "strategies.catalog", "strategies.plugins", "strategies.registry", "strategies.criteria",
+        "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",
+    ],
+}  # fmt: skip
+"""Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""
+
+WHOLE = (
+    "bench.report", "bench.tables", "bench.documentation", "bench.gate", "bench.executors",
+    "bench.cli", "bench.check", "bench.experiments", "bench.workloads.public",
+)  # fmt: skip
+"""Folders of which every module is outside."""
+
+OWN = workload_of(WorkloadSpec.model_validate({
+    "name": "own", "factory": "torch.nn:Identity", "inputs": [{"kind": "normal", "shape": [4]}],
+    "reference": "dense-samples", "output": {},
+}))  # fmt: skip
+
+
+def modules() -> list[str]:
+    packages = [bench, strategies]
+    found = [package.__name__ for package in packages]
+    for package in packages:
+        found += [info.name for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return sorted(name for name in found if not name.endswith("__main__"))
+
+
+def outside() -> set[str]:
+    named = {name for names in OUTSIDE.values() for name in names}
+    return named | {name for name in modules() if name.startswith(tuple(f"{folder}." for folder in WHOLE))}
+
+
+@functools.cache
+def samples() -> list[tuple[Workload, str, str]]:
+    """Cells that between them use all code: every strategy, every kind of recovery."""
+    found = [(DUMMY, name, "none") for name in [DENSE, *STRATEGIES] if name == DENSE or not STRATEGIES[name].schedule]
+    found += [(DUMMY, name, "finetune-8") for name in STRATEGIES if STRATEGIES[name].schedule]
+    found += [(DUMMY, DENSE, "finetune-8-d.adapt-distil.feature"), (DUMMY, DENSE, "bn-recalibrate")]
+    return [*found, (OWN, DENSE, "none"), (MNIST_MLP, DENSE, "none"), (DCGAN_64, DENSE, "none")]
+
+
+def inside(workload: Workload, strategy: str, recovery: str) -> set[str]:
+    parts = network_modules(workload, _strategy(strategy), parse_recovery(recovery)) | numbers_modules()
+    return {module for names in parts.values() for module in names}
+
+
+def _strategy(name: str):  # type: ignore[no-untyped-def]
+    return None if name == DENSE else STRATEGIES[name]
+
+
+def timed() -> dict[str, set[str]]:
+    return {
+        name: {module for names in timing_modules(backend.prepare).values() for module in names}
+        for name, backend in ((name, BACKENDS[name]) for name in BACKENDS)
+    }
+
+
+def keys_of(sample: tuple[Workload, str, str], code: Code) -> tuple[str, str]:
+    workload, strategy, recovery = sample
+    cell = Cell(workload="dummy", strategy=strategy, level={"sparsity": 0.5}, recovery=recovery, seed=0)
+    if workload is OWN:
+        workload = replace(workload, own=replace(OWN.own))  # type: ignore[type-var]
+        workload.own.__dict__["code"] = "hash of the user's code"  # type: ignore[union-attr]
+    keys = cell_keys(
+        cell, workload=workload, checkpoint="weights", data="images", strategy=_strategy(strategy),
+        recovery=parse_recovery(recovery), metric_versions={}, code=code,
+    )  # fmt: skip
+    return keys.prune, keys.eval
+
+
+def timing_key(backend: str, code: Code) -> str:
+    return latency_key(
+        "d", "p", inputs="z", device="cpu", backend=backend, prepare=BACKENDS[backend].prepare, batch=1,
+        dtype="float32", threads=1, code=code,
+    )  # fmt: skip
+
+
+def mutant(module: str) -> Code | None:
+    """The running code, but for one constant of ``module``; None where it has none."""
+    tree = ast.parse(source_of(module) or "")
+    if not any(_constants(tree)):
+        return None
+    node = next(_constants(tree))
+    node.value = f"{node.value}, mutated"
+    return Code(lambda name: ast.unparse(tree) if name == module else source_of(name))
+
+
+def _constants(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Constants that are computed with: no docstrings, no lists of names, no imports for readers."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for statement in tree.body:
+        named = isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
+        if not named and not (isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"):
+            yield from (n for n in ast.walk(statement) if isinstance(n, ast.Constant) and id(n) not in said)
+
+
+@functools.cache
+def members() -> dict[str, tuple[Workload, str, str]]:
+    """Module -> the first sample that it is inside of."""
+    found: dict[str, tuple[Workload, str, str]] = {}
+    for sample in samples():
+        for module in inside(*sample):
+            found.setdefault(module, sample)
+    return found
+
+
+def test_every_module_is_inside_or_outside_and_none_is_both() -> None:
+    timers = set().union(*timed().values())
+    known = set(members()) | timers
+    assert sorted(set(modules()) - known - outside()) == [], "say in bench/sweep/closure.py or in OUTSIDE what it is"
+    assert sorted((set(members()) | timers) & outside()) == []
+    assert sorted(known - set(modules()) - {"torch.nn.modules.linear"}) == [], "no such module"
+    assert sorted({name for names in OUTSIDE.values() for name in names} - set(modules())) == [], "no such module"
+
+
+@pytest.mark.parametrize("module", sorted(members()))
+def test_a_change_inside_changes_a_key(module: str) -> None:
+    code = mutant(module)
+    assert code is not None, "nothing in it could be changed"
+    assert keys_of(members()[module], code) != keys_of(members()[module], Code())
+
+
+@pytest.mark.parametrize("module", sorted(set().union(*timed().values())))
+def test_a_change_of_what_times_changes_the_key_of_a_timing(module: str) -> None:
+    code = mutant(module)
+    assert code is not None, "nothing in it could be changed"
+    backend = next(name for name, names in timed().items() if module in names)
+    assert timing_key(backend, code) != timing_key(backend, Code())
+
+
+@pytest.mark.parametrize("module", sorted(outside()))
+def test_a_change_outside_changes_none(module: str) -> None:
+    code = mutant(module) or Code()
+    few = [samples()[0], samples()[1], *samples()[-5:]]
+    assert [keys_of(sample, code) for sample in few] == [keys_of(sample, Code()) for sample in few]
+    assert all(timing_key(backend, code) == timing_key(backend, Code()) for backend in BACKENDS)
+
+
+def test_what_only_one_strategy_is_made_of_changes_no_other() -> None:
+    code = mutant("strategies.criteria.loss")
+    assert code is not None
+    other, own = (DUMMY, "l1-weight-global", "none"), members()["strategies.criteria.loss"]
+    assert keys_of(other, code) == keys_of(other, Code())
+    assert keys_of(own, code) != keys_of(own, Code())
+
+
+def test_a_key_knows_parts_by_what_they_compute_not_by_where_they_lie() -> None:
+    """All modules under other names, their imports rewritten: what a move does."""
+    moved = Code(lambda name: (source_of(name) or "").replace("from bench.", "from bench.elsewhere."))
+    for sample in samples()[::10]:
+        assert keys_of(sample, moved) == keys_of(sample, Code())
+    renamed = Code(lambda name: source_of(name.removesuffix("_moved")))
+    assert renamed.hash(["bench.base.seeds_moved", "bench.base.layout"]) == Code().hash(
+        ["bench.base.layout", "bench.base.seeds"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("import a\nx = 1", "from b import a\nx = 1", True),
+        ("def f():\n    import a\n    return 1", "def f():\n    return 1", True),
+        ("if TYPE_CHECKING:\n    from a import b\nx = 1", "x = 1", True),
+        ('"""Words."""\nx = 1', "x = 1", True),
+        ('__all__ = ["x"]\nx = 1', "x = 1", True),
+        ("x = 1  # why", "x = 1", True),
+        ("x = 1", "x = 2", False),
+        ("x = f(1)", "x = g(1)", False),
+        ("if a:\n    x = 1", "x = 1", False),
+    ],
+)
+def test_a_tree_is_what_is_computed(one: str, other: str, same: bool) -> None:
+    assert (tree_hash(one) == tree_hash(other)) is same

@@ -1,0 +1,701 @@
+"""A whole experiment: what is missing is measured, what is finished is kept, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench.sweep.keys
+import bench.sweep.run
+from bench.base.code import Code
+from bench.base.errors import UserError
+from bench.base.files import write_atomically
+from bench.experiments import Experiment
+from bench.records import Cell, Failure, PlannedCell, Record
+from bench.records.store import RunStore
+from bench.report.loading import read_run
+from bench.sweep.cell import run_cell
+from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
+from bench.sweep.run import Outcome, Plan, groups, make_plan, missing_cells, run_experiment, settings_of
+from bench.sweep.workshop import Workshop
+from tests.helpers.cells import experiment, write_experiment
+from tests.helpers.executor import InProcess
+from tests.helpers.processes import alive, children, wait_until
+from tests.helpers.scored import count_scores
+
+
+class Sweeps:
+    """Runs experiments in this process and remembers what was said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.phases: list[tuple[str, int]] = []
+        self.labels: list[str] = []
+        self.notes: list[str] = []
+
+    def phase(self, name: str, total: int) -> None:
+        self.phases.append((name, total))
+
+    def advance(self, label: str) -> None:
+        self.labels.append(label)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def __call__(self, *overrides: str, run: str | None = None, fresh: bool = False, **fields: Any) -> Outcome:
+        self.executor = InProcess()
+        return run_experiment(
+            experiment(self.folder, *overrides, **fields),
+            results=self.results,
+            run=run,
+            fresh=fresh,
+            progress=self,
+            executor=self.executor,
+        )
+
+    @property
+    def ran(self) -> list[str]:
+        """The cells of the last run, in order."""
+        return [item.cell.label for item in self.executor.items]
+
+    def files(self, kind: str = "cells", run: str = "main") -> dict[str, tuple[int, bytes]]:
+        """Name -> (time of the last change, bytes)."""
+        folder = self.results / "runs" / "mini" / run / kind
+        return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(folder.glob("*"))}
+
+    def record(self, part: str) -> Path:
+        (found,) = (self.results / "runs" / "mini" / "main" / "cells").glob(f"*{part}*")
+        return found
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweeps:
+    return Sweeps(tmp_path)
+
+
+# What is run
+
+
+def test_a_run_has_a_record_for_every_cell(sweep: Sweeps) -> None:
+    outcome = sweep(sparsities=[0.3, 0.5], seeds=[0, 1])
+    assert (outcome.cells, outcome.finished_before, outcome.failed) == (6, 0, 0)
+    assert len(sweep.files()) == 6
+    assert outcome.folder == sweep.results / "runs" / "mini" / "main"
+
+
+def test_running_again_does_nothing(sweep: Sweeps) -> None:
+    sweep()
+    before = sweep.files()
+    outcome = sweep()
+    assert sweep.ran == []
+    assert outcome.finished_before == outcome.cells == 2
+    assert sweep.files() == before
+
+
+def test_another_sparsity_measures_only_its_cells_and_leaves_the_others_alone(sweep: Sweeps) -> None:
+    sweep(sparsities=[0.3], seeds=[0, 1])
+    before = sweep.files()
+    sweep(sparsities=[0.3, 0.5], seeds=[0, 1])
+    assert sweep.ran == [f"dummy l1-weight-global @0.5 none seed {seed}" for seed in (0, 1)]
+    after = sweep.files()
+    assert {name: after[name] for name in before} == before
+
+
+def test_fewer_sparsities_delete_nothing_and_leave_the_rest_out_of_the_manifest(sweep: Sweeps) -> None:
+    sweep(sparsities=[0.3, 0.5])
+    before = sweep.files()
+    outcome = sweep(sparsities=[0.3])
+    assert sweep.files() == before
+    assert len(RunStore(outcome.folder).read_manifest().cells) == 2
+
+
+def test_dense_cells_come_before_all_others(sweep: Sweeps) -> None:
+    sweep(seeds=[0, 1])
+    dense, others = sweep.executor.stages
+    assert {item.cell.strategy for group in dense for item in group} == {"dense"}
+    assert {item.cell.strategy for group in others for item in group} == {"l1-weight-global"}
+
+
+def test_who_watches_is_told_each_cell_once(sweep: Sweeps) -> None:
+    sweep(sparsities=[0.3, 0.5])
+    assert sweep.phases == [("quality", 3)]
+    assert len(set(sweep.labels)) == len(sweep.labels) == 3
+
+
+def test_a_cell_that_does_not_fit_is_a_record_and_no_failure(sweep: Sweeps) -> None:
+    outcome = sweep(strategies=["rownorm-channel+everystep"])
+    assert outcome.failed == 0
+    assert json.loads(sweep.record("everystep").read_text())["status"] == "not-applicable"
+
+
+def test_each_architecture_is_timed_once(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.sweep.run.NOT_TIMED_YET", frozenset())  # a busy machine is no reason to fail
+    strategies = ["l1-weight-global", "random-weight-global", "l1-channel-global"]
+    sweep(strategies=strategies, seeds=[0, 1], latency=True)
+    assert [total for name, total in sweep.phases if name == "latency"] == [2]
+    assert len(sweep.files("latency")) == 2
+    before = sweep.files("latency")
+    sweep(strategies=strategies, seeds=[0, 1], latency=True)
+    assert sweep.files("latency") == before
+
+
+# Damage and failure
+
+
+@pytest.mark.parametrize("content", [b"", b"{", bytes(range(256))], ids=["empty", "cut", "binary"])
+def test_a_damaged_record_is_noted_and_measured_again(sweep: Sweeps, content: bytes) -> None:
+    sweep()
+    whole = json.loads(sweep.record("l1-weight").read_text())
+    sweep.record("l1-weight").write_bytes(content)
+    outcome = sweep()
+    assert sweep.ran == ["dummy l1-weight-global @0.5 none seed 0"]
+    assert (outcome.finished_before, outcome.failed) == (1, 0)
+    (note,) = sweep.notes
+    assert str(sweep.record("l1-weight")) in note and note.endswith("It is measured again.")
+    assert json.loads(sweep.record("l1-weight").read_text())["numbers"] == whole["numbers"]
+
+
+def test_a_damaged_timing_is_noted_and_measured_again(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep(latency=True)
+    (name,) = sweep.files("latency")
+    path = sweep.results / "runs" / "mini" / "main" / "latency" / name
+    path.write_text("{")
+    sweep(latency=True)
+    assert len(sweep.notes) == 1 and str(path) in sweep.notes[0]
+    assert json.loads(path.read_text())["workload"] == "dummy"
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Exception]]:
+    """Label -> what running that cell raises."""
+    faults: dict[str, Exception] = {}
+
+    def run(cell: Cell, *rest: Any) -> Record:
+        if cell.label in faults:
+            raise faults[cell.label]
+        return run_cell(cell, *rest)
+
+    monkeypatch.setattr(bench.sweep.run, "run_cell", run)
+    yield faults
+
+
+BAD = "dummy l1-weight-global @0.5 none seed 0"
+
+
+def test_a_failed_cell_stands_in_failures_only_and_the_sweep_goes_on(
+    sweep: Sweeps, faulty: dict[str, Exception]
+) -> None:
+    faulty[BAD] = ValueError("no idea")
+    outcome = sweep(seeds=[0, 1])
+    assert outcome.failed == 1
+    assert len(sweep.files()) == 3
+    ((name, (_, content)),) = sweep.files("failures").items()
+    assert name not in sweep.files()
+    failure = Failure.model_validate_json(content)
+    assert (failure.cell.label, failure.error, failure.attempt) == (BAD, "ValueError: no idea", 1)
+    assert "Traceback" in failure.traceback
+    assert sweep.notes == [f"failed: {BAD}: ValueError: no idea"]
+
+
+def test_a_failed_cell_is_tried_again_and_its_attempts_are_counted(sweep: Sweeps, faulty: dict[str, Exception]) -> None:
+    faulty[BAD] = ValueError("no idea")
+    for attempt in (1, 2):
+        sweep()
+        ((_, content),) = sweep.files("failures").values()
+        assert Failure.model_validate_json(content).attempt == attempt
+    assert sweep.ran == [BAD]
+
+
+def test_a_failure_that_goes_well_at_last_is_forgotten(sweep: Sweeps, faulty: dict[str, Exception]) -> None:
+    faulty[BAD] = ValueError("no idea")
+    sweep()
+    faulty.clear()
+    outcome = sweep()
+    assert (outcome.failed, sweep.files("failures")) == (0, {})
+    assert len(sweep.files()) == 2
+
+
+def test_a_damaged_record_whose_cell_fails_does_not_stop_the_run(sweep: Sweeps, faulty: dict[str, Exception]) -> None:
+    sweep(latency=True)
+    sweep.record("l1-weight").write_text("{")
+    faulty[BAD] = ValueError("no idea")
+    assert sweep(latency=True).failed == 1
+
+
+def test_a_failed_timing_is_kept_tried_again_and_forgotten_when_it_goes_well(
+    sweep: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoClock:
+        def __init__(self, workloads: object) -> None: ...
+
+        def __call__(self) -> Any:
+            def fail(_: object) -> object:
+                raise ValueError("no clock")
+
+            return fail
+
+    store = RunStore(sweep.results / "runs" / "mini" / "main")
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.sweep.run, "LatencySetup", NoClock)
+        for attempt in (1, 2):
+            outcome = sweep(latency=True)
+            (failure,) = store.latency_failures()
+            assert (outcome.failed, outcome.failed_timings, failure.attempt) == (0, 1, attempt)
+    assert (failure.workload, failure.batch, failure.error) == ("dummy", 1, "ValueError: no clock")
+    assert "Traceback" in failure.traceback
+    (shown,) = read_run(store.paths.root).failed_timings
+    assert shown == failure
+    assert sweep(latency=True).failed_timings == 0
+    assert (sweep.files("failures"), len(sweep.files("latency"))) == ({}, 1)
+    assert list(read_run(store.paths.root).failed_timings) == []
+
+
+def test_a_mistake_of_the_user_ends_the_run_and_keeps_what_is_finished(
+    sweep: Sweeps, faulty: dict[str, Exception]
+) -> None:
+    faulty[BAD] = UserError("weights: damaged.")
+    with pytest.raises(UserError, match="weights: damaged"):
+        sweep()
+    assert [name.split("--")[1] for name in sweep.files()] == ["dense"]
+    faulty.clear()
+    sweep()
+    assert sweep.ran == [BAD]
+
+
+def test_a_full_disk_is_one_sentence_and_what_is_finished_stays(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep()
+    before = sweep.files()
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr("bench.base.files.os.fsync", full)
+        with pytest.raises(UserError, match="the disk is full"):
+            sweep(sparsities=[0.5, 0.7])
+    assert sweep.files() == before
+    sweep(sparsities=[0.5, 0.7])
+    assert sweep.ran == ["dummy l1-weight-global @0.7 none seed 0"]
+
+
+@pytest.mark.parametrize("kind", ["samples", "artifacts"])
+def test_a_full_disk_for_pictures_or_weights_is_one_sentence_too(
+    sweep: Sweeps, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These are written by the workers."""
+    real = write_atomically
+
+    def full(path: Path, content: bytes | str) -> None:
+        if kind in path.parts:
+            raise OSError(28, "No space left on device")
+        real(path, content)
+
+    for module in ("bench.sweep.numbers", "bench.workloads.store"):
+        monkeypatch.setattr(f"{module}.write_atomically", full)
+    with pytest.raises(UserError, match="the disk is full"):
+        sweep(recovery=["finetune-1"])
+
+
+# Runs
+
+
+def test_a_second_run_at_the_same_time_is_refused(sweep: Sweeps) -> None:
+    outcome = sweep()
+    with (
+        RunStore(outcome.folder).writing(),
+        pytest.raises(UserError, match="another ganprune is writing this run"),
+    ):
+        sweep()
+
+
+def test_a_named_run_stands_beside_main(sweep: Sweeps) -> None:
+    sweep()
+    assert sweep(run="other").folder.name == "other"
+    assert len(sweep.ran) == 2
+    assert len(sweep.files()) == len(sweep.files(run="other")) == 2
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "..", "a b"])
+def test_a_name_that_is_no_folder_name_is_refused(sweep: Sweeps, name: str) -> None:
+    with pytest.raises(UserError, match="--run"):
+        sweep(run=name or "/")
+    assert not sweep.results.exists()
+
+
+def test_fresh_begins_a_new_run(sweep: Sweeps) -> None:
+    first = sweep().folder
+    second = sweep(fresh=True).folder
+    assert second.parent == first.parent and second != first
+    assert len(sweep.ran) == 2
+
+
+def test_fresh_does_not_continue_an_old_run(sweep: Sweeps) -> None:
+    sweep(run="mine")
+    with pytest.raises(UserError, match="exists already"):
+        sweep(run="mine", fresh=True)
+
+
+def test_a_run_of_another_schema_version_is_refused_and_left_alone(sweep: Sweeps) -> None:
+    folder = sweep().folder
+    manifest = folder / "manifest.json"
+    text = json.dumps(json.loads(manifest.read_text()) | {"schema_version": 99, "new_field": 1})
+    manifest.write_text(text)
+    with pytest.raises(UserError, match=r"manifest\.json: has schema version 99, this ganprune writes 1"):
+        sweep()
+    assert manifest.read_text() == text
+    assert sweep(fresh=True).finished_before == 0
+
+
+def test_resuming_under_other_versions_warns_and_keeps_what_is_there(sweep: Sweeps) -> None:
+    path = sweep().folder / "environment.json"
+    environment = json.loads(path.read_text())
+    environment["libraries"]["torch"] = "1.0"
+    path.write_text(json.dumps(environment))
+    outcome = sweep()
+    assert outcome.finished_before == 2
+    (note,) = sweep.notes
+    assert "torch 1.0 -> " in note
+
+
+def test_a_device_that_is_not_here_is_refused_before_any_work(sweep: Sweeps, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--device abacus: not a device"):
+        run_experiment(experiment(tmp_path), results=sweep.results, device="abacus", executor=InProcess())
+    assert not sweep.results.exists()
+
+
+def test_a_judge_of_other_images_is_refused_before_any_work(sweep: Sweeps) -> None:
+    with pytest.raises(UserError, match=r"quality\.extractor: 'mnist-lenet' judges images of \(1, 28, 28\)"):
+        sweep('extractor="mnist-lenet"')
+    assert not sweep.results.exists()
+
+
+# Keys
+
+
+def keys_of(thing: Experiment) -> dict[str, str]:
+    plan = make_plan(thing, settings_of(thing))
+    return {planned.cell.label: planned.keys.eval for planned in plan.cells}
+
+
+def test_every_cell_has_a_key_of_its_own(tmp_path: Path) -> None:
+    keys = keys_of(
+        experiment(
+            tmp_path,
+            strategies=["l1-weight-global", "l1-weight-uniform", "l1-channel-uniform", "rownorm-channel+everystep"],
+            sparsities=[0.3, 0.5],
+            seeds=[0, 1],
+            recovery=["none", "bn-recalibrate", "finetune-2", "finetune-2-d.frozen"],
+        )
+    )
+    assert len(keys) == len(set(keys.values())) == (1 + 4 * 2) * 2 * 4
+
+
+def test_the_rest_of_the_experiment_does_not_enter_a_key(tmp_path: Path) -> None:
+    small = keys_of(experiment(tmp_path))
+    large = keys_of(
+        experiment(
+            tmp_path,
+            'reference="dense"',
+            "gate.margins.time=0.02",
+            name="other",
+            strategies=["random-weight-global", "l1-weight-global"],
+            sparsities=[0.1, 0.5],
+            seeds=[4, 0],
+            recovery=["bn-recalibrate", "none"],
+            latency=True,
+        )
+    )
+    assert {label: large[label] for label in small} == small
+
+
+def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
+    path = write_experiment(tmp_path, strategies=["l1-channel-global", "random-weight-global"], recovery=["finetune-2"])
+    code = (
+        "import json, sys; from bench.experiments import load_experiment; from bench.sweep.run import *\n"
+        "thing = load_experiment(sys.argv[1]); plan = make_plan(thing, settings_of(thing))\n"
+        "print(json.dumps({p.cell.label: p.keys.eval for p in plan.cells}))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+    )
+    own = experiment(tmp_path, strategies=["l1-channel-global", "random-weight-global"], recovery=["finetune-2"])
+    assert json.loads(answer.stdout) == keys_of(own)
+
+
+def test_another_number_of_images_is_another_key_of_the_same_network(tmp_path: Path) -> None:
+    plans = [
+        make_plan(thing, settings_of(thing)) for thing in (experiment(tmp_path), experiment(tmp_path, "num_images=60"))
+    ]
+    first, second = (plan.cells[1].keys for plan in plans)
+    assert first.prune == second.prune
+    assert first.eval != second.eval
+
+
+def test_a_changed_definition_never_reuses_an_old_number(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep()
+    before = sweep.files()
+    hashes = bench.sweep.keys.hashes
+
+    def changed(parts: dict[str, frozenset[str]], code: Code) -> dict[str, str]:
+        return hashes(parts, code) | ({"strategy": "changed"} if "strategy" in parts else {})
+
+    monkeypatch.setattr(bench.sweep.keys, "hashes", changed)
+    outcome = sweep()
+    assert sweep.ran == [BAD]  # dense is defined without any strategy
+    assert outcome.finished_before == 1
+    assert len(sweep.files()) == 3
+    assert {name: sweep.files()[name] for name in before} == before
+
+
+def test_a_run_with_keys_of_another_version_is_told_apart_in_one_sentence(sweep: Sweeps) -> None:
+    sweep()
+    manifest = sweep.results / "runs" / "mini" / "main" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"keys_version": 2', '"keys_version": 1'))
+    before = sweep.files()
+    sweep()
+    assert len([note for note in sweep.notes if "keys of version 1" in note]) == 1
+    assert sweep.files() == before
+    sweep()
+    assert len([note for note in sweep.notes if "keys of version 1" in note]) == 1
+
+
+# Groups and estimates
+
+
+def plan_of(folder: Path, **fields: Any) -> tuple[Plan, Workshop]:
+    thing = experiment(folder, **fields)
+    shop = Workshop(settings_of(thing))
+    return make_plan(thing, shop.settings, shop), shop
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> list[PlannedCell]:
+    plan, _ = plan_of(
+        tmp_path,
+        strategies=["l1-weight-global", "random-weight-global", "l1-channel-global"],
+        sparsities=[0.1, 0.3, 0.5, 0.7, 0.9],
+        seeds=[0, 1, 2],
+        recovery=["none", "finetune-2"],
+    )
+    return list(plan.cells)
+
+
+def steps(cell: Cell) -> float:
+    return 10.0 if cell.recovery == "finetune-2" else 1.0
+
+
+def draws(cell: Cell) -> bool:
+    return cell.strategy.startswith("random")
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 64])
+def test_groups_lose_no_cell_and_repeat_none(cells: list[PlannedCell], jobs: int) -> None:
+    found = [planned.cell.label for group in groups(cells, jobs, steps, draws) for planned in group]
+    assert sorted(found) == sorted(planned.cell.label for planned in cells)
+
+
+@pytest.mark.parametrize("jobs", [1, 64])
+def test_cells_of_one_network_are_in_one_group_and_in_a_row(cells: list[PlannedCell], jobs: int) -> None:
+    found = [planned.keys.prune for group in groups(cells, jobs, steps, draws) for planned in [*group, None] if planned]
+    runs = [key for key, before in zip(found, [None, *found], strict=False) if key != before]
+    assert len(runs) == len(set(runs)) < len(found)
+
+
+def test_a_group_shares_one_score(cells: list[PlannedCell]) -> None:
+    for group in groups(cells, 1, steps, draws):
+        assert len({(planned.cell.strategy, planned.cell.recovery) for planned in group}) == 1
+
+
+def test_a_strategy_that_draws_is_scored_once_for_each_seed_of_a_group(
+    cells: list[PlannedCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scored = count_scores(monkeypatch)
+    shop = plan_of(tmp_path)[1]
+    most = 0
+    for group in groups([planned for planned in cells if planned.cell.recovery == "none"], 1, steps, draws):
+        for planned in group:
+            run_cell(planned.cell, planned.keys, shop)
+        most += len({p.cell.seed for p in group if p.cell.strategy == "random-weight-global"})
+    assert scored.count("random-weight-global") <= most < 15  # of 5 levels and 3 seeds
+
+
+def test_the_seeds_of_a_cut_come_in_a_row(cells: list[PlannedCell]) -> None:
+    for group in groups(cells, 1, steps, draws):
+        levels = [planned.cell.level_label for planned in group if not draws(planned.cell)]
+        assert levels == sorted(levels)
+
+
+def test_the_costliest_groups_come_first(cells: list[PlannedCell]) -> None:
+    costs = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps, draws)]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_no_group_keeps_all_others_waiting(cells: list[PlannedCell]) -> None:
+    found = [sum(steps(planned.cell) for planned in group) for group in groups(cells, 2, steps, draws)]
+    assert len(found) >= 2 * 4
+    assert max(found) <= sum(found) / 4
+
+
+def test_nothing_to_do_has_no_groups() -> None:
+    assert groups([], 2, steps, draws) == []
+
+
+def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Path, monkeypatch: Any) -> None:
+    ticks = iter(range(1000))
+    monkeypatch.setattr("bench.sweep.run.time.perf_counter", lambda: float(next(ticks)))
+    plan, _ = plan_of(tmp_path, sparsities=[0.3, 0.5, 0.7])
+    whole = estimate_seconds(plan, plan.cells, 1)
+    assert estimate_seconds(plan, plan.cells[:2], 1) == pytest.approx(whole / 2)
+    assert estimate_seconds(plan, plan.cells, 2) == pytest.approx(whole / 2)
+    assert estimate_seconds(plan, [], 2) == 0
+
+
+def test_the_estimated_timings_are_those_that_a_run_then_takes(
+    sweep: Sweeps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.latency._switches", lambda: 0)  # what others do here must not spoil a timing
+    monkeypatch.setattr("bench.sweep.estimate.expected_seconds", lambda call: 1.0 if call > 0 else 0.0)
+    strategies = ["l1-weight-global", "l1-channel-uniform", "random-channel-uniform"]
+
+    def estimated(*more: str, sparsities: tuple[float, ...] = (0.3, 0.6)) -> float:
+        fields = {"strategies": [*strategies, *more], "sparsities": sparsities, "seeds": [0, 1], "latency": True}
+        plan, _ = plan_of(tmp_path, **fields)
+        store = RunStore(sweep.results / "runs" / "mini" / "main")
+        return estimate_latency_seconds(plan, missing_cells(plan, store, sweep.note), store)
+
+    expected = estimated()
+    sweep(strategies=strategies, sparsities=[0.3, 0.6], seeds=[0, 1], latency=True)
+    assert [total for name, total in sweep.phases if name == "latency"] == [expected] == [3]
+    assert estimated() == 0
+    assert estimated(sparsities=(0.3, 0.8)) == 1
+    assert estimated("l1-channel-global") == 2
+    (sweep.results / "runs" / "mini" / "main" / "latency" / next(iter(sweep.files("latency")))).unlink()
+    assert estimated() == 1
+
+
+def test_a_plan_counts_a_damaged_record_as_missing(sweep: Sweeps, tmp_path: Path) -> None:
+    store = RunStore(sweep().folder)
+    sweep.record("l1-weight").write_text("{")
+    plan, _ = plan_of(tmp_path)
+    notes: list[str] = []
+    assert [planned.cell.label for planned in missing_cells(plan, store, notes.append)] == [BAD]
+    assert len(notes) == 1
+
+
+# Real processes
+
+RUN = """
+import sys
+from pathlib import Path
+from bench.experiments import load_experiment
+from bench.sweep.run import run_experiment
+run_experiment(load_experiment(sys.argv[1]), results=Path("results"), jobs=2)
+"""
+
+
+class Processes:
+    """Runs one experiment by worker processes, in a folder of its own."""
+
+    def __init__(self, folder: Path, path: Path) -> None:
+        self.folder, self.path = folder, path
+        self.records = folder / "results" / "runs" / "mini" / "main" / "cells"
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *(command or ("-c", RUN)), str(self.path)],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Whoever starts the tests in the background hands down an ignored SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # type: ignore[arg-type,return-value]
+        )
+
+    def count(self) -> int:
+        return len(list(self.records.glob("*.json")))
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.records.glob("*.json")}
+
+
+def numbers(files: dict[str, bytes]) -> dict[str, Any]:
+    return {name: json.loads(content)["numbers"] for name, content in files.items()}
+
+
+SLOW: dict[str, Any] = {
+    "strategies": ["random-weight-global", "l1-channel-global"],
+    "sparsities": [0.3, 0.5, 0.7],
+    "seeds": [0, 1],
+    "recovery": ["finetune-8"],
+}
+
+
+@pytest.fixture
+def undisturbed(sweep: Sweeps) -> dict[str, Any]:
+    """The numbers of all cells of the slow experiment, measured in this process."""
+    sweep(**SLOW)
+    return numbers({name: content for name, (_, content) in sweep.files().items()})
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_and_resumed_a_run_has_the_numbers_of_an_undisturbed_one(
+    undisturbed: dict[str, Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    processes = Processes(tmp_path_factory.mktemp("killed"), write_experiment(tmp_path, **SLOW))
+    rng = random.Random(20)
+    kept: dict[str, bytes] = {}
+    for _ in range(3):
+        with processes.start() as parent:
+            target = processes.count() + rng.randint(1, 3)
+            wait_until(lambda target=target: processes.count() >= target)  # type: ignore[misc]
+            time.sleep(rng.random() * 0.1)
+            workers = children(parent.pid)
+            parent.kill()
+        assert workers
+        wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=60)  # type: ignore[misc]
+        now = processes.files()
+        assert {name: now[name] for name in kept} == kept  # what was finished is not touched again
+        kept = now
+    assert 3 <= len(kept) < len(undisturbed)
+    with processes.start() as parent:
+        _, err = parent.communicate(timeout=240)
+    assert (parent.returncode, err) == (0, "")
+    assert numbers(processes.files()) == undisturbed
+
+
+@pytest.mark.slow
+def test_ctrl_c_exits_130_says_how_to_go_on_and_leaves_what_is_finished(
+    undisturbed: dict[str, Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    processes = Processes(tmp_path_factory.mktemp("interrupted"), write_experiment(tmp_path, **SLOW))
+    with processes.start("-m", "bench.cli", "run") as parent:
+        wait_until(lambda: processes.count() >= 2)
+        workers = children(parent.pid)
+        os.kill(parent.pid, signal.SIGINT)
+        _, err = parent.communicate(timeout=240)
+    assert (parent.returncode, err) == (
+        130,
+        "ganprune: interrupted; what is finished is kept, the same command continues.\n",
+    )
+    wait_until(lambda: not any(map(alive, workers)), seconds=60)
+    before = processes.count()
+    assert 2 <= before < len(undisturbed)
+    sweep = Sweeps(tmp_path)
+    sweep.results = processes.folder / "results"
+    assert sweep(**SLOW).finished_before == before
+    assert numbers(processes.files()) == undisturbed

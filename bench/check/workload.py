@@ -16,7 +16,7 @@ from bench.base.batchnorm import batchnorms
 from bench.base.errors import UserError
 from bench.base.machine import one_thread
 from bench.base.seeds import stream
-from bench.experiment import Quality
+from bench.experiments import Quality
 from bench.measure.complexity import count_macs
 from bench.measure.footprint import footprint
 from bench.tasks.generation.classifier import accuracy

@@ -102,7 +102,7 @@ def plugins() -> list[Row]:
 
 def experiments() -> list[Row]:
     """Name and first comment line of each shipped experiment."""
-    from bench.experiment import shipped_experiments
+    from bench.experiments import shipped_experiments
 
     return [
         {"name": name, "summary": text.splitlines()[0].lstrip("# ").strip()}

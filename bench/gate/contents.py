@@ -24,12 +24,17 @@ class CellValues(_Frozen):
     """All seeds of one cell; every list is in the order of ``seeds``."""
 
     seeds: list[int]
+    """In ascending order."""
     varies: str
+    """As in a record."""
     status: list[str]
+    """As in a record."""
     reason: list[str]
+    """Why, where the status is not ``ok``."""
     architecture: list[str | None]
-    """Hashes of `Shape`s."""
+    """Hashes of `Shape`s; null where nothing was measured."""
     values: dict[str, list[float | int | None]]
+    """By metric; null where a seed has no such number."""
 
     def at(self, seeds: Sequence[int], metric: str) -> list[float | int | None]:
         """The values of a metric under these seeds."""
@@ -41,10 +46,15 @@ class Terms(_Frozen):
     """What two numbers must share to be compared."""
 
     unit: str
+    """As in a record's number, like all that follow."""
     direction: Literal["lower", "higher", "none"]
+    """Which way is better."""
     kind: Literal["exact", "stochastic"]
+    """``exact`` is compared by equality."""
     version: str
+    """How it was measured."""
     num_images: int | None
+    """Over how many images."""
 
 
 class Shape(_Frozen):
@@ -60,9 +70,13 @@ class Environment(_Frozen):
     """On what stochastic numbers depend in their last digits."""
 
     libraries: dict[str, str]
+    """Versions."""
     machine: dict[str, Any]
+    """What kind of machine."""
     device: str
+    """``cpu`` or ``cuda``."""
     threads: int
+    """Of the process that measured."""
 
     @property
     def torch(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from bench.base.machine import check_device
-from bench.experiment import Experiment, Known, expand
+from bench.experiments import Experiment, Known, expand
 from bench.records import PlannedCell
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.experiments.gate import Gate
 from bench.gate.calibration.rates import (
     METRICS,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from bench.records import Number
+from bench.workloads.base import Workload
+from bench.workloads.data import ImageData
 from bench.workloads.loaded import Gan
 
 S = TypeVar("S")
@@ -113,6 +115,19 @@ class Judge(Protocol[S]):
         """
 
 
+class TrainingJudge(Protocol):
+    """Measures a network while it is trained. Its weights are never chosen by what it says."""
+
+    def point(self, model: nn.Module) -> dict[str, float]:
+        """A point of the learning curve."""
+
+    def words(self, point: dict[str, float]) -> str:
+        """A point in a word, for progress."""
+
+    def final(self, model: nn.Module, curve: list[dict[str, float]]) -> dict[str, Any]:
+        """What the card says of the quality of the weights."""
+
+
 class Evaluation(Protocol[S]):
     """A task's judges, and what they share in one process."""
 
@@ -121,4 +136,11 @@ class Evaluation(Protocol[S]):
 
         Raises:
             UserError: a judge that does not fit the workload or the metrics.
+        """
+
+    def of_training(self, workload: Workload, data: ImageData, device: str) -> TrainingJudge | None:
+        """The judge of the training of shipped weights; None where the images allow none.
+
+        Raises:
+            UserError: a judge that does not fit the images.
         """

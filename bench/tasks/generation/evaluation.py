@@ -23,6 +23,8 @@ from bench.tasks.generation.judges import find_extractor
 from bench.tasks.generation.metrics import METRICS, Metric, Terms
 from bench.tasks.generation.public import Weights
 from bench.tasks.generation.quality import Judged, Reference, judge, reference
+from bench.tasks.generation.training import GenerationTraining, training_judge
+from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
 from bench.workloads.generate import generate
 from bench.workloads.loaded import Gan
@@ -238,6 +240,9 @@ class GenerationEvaluation:
         compared = any(metric.needs_real for metric in metrics)
         real = min(settings.num_images, len(gan.data.train)) if compared else 0
         return GenerationJudge(gan, settings, extractor, real, self._references)
+
+    def of_training(self, workload: Workload, data: ImageData, device: str) -> GenerationTraining | None:
+        return training_judge(workload, data, device)
 
     def _extractor(self, gan: Gan, settings: QualitySettings, shape: ImageShape) -> Extractor:
         chosen = settings.extractor

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.records import Number
@@ -72,6 +74,10 @@ class Judge(Protocol[S]):
 
     def numbers(self, seen: S) -> dict[str, Number]:
         """Every number of every metric that was asked for; without values where the output is not finite."""
+
+    def contributions(self, seen: S) -> dict[str, NDArray[np.float64]]:
+        """Number -> what each unit (an image, a pair, a line) contributes to it, centred, on the scale of the number,
+        or of its logarithm where the quantity says so. ``sd / sqrt(N)`` is its standard error from the units."""
 
     def floor(self) -> dict[str, Number]:
         """What a perfect network would reach, beside dense."""

@@ -63,7 +63,9 @@ _HERE = "bench.tasks.generation"
 CODE = {
     "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "quality", "extractors", "judges")),
     "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
-    "metrics": tuple(f"{_HERE}.{name}" for name in ("metrics", "frechet", "gaussian", "kernel", "neighbours")),
+    "metrics": tuple(
+        f"{_HERE}.{name}" for name in ("metrics", "contributions", "frechet", "gaussian", "kernel", "neighbours")
+    ),
     "agreement": tuple(f"{_HERE}.{name}" for name in ("agreement", "discriminator")),
 }
 """What its numbers come from."""

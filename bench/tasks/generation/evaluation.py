@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
@@ -141,6 +143,13 @@ class GenerationJudge:
                     num_images=self.settings.num_images,
                 )
         return numbers
+
+    def contributions(self, seen: Images) -> dict[str, NDArray[np.float64]]:
+        """Of FID, KID, precision and the like as they are, of IS in its logarithm; empty where it is not finite."""
+        if not seen.finite:
+            return {}
+        found = (METRICS[name].contributions(seen.judged, self.reference) for name in self.settings.metrics)
+        return {f"{column}[{self.name}]": values for each in found for column, values in each.items()}
 
     def floor(self) -> dict[str, Number]:
         """FID of real held-out images: what a perfect generator that memorises nothing would be near."""

@@ -588,7 +588,7 @@ def test_each_score_is_made_once_by_who_carries_out_a_kin(
     whole = [planned for planned in cells if planned.cell.recovery == "none"]
     for group in sorted(dealt(whole), key=lambda group: group.kin):
         for planned in group.items:
-            run_cell(planned.cell, planned.keys, shop)
+            run_cell(planned.cell, shop)
     assert scored.count("random-weight-global") == 3
     assert scored.count("l1-weight-global") == scored.count("l1-channel-global") == 1
 

@@ -12,7 +12,7 @@ BASE ?= $(EXPERIMENT)
 # What `make calibrate` has collected; hours of it, so it is kept and continued.
 CALIBRATION ?= results/calibration
 
-.PHONY: regression calibrate bench ci-bench test test-fast lint type report install bench-harness clean help
+.PHONY: regression calibrate bench ci-bench test test-fast lint type report install bench-harness docs clean help
 
 help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
@@ -22,6 +22,7 @@ help:
 	@echo "make regression     measure ci afresh and compare it with its baseline (BASE=REVISION: with a revision's)"
 	@echo "make calibrate      error rates of the gate, measured; some hours, continues where it was stopped"
 	@echo "make bench-harness  benchmarks of the harness itself"
+	@echo "make docs           write docs/catalogue.md and the tables of docs/results-format.md anew"
 	@echo "make clean          remove what was installed and measured (not the baselines)"
 
 install: $(VENV)/.installed
@@ -56,6 +57,9 @@ calibrate: install
 	$(BIN)/python -m bench.gate.calibration timing idle --data $(CALIBRATION)
 	$(BIN)/python -m bench.gate.calibration timing busy --data $(CALIBRATION)
 	$(BIN)/python -m bench.gate.calibration write --data $(CALIBRATION)
+
+docs: install
+	$(BIN)/python -m bench.documentation
 
 lint: install
 	$(BIN)/ruff check .

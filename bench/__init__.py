@@ -1,14 +1,4 @@
-"""ganprune: the benchmark that decides how a GAN gets pruned.
-
-From Python::
-
-    import bench
-
-    bench.run("quick")                     # what `ganprune run quick` does
-    table = bench.load_run("quick")        # a tidy pandas DataFrame
-    generator = bench.load("out/")         # a pruned generator saved by `ganprune prune`
-    bench.workload("mine", Generator, ...) # a GAN of your own, see docs/bring-your-own-gan.md
-"""
+"""The harness. Users import it as `ganprune` (`bench/distribution/ganprune`), which has the same public names."""
 
 from __future__ import annotations
 
@@ -17,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.api import draw_report, load_run, run, workload
     from bench.artifact.folder import load_artifact as load
+    from bench.base.errors import UserError
 
-__all__ = ["draw_report", "load", "load_run", "run", "workload"]
+__all__ = ["UserError", "draw_report", "load", "load_run", "run", "workload"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from bench.artifact.folder import load_artifact
 
         return load_artifact
+    if name == "UserError":
+        from bench.base.errors import UserError
+
+        return UserError
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

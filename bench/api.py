@@ -1,6 +1,6 @@
-"""The same as the command line, from Python: `bench.run`, `bench.load_run`, `bench.draw_report`, `bench.load`.
+"""The same as the command line, from Python: what `ganprune.run`, `load_run` and `draw_report` are.
 
-`bench.workload` describes a workload of the user's own, which `bench.run` takes.
+`ganprune.workload` describes a workload of the user's own, which `ganprune.run` takes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run(
         UserError: anything that the user must mend, with its place.
     """
     start_server()  # it imports for as long as this process does
-    from bench.experiment import load_experiment
+    from bench.experiments import load_experiment
     from bench.records.paths import report_folder
     from bench.sweep.run import run_experiment
 
@@ -95,7 +95,7 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         Mistakes: everything that is wrong, each with its place.
         UserError: a factory that no other process could find.
     """
-    from bench.experiment import check_workloads
+    from bench.experiments import check_workloads
     from bench.workloads.described import workload_of
     from bench.workloads.factories import name_of
 
@@ -107,7 +107,7 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
         said["discriminator"] = {**judge, "factory": name_of(judge["factory"])}
     if callable(said.get("extractor")):
         said["extractor"] = name_of(said["extractor"])
-    return workload_of(check_workloads([said], "bench.workload")[0])
+    return workload_of(check_workloads([said], "ganprune.workload")[0])
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:

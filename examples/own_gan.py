@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-import bench
+import ganprune
 from strategies.allocation import global_mean
 from strategies.catalog import strategy
 from strategies.criteria.registry import criterion
@@ -36,5 +36,5 @@ if __name__ == "__main__":  # worker processes import this file as well
         optimizer.step()
     torch.save(net.state_dict(), "generator.pth")
     said = {"checkpoint": "generator.pth", "reference": "bars.npz", "extractor": "auto:classifier"}
-    bars = bench.workload("bars", generator, inputs=[{"kind": "normal", "shape": [8, 1, 1]}], **said)
-    bench.run("quick", ["name=own", 'strategies=["l1-channel-global", "spread-channel-global"]'], workloads=[bars])
+    bars = ganprune.workload("bars", generator, inputs=[{"kind": "normal", "shape": [8, 1, 1]}], **said)
+    ganprune.run("quick", ["name=own", 'strategies=["l1-channel-global", "spread-channel-global"]'], workloads=[bars])

@@ -11,7 +11,7 @@ import torch
 
 from bench.base.machine import one_thread
 from bench.base.seeds import stream
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep.cell import make
 from bench.sweep.run import make_plan, settings_of
 from bench.sweep.workshop import Workshop

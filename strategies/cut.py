@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LayerCut:
-    """One convolution or linear layer: weight entries and ``(out, in)`` channels, before and after."""
+    """One convolution or linear layer: weight entries and ``[out, in]`` channels, before and after."""
 
     name: str
+    """Of the module, as in the state dict."""
     kind: str
-    """The class of the module."""
+    """The class of the module: ``Conv2d``, ``ConvTranspose2d``, ``Linear``, ..."""
     weights: int
-    """Weight entries of the dense layer."""
+    """Entries of the dense layer's weight."""
     kept: int
-    """Of these, how many are left."""
+    """Entries that stay: what was not cut, not masked and not taken from another layer."""
     width: tuple[int, int]
+    """``[out, in]`` channels of the dense layer."""
     kept_width: tuple[int, int]
+    """``[out, in]`` channels that are left; masks leave them as they were."""
     note: str = ""
     """Why the layer stayed dense where it should not have."""

@@ -1,15 +1,13 @@
-"""The same from Python: `bench.run`, `bench.load_run`, `bench.load`, `bench.draw_report`."""
+"""The same from Python: `ganprune.run`, `ganprune.load_run`, `ganprune.load`, `ganprune.draw_report`."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-import bench
+import ganprune
 from bench.base.errors import Mistakes, UserError
 from bench.sweep.run import Outcome
 from bench.tables.tidy import TIDY_COLUMNS
@@ -28,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcome(folder: Path) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.sweep.run.LocalExecutor", InProcess)
-        return bench.run(folder / "mini.toml", ["sparsities=[0.5]"], results=folder / "r", reports=folder / "p")
+        return ganprune.run(folder / "mini.toml", ["sparsities=[0.5]"], results=folder / "r", reports=folder / "p")
 
 
 def test_run_measures_and_reports(outcome: Outcome, folder: Path) -> None:
@@ -39,7 +37,7 @@ def test_run_measures_and_reports(outcome: Outcome, folder: Path) -> None:
 
 @pytest.mark.parametrize("by", ["name", "path"])
 def test_load_run_is_a_tidy_frame(by: str, outcome: Outcome, folder: Path) -> None:
-    frame = bench.load_run("mini" if by == "name" else outcome.folder, results=folder / "r")
+    frame = ganprune.load_run("mini" if by == "name" else outcome.folder, results=folder / "r")
     assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == TIDY_COLUMNS
     assert set(frame["strategy"]) == {"dense", "l1-weight-global"}
@@ -49,44 +47,31 @@ def test_load_run_is_a_tidy_frame(by: str, outcome: Outcome, folder: Path) -> No
 
 def test_load_gives_a_pruned_generator_of_the_run(outcome: Outcome) -> None:
     masks = sorted((outcome.folder / "artifacts").glob("*/masks.safetensors"))
-    generator = bench.load(masks[0].parent)
+    generator = ganprune.load(masks[0].parent)
     weights = [p for name, p in generator.named_parameters() if name.endswith("weight") and p.ndim > 1]
     zeros = sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
     assert zeros == pytest.approx(0.5, abs=0.001)
 
 
 def test_a_report_can_be_drawn_again(outcome: Outcome, folder: Path, tmp_path: Path) -> None:
-    page = bench.draw_report("mini", results=folder / "r", reports=tmp_path)
+    page = ganprune.draw_report("mini", results=folder / "r", reports=tmp_path)
     assert page.is_file() and page.parent == tmp_path / "mini"
 
 
 def test_run_without_reports_draws_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.sweep.run.LocalExecutor", InProcess)
     monkeypatch.chdir(tmp_path)
-    bench.run(folder / "mini.toml", ['strategies=["dense"]', "seeds=[0]"], reports=None)
+    ganprune.run(folder / "mini.toml", ['strategies=["dense"]', "seeds=[0]"], reports=None)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
 def test_mistakes_are_raised_all_at_once(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(Mistakes) as caught:
-        bench.run(folder / "mini.toml", ["sparsities=[7]", "seeds=[-1]"], results=tmp_path)
+        ganprune.run(folder / "mini.toml", ["sparsities=[7]", "seeds=[-1]"], results=tmp_path)
     assert len(caught.value.mistakes) == 2
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_is_not_there_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="ganprune run mini"):
-        bench.load_run("mini", results=tmp_path)
-
-
-def test_only_what_is_there_can_be_imported() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'prune_it'"):
-        bench.prune_it  # noqa: B018
-
-
-def test_importing_bench_imports_nothing_heavy() -> None:
-    code = "import sys, bench; assert not {'torch', 'pandas', 'numpy', 'typer'} & set(sys.modules)"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stderr
+        ganprune.load_run("mini", results=tmp_path)

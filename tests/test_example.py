@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import bench
+import ganprune
+from tests.helpers.processes import SOURCES
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -20,16 +21,16 @@ def test_the_example_of_an_own_gan_compares_its_own_criterion_on_its_own_images(
     assert len(source.splitlines()) <= 40
     # The same, with fewer cells: one seed, one level, no timing.
     short = '"seeds=[0]", "sparsities=[0.5]", "num_images=100", "latency.enabled=false", '
-    text = source.replace('bench.run("quick", [', f'bench.run("quick", [{short}')
+    text = source.replace('ganprune.run("quick", [', f'ganprune.run("quick", [{short}')
     assert text != source
     (tmp_path / "own_gan.py").write_text(text)
-    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "own_gan.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reports" / "own" / "index.html").is_file()
-    table = bench.load_run("own", results=tmp_path / "results")
+    table = ganprune.load_run("own", results=tmp_path / "results")
     fid = table[table.metric == "fid[auto-classifier]"].set_index("strategy")
     assert list(fid.index) == ["dense", "l1-channel-global", "spread-channel-global"]
     assert set(fid.status) == {"ok"}
@@ -39,7 +40,7 @@ def test_the_example_of_an_own_gan_compares_its_own_criterion_on_its_own_images(
 def test_loss_scored_masks_spoil_the_pixels_that_are_always_dark(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(EXAMPLES / "saturated_pixels.py"), "0"],
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        env={**os.environ, "PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
         check=True,

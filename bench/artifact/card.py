@@ -90,9 +90,9 @@ def _command(manifest: Mapping[str, Any]) -> str:
 
 def _loading(manifest: Mapping[str, Any]) -> str:
     return (
-        "    import bench\n\n"
-        '    generator = bench.load("this/folder")             # a plain torch.nn.Module, in eval mode\n'
-        '    generator = bench.load("this/folder", MyGenerator)  # with a factory of the dense network\n\n'
+        "    import ganprune\n\n"
+        '    generator = ganprune.load("this/folder")             # a plain torch.nn.Module, in eval mode\n'
+        '    generator = ganprune.load("this/folder", MyGenerator)  # with a factory of the dense network\n\n'
         f"The first form needs the workload {escape(manifest['workload'])} to be registered. The manifest is data: "
         "loading imports nothing and runs nothing that it names. `ganprune export this/folder --onnx FILE` writes ONNX."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
 from bench.base.errors import UserError
 from bench.base.files import write_atomically, write_json
@@ -21,6 +22,40 @@ MOST_ENTRIES = 2**24
 """An example input that a manifest describes may have so many entries, no more."""
 TYPES = {"float32": torch.float32, "int64": torch.int64}
 """Types of generator inputs."""
+
+
+class InputShape(TypedDict):
+    """One input of the generator."""
+
+    shape: list[int]
+    """Behind the batch."""
+    dtype: str
+    """``float32``, or ``int64`` for class labels."""
+
+
+class ArtifactManifest(TypedDict):
+    """How the network is made again. It is data: nothing that it names is imported or run."""
+
+    artifact_version: int
+    """Of this file; a reader refuses another."""
+    workload: str
+    """The registered workload whose factory makes the network dense; else who loads it passes a factory."""
+    made_by: dict[str, Any]
+    """The fields of the cell; without ``seed`` where the network depends on none."""
+    inputs: list[InputShape]
+    """What the generator takes."""
+    kept: dict[str, dict[str, list[int]]]
+    """For each resized module, the kept ``out`` and ``in`` indices: they make it smaller."""
+    masked: list[str]
+    """Layers that have a mask in ``masks.safetensors``; their weights hold the zeros already."""
+    bypassed: list[str]
+    """Modules that become the identity."""
+    tied: dict[str, str]
+    """Layers that take another layer's weight, and which."""
+    hashes: dict[str, str]
+    """``generator``, and ``masks`` and ``codes`` where there are any -> content hash of the tensors in that file."""
+    provenance: dict[str, Any]
+    """``git, libraries, machine, threads``: where it was made."""
 
 
 def save_artifact(
@@ -53,7 +88,7 @@ def save_artifact(
     for name, state in tensors.items():
         write_weights(folder / f"{name}.safetensors", state)
     kept = pruned.kept if pruned else {}
-    manifest: dict[str, Any] = {
+    manifest: ArtifactManifest = {
         "artifact_version": ARTIFACT_VERSION,
         "workload": workload,
         "made_by": made_by,
@@ -157,7 +192,7 @@ def _registered(manifest: dict[str, Any], place: Path) -> Callable[[], nn.Module
 
     name = manifest.get("workload")
     if not isinstance(name, str) or name not in BUILT_IN:
-        raise UserError(f"{place}: workload {name!r} is not registered here; pass its factory to `bench.load`.")
+        raise UserError(f"{place}: workload {name!r} is not registered here; pass its factory to `ganprune.load`.")
     return BUILT_IN[name].generator
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,6 +101,7 @@ def _one_shot(
     problems: dict[str, list[str]] = {"prunes without an exception": [], "reaches what is asked within one unit": []}
     again = strategy.rank(context_for(strategy, workload, seed=0))
     different: list[str] = []
+    refused: list[str] = []
     for level in levels_of(strategy, sparsities):
         try:
             removal = strategy.decide(ranking, level, "params")
@@ -108,8 +109,10 @@ def _one_shot(
         except Infeasible as error:
             if error.maximum >= level.value:
                 problems["reaches what is asked within one unit"].append(f"{level.value:g}: {error}")
+            refused.append(f"{level.value:g}: {error}")
             continue
-        except NotApplicable:
+        except NotApplicable as reason:
+            refused.append(f"{level.value:g}: {reason}")
             continue
         except Exception as error:  # noqa: BLE001
             problems["prunes without an exception"].append(f"{level.value:g}: {type(error).__name__}: {error}")
@@ -123,6 +126,7 @@ def _one_shot(
             different.append(f"{level.value:g}")
     for what, found in problems.items():
         yield _check(workload, what, "; ".join(found[:3]))
+    yield _check(workload, "reaches any level at all", _none_reached(len(made), refused))
     yield _check(workload, "gives the same network for the same seed", ", ".join(different[:3]))
     broken = [f"{level.value:g}" for level, pruned in made if not _finite(pruned.generator, context)]
     yield _check(workload, "gives networks with a finite output", ", ".join(broken[:3]))
@@ -135,6 +139,8 @@ def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities
     thing = BUILT_IN[workload]
     gan = Gan(thing, load_checkpoint(thing), DATA_SOURCES[thing.data]())
     problems: list[str] = []
+    refused: list[str] = []
+    trained = 0
     for level in levels_of(strategy, sparsities[len(sparsities) // 4 :: max(1, len(sparsities) // 3)]):
         context = context_for(strategy, workload, seed=0)
         try:
@@ -144,11 +150,13 @@ def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities
                 Scheduled(strategy, context, level, "params"),
                 seed=0,
             )
-        except (Infeasible, NotApplicable):
+        except (Infeasible, NotApplicable) as reason:
+            refused.append(f"{level.value:g}: {reason}")
             continue
         except Exception as error:  # noqa: BLE001
             problems.append(f"{level.value:g}: {type(error).__name__}: {error}")
             continue
+        trained += 1
         if not _finite(recovered.generator, context):
             problems.append(f"{level.value:g}: the output is not finite")
         reached = 1 - _left(recovered.generator) / _left(gan.checkpoint.generator)
@@ -156,6 +164,7 @@ def _in_training(strategy: Strategy, workload: str, ranking: Ranking, sparsities
         if level.name == "sparsity" and abs(reached - level.value) > unit(strategy, recovered.pruned, ranking):
             problems.append(f"{level.value:g}: reached {reached:.4f}")
     yield _check(workload, "prunes within a training, to what is asked", "; ".join(problems[:3]))
+    yield _check(workload, "reaches any level at all", _none_reached(trained, refused))
 
 
 def levels_of(strategy: Strategy, sparsities: tuple[float, ...]) -> list[Level]:
@@ -198,6 +207,11 @@ def context_for(strategy: Strategy, workload: str, seed: int) -> Context:
 
 def _check(workload: str, what: str, problem: str) -> Check:
     return Check(workload, what, "failed" if problem else "passed", problem)
+
+
+def _none_reached(reached: int, refused: Sequence[str]) -> str:
+    """What is wrong where every level was refused: a strategy that prunes nothing would pass all else."""
+    return "" if reached or not refused else "; ".join(refused[:3])
 
 
 def _state(context: Context) -> dict[str, Tensor]:

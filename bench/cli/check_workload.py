@@ -14,7 +14,7 @@ def check_workload(
     """Try a GAN of your own: what will work, what will not, and why."""
     from bench.check.workload import check
     from bench.cli.terminal import print_finding
-    from bench.experiment import load_workloads
+    from bench.experiments import load_workloads
 
     works = True
     specs, quality = load_workloads(file)

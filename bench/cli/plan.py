@@ -26,7 +26,7 @@ def plan(
 ) -> None:
     """Cells: done, missing, estimated time."""
     from bench.cli.terminal import print_note, print_plan
-    from bench.experiment import load_experiment
+    from bench.experiments import load_experiment
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
     from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds

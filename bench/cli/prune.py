@@ -29,10 +29,10 @@ def prune(
         Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
     ] = None,
 ) -> None:
-    """Prune one generator and save it (see `bench.load`)."""
+    """Prune one generator and save it (see `ganprune.load`)."""
     load_plugins(plugins)
     from bench.cli.terminal import print_pruned
-    from bench.experiment import load_workloads
+    from bench.experiments import load_workloads
     from bench.sweep.prune import prune_to_folder
     from bench.workloads.builtin import BUILT_IN
 

@@ -10,7 +10,7 @@ from bench.cli.plugins import with_plugins
 
 def validate(experiment: ExperimentArgument, overrides: SetOption = None, plugins: PluginOption = None) -> None:
     """Check an experiment file; runs nothing."""
-    from bench.experiment import Known, expand, load_experiment
+    from bench.experiments import Known, expand, load_experiment
 
     loaded = load_experiment(experiment, with_plugins(overrides, plugins))
     cells = expand(loaded, Known.installed())

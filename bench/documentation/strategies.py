@@ -1,7 +1,7 @@
 """`docs/catalogue.md`: every strategy with its formula, source, needs, levels and what scoring costs.
 
-`python -m bench.documentation.strategies` writes it anew and times each strategy; a test holds all but the seconds
-against the registry.
+`make docs` writes it anew and times what is not on it yet; `python -m bench.documentation.strategies --time` times each
+strategy. A test holds all but the seconds against the registry.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from strategies.base import NotApplicable
 from strategies.catalog import STRATEGIES
 from strategies.strategy import Strategy
 
+PAGE = Path("docs/catalogue.md")
 TIMED_ON = "mnist-dcgan"
 
 HEAD = """# The catalogue
 
-{count} named strategies. Written by `python -m bench.documentation.strategies`; a test compares it with the registry.
+{count} named strategies. Written by `make docs`; a test compares it with the registry.
 
 A strategy is criterion x granularity x allocation x schedule, and its name says which: `l1-weight-global+cubic`.
 Low scores go first. `needs`: what a strategy looks at besides the weights; `inputs` are generator inputs of its own
@@ -46,6 +47,13 @@ def without_seconds(text: str) -> list[str]:
         line.rsplit(" | ", 1)[0] if line.startswith("| `") and line.count(" | ") == 5 else line
         for line in text.splitlines()
     ]
+
+
+def seconds_on(text: str) -> dict[str, float | None]:
+    """The seconds that a page tells, by strategy."""
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    last = {row.split("`")[1]: row.rstrip(" |").rsplit(" ", 1)[1] for row in rows}
+    return {name: None if value == "-" else float(value) for name, value in last.items()}
 
 
 def _row(strategy: Strategy, seconds: float | None) -> str:
@@ -92,12 +100,19 @@ def seconds_of(name: str) -> float | None:
     return time.process_time() - start
 
 
-def main(place: str = "docs/catalogue.md") -> None:
-    """Time every strategy and write the page."""
+def main(place: Path = PAGE, *, anew: bool = False) -> None:
+    """Write the page.
+
+    Args:
+        anew: time every strategy, also those that stand on the page with their seconds.
+    """
+    known = {} if anew else seconds_on(place.read_text(encoding="utf-8"))
+    missing = [name for name in STRATEGIES if name not in known]
     torch.set_num_threads(1)
-    seconds_of("l1-channel-global")  # the first call pays for imports
-    Path(place).write_text(page({name: seconds_of(name) for name in STRATEGIES}), encoding="utf-8")
+    if missing:
+        seconds_of("l1-channel-global")  # the first call pays for imports
+    place.write_text(page(known | {name: seconds_of(name) for name in missing}), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(anew="--time" in sys.argv[1:])

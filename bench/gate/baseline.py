@@ -39,16 +39,25 @@ class BaselineHead(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     baseline_version: int
+    """Of these files; a reader refuses another."""
     reason: str
+    """Why it was accepted: what ``--reason`` said."""
     accepted: str
-    """UTC."""
+    """When, UTC."""
     run: str
+    """The name of the run that was accepted."""
     experiment: dict[str, Any]
+    """As in the run's manifest; its ``[gate]`` says what is compared."""
     terms: dict[str, dict[str, Terms]]
+    """Workload -> metric -> what two numbers must share."""
     checkpoints: dict[str, str]
+    """``workload checkpoint`` -> hash of the trained weights."""
     inputs: dict[str, str]
+    """``workload seed`` -> hash of the evaluation inputs; only where they could be drawn as the run drew them."""
     environments: list[Environment]
+    """Where the cells were measured."""
     git: list[str]
+    """Revisions of the code that measured."""
     checksums: dict[str, str]
     """SHA-256 of the other files, and under ``baseline.json`` of this one without this table."""
 

@@ -14,6 +14,7 @@ from bench.experiments.gate import Gate
 from bench.experiments.places import Place, place_of_cell
 from bench.records import Architecture, Manifest, Record
 from bench.records.store import RunStore
+from bench.tasks import GATED
 
 
 class _Frozen(BaseModel):
@@ -24,12 +25,17 @@ class CellValues(_Frozen):
     """All seeds of one cell; every list is in the order of ``seeds``."""
 
     seeds: list[int]
+    """In ascending order."""
     varies: str
+    """As in a record."""
     status: list[str]
+    """As in a record."""
     reason: list[str]
+    """Why, where the status is not ``ok``."""
     architecture: list[str | None]
-    """Hashes of `Shape`s."""
+    """Hashes of `Shape`s; null where nothing was measured."""
     values: dict[str, list[float | int | None]]
+    """By metric; null where a seed has no such number."""
 
     def at(self, seeds: Sequence[int], metric: str) -> list[float | int | None]:
         """The values of a metric under these seeds."""
@@ -41,10 +47,15 @@ class Terms(_Frozen):
     """What two numbers must share to be compared."""
 
     unit: str
+    """As in a record's number, like all that follow."""
     direction: Literal["lower", "higher", "none"]
+    """Which way is better."""
     kind: Literal["exact", "stochastic"]
+    """``exact`` is compared by equality."""
     version: str
+    """How it was measured."""
     num_images: int | None
+    """Over how many images."""
 
 
 class Shape(_Frozen):
@@ -60,9 +71,13 @@ class Environment(_Frozen):
     """On what stochastic numbers depend in their last digits."""
 
     libraries: dict[str, str]
+    """Versions."""
     machine: dict[str, Any]
+    """What kind of machine."""
     device: str
+    """``cpu`` or ``cuda``."""
     threads: int
+    """Of the process that measured."""
 
     @property
     def torch(self) -> str:
@@ -247,4 +262,4 @@ def _inputs(records: Sequence[Record], environments: Sequence[Environment]) -> d
 
 
 def _judged(record: Record) -> list[Any]:
-    return [n for name, n in record.numbers.items() if name.startswith(("fid[", "is[")) and n.num_images]
+    return [n for name, n in record.numbers.items() if name.partition("[")[0] in GATED and n.num_images]

@@ -18,6 +18,7 @@ from bench.records.schema import (
     PlannedCell,
     Provenance,
     Record,
+    RunEnvironment,
     Status,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "PlannedCell",
     "Provenance",
     "Record",
+    "RunEnvironment",
     "Status",
 ]

@@ -1,4 +1,7 @@
-"""What was measured, as it stands on disk. `docs/results-format.md` explains every field."""
+"""What was measured, as it stands on disk.
+
+The docstrings of the fields are the source of `docs/results-format.md` (`make docs`).
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,22 @@ class _Frozen(BaseModel):
 
 
 class Cell(_Frozen):
-    """One point of an experiment.
-
-    ``level`` is ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``.
-    """
+    """One point of an experiment."""
 
     workload: str
+    """The GAN that is pruned."""
     checkpoint: str = "shipped"
+    """Which training of it: ``shipped``, or the folder of one."""
     strategy: str
+    """How it is pruned; ``dense`` is the unpruned generator."""
     target: Literal["params", "macs"] = "params"
+    """What a sparsity is matched on: weights of the generator, or multiply-accumulates."""
     level: dict[str, float]
+    """What was asked for: ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``."""
     recovery: str
+    """What is done for the pruned network: ``none``, ``bn-recalibrate``, ``finetune-200``, ..."""
     seed: int
+    """Feeds the streams that the record names in ``varies``."""
 
     @property
     def level_label(self) -> str:
@@ -49,13 +56,18 @@ class Number(_Frozen):
     """One measured value with all that is needed to know what may stand beside it."""
 
     value: float | int | None
-    """None: could not be computed (the record says why in ``reason``)."""
+    """Null: could not be computed; ``note`` or the record's ``reason`` says why."""
     unit: str
+    """Of ``value``: ``parameters``, ``MACs``, ``bytes``, ``dB``, ..."""
     direction: Literal["lower", "higher", "none"]
     """Which way is better."""
     kind: Literal["exact", "stochastic"]
+    """``exact`` has no noise: it is compared by equality."""
     version: str
+    """How it was measured: formula, extractor, number of images, reference. Numbers of different versions are never
+    put side by side."""
     num_images: int | None = None
+    """Over how many generated images; null where it needs none."""
     note: str = ""
     """Why there is no value, where that is a finding of its own."""
 
@@ -64,20 +76,24 @@ class CurvePoint(TypedDict):
     """What was seen at one step of a training; losses are means over the steps since the point before."""
 
     step: int
+    """Steps done so far; 0 is before the training."""
     quality: float | None
     """The task's leading number of the averaged generator, BatchNorm recalibrated, on the first evaluation inputs;
     None: its output is not finite."""
     loss_g: float | None
     """Adversarial; None where there was none (distillation alone)."""
     loss_d: float | None
+    """D's loss; None where there was no step yet, or D was not trained."""
     loss_extra: NotRequired[float | None]
     """What G's loss had besides: distillation, and what a schedule adds."""
     accuracy_real: NotRequired[float | None]
     """Share of the real images that D named rightly in training, as it was before its own step."""
     accuracy_fake: NotRequired[float | None]
+    """Share of the generated images that D named rightly, at the same moment."""
     logit_real: NotRequired[float | None]
     """D's mean logit of real images."""
     logit_fake: NotRequired[float | None]
+    """D's mean logit of generated images."""
     d_density: NotRequired[float | None]
     """Share of D's weights not held at zero, after the last of these steps."""
     balance: NotRequired[float | None]
@@ -88,6 +104,7 @@ class Architecture(_Frozen):
     """The shape of the network that runs. Masked networks have the dense architecture."""
 
     hash: str
+    """16 digits of SHA-256 of ``widths`` and of the code that makes the network. Timings refer to it."""
     widths: dict[str, tuple[int, int]]
     """``[out, in]`` channels of each convolution and linear layer."""
     kept: dict[str, dict[str, list[int]]] = Field(default_factory=dict)
@@ -100,12 +117,19 @@ class Cost(_Frozen):
     """What it took to make and to judge this cell, on the machine of its provenance."""
 
     prune_seconds: float = 0.0
+    """Scoring and cutting. Cells that share a cut (other seeds, where the strategy draws nothing) all carry its
+    seconds; of the levels that share a score, the one that came first carries the scoring."""
     recover_seconds: float = 0.0
+    """Recalibration or training, also what an interrupted one took before it was continued."""
     measure_seconds: float = 0.0
+    """Generating the evaluation images, judging them, counting the network; where dense's images are not kept, also
+    making those."""
     watch_seconds: float = 0.0
     """Taking the learning curve; not part of ``recover_seconds``."""
     train_steps: int = 0
+    """Steps of the recovery's training."""
     train_images: int = 0
+    """Training images shown, repeats counted; none without adversarial loss."""
     training_macs: int = 0
     """MACs of all forward and backward passes of G and D (backward counted as twice forward)."""
     peak_memory_bytes: int = 0
@@ -118,130 +142,192 @@ class Provenance(_Frozen):
     """Where the numbers come from. Never part of a key."""
 
     checkpoint: str
+    """Hash of the trained weights."""
     dense_key: str | None
     """``eval_key`` of the dense cell of the same recovery and seed that this one is compared with."""
     git: str | None
+    """Revision of the code that measured, ``-dirty`` where files differed; null outside a checkout."""
     libraries: dict[str, str]
+    """Versions of Python and of the packages that numbers depend on."""
     machine: dict[str, Any]
+    """``device, system, architecture, cores``: what kind of machine, no names."""
     device: str
+    """``cpu`` or ``cuda``: where the cell was made and judged."""
     threads: int
+    """Of the process that measured."""
     flags: list[str] = Field(default_factory=list)
-    """What a reader should know: ``small-n``, ``low-rank-fid``, ``uncounted:<operator>``, ..."""
+    """What a reader should know: ``small-n`` (fewer than 10,000 images), other words of the
+    task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter has no formula
+    for), ``fvcore-unsupported:<operator>``."""
 
 
 class Keys(_Frozen):
+    """What a record answers to. A finished key is never run again."""
+
     prune: str
+    """SHA-256 of what defines the network: checkpoint, strategy, level, recovery, the seeds of the streams that it
+    uses, the code."""
     eval: str
+    """SHA-256 of what defines the numbers: ``prune``, the evaluation seed, the versions of the metrics."""
 
 
 class Record(_Frozen):
     """All about one cell."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of this file; a reader refuses another."""
     keys: Keys
+    """What identifies the cell; the file name ends in the first 16 digits of ``keys.eval``."""
     cell: Cell
+    """Which point of the experiment it is."""
     task: str = "generation"
     """What the workload is for."""
     status: Status
+    """``ok``; ``collapsed`` (the output is not finite, constant, or of one kind); ``not-applicable`` (the strategy
+    does not fit the workload or the recovery); ``infeasible`` (the level is out of reach)."""
     reason: str = ""
+    """Why, where the status is not ``ok``."""
     varies: str
     """The random streams that the numbers depend on, joined: ``eval``, ``calibrate+eval``, ..."""
     physical: bool = False
     """Whether tensors became smaller; False for masks."""
     architecture: Architecture | None = None
+    """Of the network that was measured; null where nothing was."""
     achieved_params: float | None = None
-    """Achieved sparsity over all conv and linear weights, 1 - kept / dense."""
+    """1 - non-zero / dense entries of all convolution and linear weights, counted on the network that was measured."""
     achieved_macs: float | None = None
     """1 - effective MACs / dense MACs."""
     scope: str = "all convolution and linear weights of the generator"
+    """What sparsity is counted over."""
     layers: list[LayerCut] = Field(default_factory=list)
+    """Every convolution and linear layer of the dense generator."""
     numbers: dict[str, Number] = Field(default_factory=dict)
+    """By metric, as in ``params``, ``macs_dense`` or ``METRIC[judge]``; `docs/method.md` says what each is.
+    Bit-identical when the same cell is measured again on the same machine with the same torch and threads."""
     curve: list[CurvePoint] = Field(default_factory=list)
     """How quality came back in training; empty for cells that were not trained."""
     cost: Cost = Field(default_factory=Cost)
+    """What it took; not repeatable."""
     provenance: Provenance
+    """Where the numbers come from."""
 
 
 class Failure(_Frozen):
     """A cell that raised. It is tried again by the next run."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of this file; a reader refuses another."""
     keys: Keys
+    """Of the record that is missing."""
     cell: Cell
+    """The cell that raised."""
     error: str
+    """The exception's type and message."""
     traceback: str
+    """Where it was raised, as Python prints it."""
     attempt: int
+    """How often the cell was tried so far."""
 
 
 LatencyStatus = Literal["ok", "invalid", "refused", "not-applicable", "unavailable"]
-"""``invalid``: disturbed by other work; ``refused``: the outputs differ; ``not-applicable``: the backend does nothing
-for the network or cannot take it; ``unavailable``: the machine lacks a package or a device."""
+"""What each means: `LatencyRecord.status`."""
 
 NOT_TIMED_YET: frozenset[LatencyStatus] = frozenset({"invalid", "unavailable"})
 """What the next run tries again."""
 
 
 class LatencySample(_Frozen):
-    """One block of calls: seconds a call of dense and of pruned, timed one after the other.
-
-    ``interrupted``: involuntary context switches took more than 1 % of a block, so its wall time counts others' work.
-    """
+    """One pair of blocks of calls, dense and pruned, timed one after the other."""
 
     dense_wall: float
+    """Wall seconds a call of dense, mean over the block."""
     pruned_wall: float
+    """Wall seconds a call of pruned."""
     dense_cpu: float
+    """CPU seconds a call of dense; on CUDA those of the host."""
     pruned_cpu: float
+    """CPU seconds a call of pruned."""
     interrupted: bool
+    """Whether involuntary context switches took more than 1 % of either block, so that its wall time counts others'
+    work; with several threads, and on CUDA, whether there were any."""
 
 
 class LatencyRecord(_Frozen):
     """Dense against one pruned architecture, timed in alternating blocks in one process."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of this file; a reader refuses another."""
     latency_key: str
+    """SHA-256: both architectures, the inputs, the device's model, backend, batch, type, threads; where the backend
+    skips zeros also ``zeros``."""
     workload: str
+    """Whose weights were timed."""
     checkpoint: str = "shipped"
+    """Which training of it."""
     architecture: str
     """Hash of the pruned architecture; `Architecture.hash` of the records that it belongs to."""
     dense_architecture: str
+    """Hash of the dense architecture; equal to ``architecture`` where dense was timed against itself, which shows the
+    noise of the timing."""
     device: str
+    """``cpu`` or ``cuda``."""
     device_model: str
+    """The name of the processor or GPU."""
     backend: str
+    """How the pruned network ran: ``eager``, ``compile``, ``onnx``, ..."""
     batch: int
+    """Inputs in each call."""
     dtype: str
+    """What the pruned network computes in: ``float32``, ``bfloat16``, ..."""
     threads: int
+    """Of the process that timed."""
     flush_denormal: bool
+    """Whether denormal numbers were taken for 0."""
     calls_per_block: int
+    """Calls in each block."""
     samples: list[LatencySample]
+    """Every pair of blocks, the interrupted ones too."""
     status: LatencyStatus
+    """``ok``; ``invalid`` (disturbed by other work: fewer than five pairs were left alone; timed again by the next
+    run); ``refused`` (an output differs from eager's); ``not-applicable`` (the backend does nothing for the network or
+    cannot take it); ``unavailable`` (the machine lacks a package or a device). Only ``ok`` has times."""
     reason: str = ""
+    """Why, where the status is not ``ok``."""
     dense_ms: float | None
-    """Median milliseconds a call over the uninterrupted blocks (None: not ``ok``)."""
+    """Median milliseconds a call over the uninterrupted blocks; null, like the other times, where not ``ok``."""
     pruned_ms: float | None
+    """The same of the pruned network."""
     dense_ms_min: float | None
+    """Milliseconds a call of the fastest uninterrupted block."""
     pruned_ms_min: float | None
+    """The same of the pruned network."""
     dense_ms_p95: float | None
+    """95th percentile over uninterrupted blocks, interpolated: no percentile of single calls."""
     pruned_ms_p95: float | None
+    """The same of the pruned network."""
     speedup: float | None
     """Median over the uninterrupted pairs of dense / pruned wall time."""
     speedup_low: float | None
     """Lower end of the 95 % bootstrap interval of that median, over pairs of this one process."""
     speedup_high: float | None
+    """Its upper end."""
     speedup_cpu: float | None
-    """The same ratio of CPU times, over all pairs."""
+    """The median ratio of CPU times over all pairs, there even where ``invalid``; null on CUDA."""
     peak_memory_bytes: int | None = None
     """CUDA: highest allocated memory of the pruned network; CPU: None."""
     provenance: dict[str, Any] = Field(default_factory=dict)
+    """``libraries`` (those of the backend too) and ``machine``, as in a record's."""
     dense_backend: str = ""
-    """How the dense network ran, where not through ``backend`` itself."""
+    """How the dense network ran: as ``backend``, but ``eager`` for ``csr`` and ``eager in float16`` for ``nm-2-4``."""
     zeros: str = ""
     """Hash of each layer's density, for backends that skip zeros (`bench.records.zeros`); empty for all others."""
     prepare_dense_seconds: float | None = None
     """From the network to its first output: exporting, compiling and the first call. Not part of any other time."""
     prepare_pruned_seconds: float | None = None
+    """The same of the pruned network."""
     output_error: float | None = None
-    """Largest difference of an output from eager PyTorch in float32, as a share of the largest value; None: not
-    compared, or not finite."""
+    """Largest difference of an output from eager PyTorch in float32, as a share of the largest value; null: not
+    compared (``eager`` itself), or not finite."""
     output_tolerance: float | None = None
     """The largest such difference that is timed."""
 
@@ -250,16 +336,27 @@ class LatencyFailure(_Frozen):
     """A timing that raised. It is tried again by the next run."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of this file; a reader refuses another."""
     latency_key: str
+    """Of the timing that is missing."""
     workload: str
+    """Whose weights were to be timed."""
     checkpoint: str
+    """Which training of it."""
     architecture: str
+    """Hash of the pruned architecture."""
     device: str
+    """``cpu`` or ``cuda``, as asked for."""
     backend: str
+    """As asked for."""
     batch: int
+    """Inputs in each call."""
     error: str
+    """The exception's type and message."""
     traceback: str
+    """Where it was raised, as Python prints it."""
     attempt: int
+    """How often it was tried so far."""
 
     @property
     def label(self) -> str:
@@ -267,21 +364,46 @@ class LatencyFailure(_Frozen):
         return f"{self.workload} latency of {self.architecture}, {self.device} {self.backend} batch {self.batch}"
 
 
+class RunEnvironment(TypedDict):
+    """Where a run was made, for the report; never part of a key."""
+
+    libraries: dict[str, str]
+    """Versions of Python and of the packages that numbers depend on; resuming under others is noted."""
+    machine: dict[str, Any]
+    """``device, system, architecture, cores``: what kind of machine, no names."""
+    git: str | None
+    """Revision of the code that ran, ``-dirty`` where files differed; null outside a checkout."""
+    jobs: int
+    """Worker processes."""
+    threads: int
+    """Of each."""
+    device: str
+    """What ``--device`` said: ``cpu`` or ``cuda``."""
+    started: str
+    """When the run was begun or last continued, UTC."""
+
+
 class PlannedCell(_Frozen):
     """A cell of the manifest and where its record is."""
 
     cell: Cell
+    """The cell."""
     keys: Keys
+    """Those of its record."""
 
 
 class Manifest(_Frozen):
     """What a run consists of: the experiment as it was understood, and its cells with their keys."""
 
     schema_version: int = SCHEMA_VERSION
+    """Of this file; a reader refuses another."""
     keys_version: int = 1
     """The version of the keys of its cells; where it is not today's, none of its records is used again."""
     experiment: dict[str, Any]
+    """The TOML as understood: defaults filled in, with its ``[[workload]]`` tables where it has any."""
     run: str
+    """The name of the run."""
     cells: list[PlannedCell]
+    """Readers take exactly these: records of earlier definitions may still lie in ``cells/`` and are not read."""
     excluded: list[str] = Field(default_factory=list)
-    """Combinations that were left out, in words."""
+    """Combinations that were left out, in words; empty at present: what does not fit has a record that says so."""

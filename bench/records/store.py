@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +25,7 @@ from bench.records import (
     Manifest,
     PlannedCell,
     Record,
+    RunEnvironment,
 )
 from bench.records.paths import FAILED_TIMING, KEY_LENGTH, RunPaths
 
@@ -141,7 +142,7 @@ class RunStore:
     def _folders_in(place: Path) -> list[Path]:
         return [path for path in place.glob("*") if path.is_dir() and not path.is_symlink()]
 
-    def write_manifest(self, manifest: Manifest, environment: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest, environment: RunEnvironment) -> None:
         with writable(self.paths.root):
             write_json(self.paths.manifest, manifest.model_dump(mode="json"))
             write_json(self.paths.environment, environment)

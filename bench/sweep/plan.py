@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bench.experiment import Experiment, Known, expand
+from bench.experiments import Experiment, Known, expand
 from bench.records import PlannedCell
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings

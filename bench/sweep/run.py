@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bench.base.errors import UserError
 from bench.base.machine import git_revision, libraries, machine, one_thread
 from bench.executors import Done, Executor, Failed, Resources, Stage, Work, stage
 from bench.executors.local import LocalExecutor
-from bench.experiment import Experiment, dump
+from bench.experiments import Experiment, dump
 from bench.records import (
     NOT_TIMED_YET,
     Failure,
@@ -22,6 +22,7 @@ from bench.records import (
     Manifest,
     PlannedCell,
     Record,
+    RunEnvironment,
 )
 from bench.records.paths import run_folder, safe
 from bench.records.store import DamagedFile, RunStore
@@ -251,7 +252,7 @@ def _keep_latency_failure(store: RunStore, task: LatencyTask, outcome: Failed) -
     )
 
 
-def environment(settings: Settings, jobs: int) -> dict[str, Any]:
+def environment(settings: Settings, jobs: int) -> RunEnvironment:
     """Where a run was made: for the report, never part of a key."""
     return {
         "libraries": libraries(),

@@ -360,7 +360,7 @@ def test_the_card_says_what_it_is_how_it_was_made_and_how_to_load_it(artefact: P
     loaded = load_artifact(artefact)
     assert f"{sum(p.numel() for p in loaded.parameters()):,} parameters" in text
     assert "channels are physically gone" in text and "`(N, 8)` float32" in text
-    assert "bench.load(" in text and "seed 3" in text and "12.5" in text and "frechet-2" in text
+    assert "ganprune.load(" in text and "seed 3" in text and "12.5" in text and "frechet-2" in text
     assert "libraries.torch" in text and "9.9" in text
     for value in json.loads((artefact / "manifest.json").read_text())["hashes"].values():
         assert value in text

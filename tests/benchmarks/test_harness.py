@@ -24,7 +24,7 @@ import bench.sweep.numbers
 import bench.tasks.generation.quality
 import bench.training.recovery
 from bench.base.seeds import stream
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.records import Cell, Record
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell

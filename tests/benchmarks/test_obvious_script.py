@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.base.machine import one_thread
-from bench.experiment import Experiment
+from bench.experiments import Experiment
 from bench.report.loading import read_run
 from bench.sweep.run import run_experiment
 from bench.tasks.generation.extractors import BATCH

@@ -13,7 +13,7 @@ from bench.tasks.generation.generate import generate
 from bench.base.seeds import stream
 from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep.run import run_experiment
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import load_checkpoint

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.executors import Done, Failed, Setup, Stage, Work
 from bench.executors.local import LocalExecutor
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep.run import run_experiment
 
 

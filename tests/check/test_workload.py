@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import bench
 from bench.check.workload import Finding, check
 from bench.cli import app
-from bench.experiment import Quality
+from bench.experiments import Quality
 from tests.own.conftest import Describe
 from tests.own.gans import Dcgan
 from tests.own.test_own import ARCHITECTURES, D, G

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.documentation.strategies import page, without_seconds
+from bench.documentation.strategies import page, seconds_on, without_seconds
 from strategies.catalog import STRATEGIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
@@ -14,7 +14,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 
 def test_the_page_is_that_of_the_registry() -> None:
     written = without_seconds(PAGE.read_text("utf-8"))
-    assert written == without_seconds(page({})), "write it anew: python -m bench.documentation.strategies"
+    assert written == without_seconds(page({})), "write it anew: make docs"
+
+
+def test_writing_the_page_anew_keeps_its_seconds() -> None:
+    written = PAGE.read_text("utf-8")
+    assert page(seconds_on(written)) == written
 
 
 def test_every_strategy_that_fits_was_timed() -> None:

@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 
 from bench.base.errors import UserError
 from bench.executors import Done, Stage
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.gate.calibration import rates, timing
 from bench.gate.calibration.document import document
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.experiment import Experiment, load_experiment
+from bench.experiments import Experiment, load_experiment
 from bench.records import Cell, PlannedCell, Record
 from bench.sweep.cell import run_cell
 from bench.sweep.workshop import Workshop

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+SOURCES = os.pathsep.join(map(str, (ROOT, ROOT / "bench" / "distribution")))
+"""``PYTHONPATH`` for all packages of this checkout, whatever is installed."""
 
 
 def children(pid: int) -> set[int]:

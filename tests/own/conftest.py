@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.experiment import check_workloads
+from bench.experiments import check_workloads
 from bench.workloads.spec import WorkloadSpec
 from tests.helpers.pictures import pictures, write_pictures
 

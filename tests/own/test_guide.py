@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from bench.experiment import check_workloads
+from bench.experiments import check_workloads
 from bench.workloads.spec import (
     CheckpointSpec,
     DiscriminatorSpec,

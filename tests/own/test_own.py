@@ -15,7 +15,7 @@ import torch
 import bench
 from bench.api import workload
 from bench.base.errors import Mistakes, UserError
-from bench.experiment import dump, load_experiment
+from bench.experiments import dump, load_experiment
 from bench.records import Record
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell
@@ -367,7 +367,7 @@ def test_from_python_with_a_class(folder: Path, monkeypatch: pytest.MonkeyPatch)
     thing = workload("mine", Dcgan, inputs=[NOISE], reference="photos", extractor="gans.py:judge", checkpoint=G)
     assert isinstance(thing.generator(), Dcgan)
     assert bench.workload is workload
-    with pytest.raises(Mistakes, match=r"bench\.workload, workload\[0\]\.inputs: missing"):
+    with pytest.raises(Mistakes, match=r"ganprune\.workload, workload\[0\]\.inputs: missing"):
         workload("other", Dcgan, reference="photos")
 
 

@@ -32,7 +32,7 @@ OUTSIDE = {
     "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation"],
     "comparing finished records": ["bench.gate", "bench.pytest_plugin"],
     "what is asked for, before it is done": [
-        "bench", "bench.api", "bench.cli", "bench.experiment", "bench.experiments", "bench.check",
+        "bench", "bench.api", "bench.cli", "bench.experiments", "bench.experiments", "bench.check",
         "bench.sweep.estimate",
     ],
     "who does it, and where it is kept": [

@@ -21,7 +21,7 @@ from bench.base.code import Code
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
 from bench.executors import Group, Resources
-from bench.experiment import Experiment
+from bench.experiments import Experiment
 from bench.records import SCHEMA_VERSION, Cell, Failure, Record
 from bench.records.store import RunStore
 from bench.report.loading import read_run
@@ -478,7 +478,7 @@ def test_the_rest_of_the_experiment_does_not_enter_a_key(tmp_path: Path) -> None
 def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, strategies=["l1-channel-global", "random-weight-global"], recovery=["finetune-2"])
     code = (
-        "import json, sys; from bench.experiment import load_experiment; from bench.sweep.plan import *\n"
+        "import json, sys; from bench.experiments import load_experiment; from bench.sweep.plan import *\n"
         "thing = load_experiment(sys.argv[1]); plan = make_plan(thing, settings_of(thing))\n"
         "print(json.dumps({p.cell.label: p.keys.eval for p in plan.cells}))"
     )
@@ -686,7 +686,7 @@ def test_a_plan_counts_a_damaged_record_as_missing(sweep: Sweeps, tmp_path: Path
 RUN = """
 import sys
 from pathlib import Path
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep.run import run_experiment
 run_experiment(load_experiment(sys.argv[1]), results=Path("results"), jobs=2)
 """

@@ -21,7 +21,7 @@ from bench.base.files import write_json
 from bench.base.machine import libraries, machine, one_thread
 from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
-from bench.experiment import dump, load_experiment
+from bench.experiments import dump, load_experiment
 from bench.experiments.gate import GatedTiming
 from bench.experiments.places import Place, chosen
 from bench.gate.calibration.rows import add_rows, read_rows

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.base.errors import Mistakes, UserError
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.sweep.plan import settings_of
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop

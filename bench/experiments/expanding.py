@@ -1,0 +1,45 @@
+"""From an experiment to its cells."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.experiments.known import Known
+from bench.experiments.schema import DENSE, Experiment, Target
+from bench.records import Cell
+
+if TYPE_CHECKING:
+    from strategies.base import Levels
+
+
+def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
+    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed."""
+    sweep = experiment.sweep
+    points: list[tuple[str, Target, dict[str, float]]] = [(DENSE, "params", {"sparsity": 0.0})]
+    for choice in (choice for choice in sweep.strategies if choice.name != DENSE):
+        levels = choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities)
+        points += [(choice.name, sweep.target, level) for level in levels]
+    cells: dict[str, Cell] = {}
+    for workload, checkpoint, recovery, (strategy, target, level), seed in itertools.product(
+        sweep.workloads, sweep.checkpoints, sweep.recovery, points, sweep.seeds
+    ):
+        cell = Cell(
+            workload=workload,
+            checkpoint=checkpoint,
+            strategy=strategy,
+            target=target,
+            level=dict(level),
+            recovery=recovery,
+            seed=seed,
+        )
+        cells.setdefault(cell.model_dump_json(), cell)
+    return tuple(cells.values())
+
+
+def own_levels(levels: Levels, sparsities: Sequence[float]) -> list[dict[str, float]]:
+    """The levels of a strategy for which the experiment names none."""
+    if levels.continuous:
+        return [{"sparsity": value} for value in sparsities]
+    return [{levels.knob or "sparsity": value} for value in levels.fixed]

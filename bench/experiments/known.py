@@ -1,0 +1,48 @@
+"""The names that an experiment may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from strategies.base import Levels
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names that an experiment may use."""
+
+    workloads: Collection[str]
+    strategies: Mapping[str, Levels]
+    extractors: Collection[str]
+    metrics: Collection[str]
+    backends: Collection[str]
+    parse_recovery: Callable[[str], object]
+    """Raises ValueError, with a sentence, for what is not a recovery."""
+    built_in: Collection[str] = ()
+    """Names of workloads that a table of the user's cannot have."""
+
+    @classmethod
+    def installed(cls) -> Known:
+        """What this installation offers. Imports the registries, and with them torch."""
+        from bench.measure.backends import BACKENDS
+        from bench.tasks.generation.extractors import EXTRACTORS
+        from bench.tasks.generation.metrics import METRICS as REGISTERED
+        from bench.tasks.generation.public import PUBLIC
+        from bench.training.recovery import parse_recovery
+        from bench.workloads.builtin import BUILT_IN
+        from strategies.catalog import STRATEGIES
+        from strategies.plugins import installed_plugins
+
+        installed_plugins()
+        return cls(
+            workloads=tuple(BUILT_IN),
+            strategies={name: STRATEGIES[name].levels for name in STRATEGIES},
+            extractors=(*EXTRACTORS, *PUBLIC),
+            metrics=tuple(REGISTERED),
+            backends=tuple(BACKENDS),
+            parse_recovery=parse_recovery,
+            built_in=tuple(BUILT_IN),
+        )

@@ -1,0 +1,144 @@
+"""From a file to an experiment, with all mistakes at once, each with its place."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from bench.base.errors import Mistakes
+from bench.experiments.checking import broken_plugins, checked, own_tables, wrong_own
+from bench.experiments.known import Known
+from bench.experiments.overrides import apply_override
+from bench.experiments.schema import Experiment, Quality, StrictTable
+from bench.experiments.sentences import in_words
+from bench.experiments.wording import Loc, place_of, toml_reason
+from bench.workloads.spec import WorkloadSpec
+from strategies.registry import UnknownName
+
+
+def shipped_experiments() -> dict[str, str]:
+    """Name -> text of the experiment files that come with the package."""
+    folder = resources.files("bench.experiments")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda f: f.name)
+    return {file.name.removesuffix(".toml"): file.read_text("utf-8") for file in files}
+
+
+def load_experiment(
+    name_or_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    own: Sequence[WorkloadSpec] = (),
+    known: Known | None = None,
+) -> Experiment:
+    """Read a shipped experiment (by name) or a TOML file (by path), with ``key=value`` overrides applied.
+
+    A key is dotted (``experiment.seeds``, ``gate.margin``) or short (``seeds``); the value is TOML, a bare
+    word a text. ``key+=[...]`` adds to a list. ``own`` stand beside the ``[[workload]]`` tables; ``known`` defaults
+    to what is installed.
+
+    Raises:
+        Mistakes: all that is wrong with the file and the overrides, each with its place.
+    """
+    text, label = _read(name_or_path)
+    raw = _parse(text, label)
+    _place_workloads(raw, _folder_of(name_or_path))
+    if own and isinstance(raw.setdefault("workload", []), list):
+        raw["workload"] += [spec.model_dump(mode="json", exclude_unset=True) for spec in own]
+    overridden: set[Loc] = set()
+    wrong: list[str] = []
+    for override in overrides:
+        try:
+            overridden.update(apply_override(raw, override))
+        except ValueError as error:
+            wrong.append(str(error))
+    wrong += [f"{place_of(loc, label, overridden)}: {sentence}" for loc, sentence in broken_plugins(raw)]
+    try:
+        experiment, found = checked(raw, known or Known.installed(), whole=not overrides)
+    except RecursionError:
+        raise Mistakes([f"{label}: nested too deeply."]) from None
+    wrong += [f"{place_of(loc, label, overridden)}: {sentence}" for loc, sentence in found]
+    if experiment is None or wrong:
+        raise Mistakes(wrong)
+    return experiment
+
+
+def load_workloads(path: str | Path) -> tuple[tuple[WorkloadSpec, ...], Quality]:
+    """The ``[[workload]]`` tables of a TOML file and its ``[quality]``, whatever else is in it.
+
+    Raises:
+        Mistakes: all that is wrong with the tables, each with its place.
+    """
+    text, label = _read(Path(path))
+    raw = _parse(text, label)
+    if not raw.get("workload"):
+        raise Mistakes([f"{label}: has no [[workload]] table."], "nothing was checked")
+    _place_workloads(raw, _folder_of(Path(path)))
+    try:
+        quality = Quality.model_validate(raw.get("quality", {}))
+    except ValidationError:
+        quality = Quality()  # what is wrong with it, `validate` says
+    return check_workloads(raw["workload"], label), quality
+
+
+def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
+    """Tables, as TOML or Python gives them, understood. Raises `Mistakes`."""
+    try:
+        found = _Workloads.model_validate({"workload": raw}).workload
+    except ValidationError as error:
+        details = [in_words(dict(detail)) for detail in error.errors(include_url=False)]
+        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in details]) from None
+    wrong = list(wrong_own({"workload": raw}, Known.installed()))
+    if wrong:
+        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in wrong])
+    return found
+
+
+class _Workloads(StrictTable):
+    workload: Annotated[tuple[WorkloadSpec, ...], Field(strict=False)]
+
+
+def _folder_of(name_or_path: str | Path) -> Path:
+    """Where the relative names of an experiment's file start."""
+    shipped = isinstance(name_or_path, str) and name_or_path in shipped_experiments()
+    return Path() if shipped else Path(name_or_path).parent
+
+
+def _place_workloads(raw: dict[str, Any], folder: Path) -> None:
+    """Say in every ``[[workload]]`` where its relative names start: at ``folder``, the place of the file."""
+    for _, table in own_tables(raw):
+        own = table.get("folder", ".")
+        table["folder"] = str(folder / own) if isinstance(own, str) else own
+
+
+def _read(name_or_path: str | Path) -> tuple[str, str]:
+    """Text of the experiment and the name that messages use for it."""
+    shipped = shipped_experiments()
+    label = str(name_or_path)
+    if isinstance(name_or_path, str) and name_or_path in shipped:
+        return shipped[name_or_path], f"{name_or_path}.toml"
+    try:
+        return Path(name_or_path).read_bytes().decode("utf-8-sig"), label
+    except FileNotFoundError:
+        hint = UnknownName("shipped experiment", label, list(shipped)).message
+        raise Mistakes([f"{label}: no such file, and {hint}"]) from None
+    except UnicodeDecodeError as error:
+        raise Mistakes([f"{label}: not a text in UTF-8 (byte {error.start})."]) from None
+    except OSError as error:
+        raise Mistakes([f"{label}: cannot be read: {error.strerror}."]) from None
+    except ValueError as error:
+        raise Mistakes([f"{label!r}: not a path: {error}."]) from None
+
+
+def _parse(text: str, label: str) -> dict[str, Any]:
+    try:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason, line = toml_reason(error)
+        raise Mistakes([f"{label}{line}: not valid TOML: {reason}."]) from None
+    raw.setdefault("experiment", {})
+    return raw

@@ -22,12 +22,17 @@ NAMES_ONLY = frozenset({
 })  # fmt: skip
 """Modules of `strategies` that give things names and compute nothing."""
 
+EARLIER = frozenset({"rewind", "initialisation"})
+"""Needs of strategies that go back to an earlier state of the training."""
+
+_RECOVERY = "bench.training.recovery"
+
 NETWORK: Mapping[str, tuple[str, ...]] = {
-    "cell": ("bench.sweep.cell",),
+    "cell": ("bench.sweep.cell", "bench.sweep.resolved", "bench.sweep.made"),
     "streams": ("bench.base.seeds",),
-    "inputs": ("bench.workloads.base",),
+    "inputs": ("bench.workloads.base", "bench.workloads.loaded", "bench.workloads.condition"),
     "layout": ("bench.base.layout",),
-    "recovery": ("bench.training.recovery",),
+    "recovery": tuple(f"{_RECOVERY}.{name}" for name in ("spec", "recover", "finish")),
 }
 """What every pruned network is made by, dense included."""
 
@@ -43,18 +48,29 @@ CALIBRATION: Mapping[str, tuple[str, ...]] = {
 
 TRAINING: Mapping[str, tuple[str, ...]] = {
     "loop": ("bench.training.loop", "bench.training.losses", "bench.training.ema", "bench.workloads.recipe"),
-    "condition": ("bench.workloads.condition",),
+    "course": (f"{_RECOVERY}.course", f"{_RECOVERY}.start"),
     "resume": ("bench.training.resume", "bench.training.diary"),
     "hooks": ("strategies.hooks", "strategies.keeping", "strategies.schedules.pruning"),
+    "networks": ("strategies.slicing", "strategies.layers", "strategies.sorting"),
     "discriminator": ("bench.training.sparse_d", "bench.training.balance"),
     "distillation": ("bench.training.distil",),
 }
 
 NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "numbers": ("bench.sweep.numbers", "bench.sweep.workshop"),
+    "numbers": ("bench.sweep.numbers",),
+    "shared": ("bench.sweep.workshop", "bench.base.kept"),
     "curve": ("bench.sweep.curve",),
     "images": ("bench.workloads.generate",),
-    "counts": ("bench.measure.complexity", "bench.measure.footprint", "bench.measure.coded"),
+    "counts": (
+        "bench.sweep.counts",
+        "bench.measure.complexity",
+        "bench.measure.footprint",
+        "bench.measure.coded",
+        "bench.measure.structure",
+        "strategies.layers",
+        "strategies.cut",
+    ),
+    "precision": ("bench.measure.precision",),
 }
 """What makes numbers of a network."""
 
@@ -77,6 +93,8 @@ def network_modules(workload: Workload, strategy: Strategy | None, recovery: Rec
     if recovery.needs_discriminator and workload.discriminator is not None and workload.own is None:
         parts["judge"] = (module_of(workload.discriminator),)
     found = {name: frozenset(modules) for name, modules in parts.items()}
+    if strategy is not None and strategy.needs & EARLIER:
+        found["earlier"] = frozenset({"bench.sweep.earlier"})
     if strategy is not None:
         found["strategy"] = Code().closure(_modules_of(strategy), NAMES_ONLY)
     return found
@@ -106,7 +124,7 @@ def module_of(thing: Any) -> str:
 
 
 def _modules_of(strategy: Strategy) -> list[str]:
-    modules = [strategy.criterion.score.__module__, module_of(type(strategy.granularity))]
+    modules = [module_of(type(strategy)), strategy.criterion.score.__module__, module_of(type(strategy.granularity))]
     modules.append(module_of(strategy.allocation.prioritise))
     if strategy.schedule is not None:
         modules += [module_of(strategy.schedule.events), module_of(strategy.schedule.hooks)]

@@ -12,7 +12,7 @@ from torch import nn
 from bench.base.code import Code, digest
 from bench.base.seeds import Role
 from bench.records import Cell, Keys
-from bench.sweep.closure import hashes, network_modules, numbers_modules, timing_modules
+from bench.sweep.closure import EARLIER, hashes, network_modules, numbers_modules, timing_modules
 from bench.training.recovery import Recovery
 from bench.workloads.base import Workload
 from strategies.schedule import Schedule
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 KEYS_VERSION = 2
 """Rises when all keys change at once, so that an old run can be told apart in one sentence."""
-
-EARLIER = frozenset({"rewind", "initialisation"})
-"""Needs of strategies that go back to an earlier state of the training."""
 
 
 def streams(strategy: Strategy | None, recovery: Recovery, workload: Workload) -> frozenset[Role]:

@@ -16,7 +16,7 @@ import pytest
 
 from bench.base.errors import UserError
 from bench.base.files import write_atomically, write_json
-from bench.records import Failure, Manifest, PlannedCell, Record
+from bench.records import SCHEMA_VERSION, Failure, Manifest, PlannedCell, Record
 from bench.records.store import DamagedFile, RunStore
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
@@ -167,7 +167,7 @@ def test_a_record_of_another_schema_version_is_refused(
     store: RunStore, thing: PlannedCell, path: Path, fields: dict[str, int]
 ) -> None:
     change(path, schema_version=99, **fields)
-    with pytest.raises(UserError, match="schema version 99, this ganprune writes 1") as caught:
+    with pytest.raises(UserError, match=f"schema version 99, this ganprune writes {SCHEMA_VERSION}") as caught:
         store.read_record(thing)
     assert not isinstance(caught.value, DamagedFile)
     assert str(path) in str(caught.value)

@@ -14,7 +14,7 @@ from typing import Any
 from bench.base.code import Code
 from bench.training.recovery import Recovery
 from bench.workloads.base import Workload
-from strategies.strategy import Strategy
+from strategies.composition import Strategy
 
 NAMES_ONLY = frozenset({
     "strategies", "strategies.catalog", "strategies.registry", "strategies.criteria.registry", "strategies.granularity",

@@ -76,7 +76,7 @@ def test_a_changed_formula_has_another_key(mine: Path) -> None:
         from bench.sweep.workshop import Settings, Workshop
         shop = Workshop(Settings(num_images=64, plugins=("my_pruning.py",)))
         cell = Cell(workload="dummy", strategy="maxabs-channel-global", level={"sparsity": .5}, recovery="none", seed=0)
-        print(shop.keys(cell).prune)
+        print(shop.resolve(cell).keys.prune)
     """)
 
     def key() -> str:

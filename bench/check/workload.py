@@ -19,11 +19,9 @@ from bench.base.seeds import stream
 from bench.experiments import Quality
 from bench.measure.complexity import count_macs
 from bench.measure.footprint import footprint
-from bench.tasks.generation.classifier import accuracy
-from bench.tasks.generation.extractors import Extractor
+from bench.tasks.generation.fitness import of_extractor, of_reference
 from bench.tasks.generation.judges import find_extractor
 from bench.tasks.generation.public import Weights
-from bench.workloads.data import ImageData
 from bench.workloads.described import condition_of, workload_of
 from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
@@ -226,7 +224,7 @@ def _dense(cuts: list[LayerCut], layers: int) -> str:
 def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], quality: Quality) -> Iterator[Finding]:
     try:
         data = own.images(generator, state_hash(generator.state_dict()))
-        yield Finding("ok", _described(data))
+        yield Finding("ok", of_reference(data))
         condition_of(own.spec).check(data.train_labels, data.name)
     except NotApplicable as reason:
         yield Finding("note", f"reference: {reason}: finetune-* will be not-applicable.")
@@ -247,28 +245,8 @@ def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], qual
     except (UserError, KeyError, ValueError) as error:
         yield Finding("problem", str(error))
         return
-    yield from _judge(extractor, data, name, labelled() if name == CLASSIFIER else None)
-
-
-def _described(data: ImageData) -> str:
-    if data.statistics is not None:
-        return (
-            f"reference: statistics of {len(data.statistics.mean)} features, no images; FID to held-out images, KID, "
-            "prc and finetune-* need images"
-        )
-    return f"reference: {data.name}, {len(data.train):,} images, {len(data.held_out):,} more held out"
-
-
-def _judge(extractor: Extractor, data: ImageData, name: str, labelled: ImageData | None) -> Iterator[Finding]:
-    logits = f"{extractor.classes} classes" if extractor.classes else "no classes, so leave 'is' out of the metrics"
-    right = f"; names {accuracy(extractor, labelled):.0%} of the held-out images rightly" if labelled else ""
-    yield Finding("ok", f"extractor: {extractor.name}, {extractor.width} features, {logits}{right}")
-    if data.statistics is None and len(data.train) <= extractor.width:
-        yield Finding(
-            "note",
-            f"reference: {len(data.train):,} images for {extractor.width} features: FID is biased and flagged "
-            "`low-rank-fid`. Use more images, an extractor with fewer features, or KID.",
-        )
+    for kind, said in of_extractor(extractor, data, labelled() if name == CLASSIFIER else None):
+        yield Finding(kind, said)
 
 
 def _latency(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Finding:

@@ -10,6 +10,7 @@ from bench.base.errors import UserError
 from bench.cli.group import new_group
 from bench.cli.options import JsonOption, PluginOption
 from bench.cli.plugins import load_plugins
+from bench.tasks import TASKS
 
 Row = dict[str, Any]
 
@@ -83,7 +84,7 @@ def workloads() -> list[Row]:
                 "data": thing.data,
                 "extractor": thing.extractor,
                 "parameters": card.get("parameters", {}).get("generator"),
-                "fid": card.get("fid"),
+                TASKS[thing.task].leading.name: card.get(TASKS[thing.task].leading.name),
                 "num_images": card.get("num_images"),
             }
         )
@@ -112,32 +113,18 @@ def experiments() -> list[Row]:
 
 def metrics() -> list[Row]:
     """Every number that a record can hold: name, unit, direction, kind, what it is."""
-    from bench.tasks.generation.metrics import METRICS
-
     quality = "stochastic"
     table = [
-        (column.name, column.unit, column.direction, quality, column.summary)
-        for name in METRICS
-        for column in METRICS[name].columns
+        (number.name, number.unit, number.direction, number.kind, number.summary)
+        for task in TASKS.values()
+        for number in task.numbers
     ] + [
-        ("fid_floor", "squared feature distance", "none", "exact", "FID of the held-out images; stands with dense"),
-        ("psnr-to-dense", "dB", "higher", quality, "agreement with dense on the same inputs, pixel by pixel"),
-        (
-            "feature-distance-to-dense",
-            "relative",
-            "lower",
-            quality,
-            "agreement with dense on the same inputs, in the judge's features",
-        ),
-        ("d-accuracy-real", "share", "none", quality, "training images that D takes for real"),
-        ("d-accuracy-dense", "share", "none", quality, "dense's images that this cell's D takes for generated"),
-        ("d-accuracy-generated", "share", "none", quality, "this generator's images that D takes for generated"),
         (
             "steps_to_dense",
             "training steps",
             "lower",
             quality,
-            "first watched step with an FID no higher than untrained dense's (500 images)",
+            "first watched step with a leading number no worse than untrained dense's (500 outputs)",
         ),
         ("params", "parameters", "lower", "exact", "all parameter entries"),
         ("params_nonzero", "parameters", "lower", "exact", "those that are not zero"),

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+
+from bench.tasks import GATED, quantity_of
 
 MAX_CELLS = 12
 """More gated cells would cost each of them its power: all share one family-wise error."""
 MAX_TIMINGS = 6
 """More gated ratios would not fit into five minutes."""
 
-GatedMetric = Literal["fid", "is"]
+
+def _gated(value: str) -> str:
+    if value not in GATED:
+        raise ValueError(f"{value!r} is not {' or '.join(map(repr, GATED))}.")
+    return value
+
+
+GatedMetric = Annotated[str, AfterValidator(_gated)]
 
 
 class _Rules(BaseModel):
@@ -81,12 +90,23 @@ class GatedTiming(_Rules):
 Share = Annotated[float, AfterValidator(_between(0, 1))]
 
 
-class Margins(_Rules):
-    """Relative differences that do not matter in practice."""
+TIME_MARGIN = 0.01
 
-    fid: Share = 0.05
-    is_: Share = Field(default=0.05, alias="is")
-    time: Share = 0.01
+if TYPE_CHECKING:
+
+    class Margins(_Rules):
+        """Relative differences that do not matter in practice: of each tested metric, and of ``time``."""
+
+        time: Share = TIME_MARGIN
+
+else:
+    Margins = create_model(
+        "Margins",
+        __base__=_Rules,
+        __doc__="Relative differences that do not matter in practice.",
+        **{name: (Share, quantity_of(name).margin) for name in GATED},
+        time=(Share, TIME_MARGIN),
+    )
 
 
 class PriorRule(_Rules):
@@ -103,7 +123,7 @@ class Gate(_Rules):
     latency: Annotated[
         tuple[GatedTiming, ...], Field(strict=False), AfterValidator(_at_most(MAX_TIMINGS, "latency ratios"))
     ] = ()
-    metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] = ("fid", "is")
+    metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] = GATED
     margins: Margins = Margins()
     prior: dict[GatedMetric, PriorRule] = Field(default_factory=dict)
     """Without one, a cell has only the variance of its own few seeds, and seldom any power."""
@@ -115,5 +135,5 @@ class Gate(_Rules):
     """Of timing; no further process is begun when it would end after that."""
 
     def margin(self, metric: str) -> float:
-        """The relative margin of ``fid``, ``is`` or ``time``."""
-        return float(getattr(self.margins, "is_" if metric == "is" else metric))
+        """The relative margin of a gated metric, or of ``time``."""
+        return float(getattr(self.margins, metric))

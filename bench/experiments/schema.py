@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bench.experiments.gate import Gate
 from bench.experiments.wording import shown
+from bench.tasks import DEFAULT, TASKS
 from bench.workloads.spec import FACTORY, WorkloadSpec
 from strategies.registry import SAFE_NAME
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 DENSE = "dense"
 """The unpruned generator: always in, never swept."""
 
-METRICS = ("fid", "is")
+METRICS = TASKS[DEFAULT].metrics
 """The metrics of an experiment that names none. Agreement with dense and cost are always measured."""
 
 OWN_EXTRACTOR = FACTORY

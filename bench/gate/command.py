@@ -22,6 +22,7 @@ from bench.gate.verdicts import Result
 from bench.records import PlannedCell
 from bench.records.paths import report_folder
 from bench.records.store import RunStore
+from bench.tasks import GATED, quantity_of
 
 
 def compare_and_write(
@@ -121,13 +122,13 @@ def show(experiment: str, *, results: Path) -> str:
     gated = [chosen(rule, contents.experiment) for rule in rules.cells]
     rows = [[place.label, *_numbers(contents, place.workload, contents.cells_at(place))] for place in gated]
     if rows:
-        lines += _aligned([["cell", "FID", "IS", "parameters left", "MACs"], *rows])
+        lines += _aligned([["cell", *(quantity_of(name).title for name in GATED), "parameters left", "MACs"], *rows])
     return "\n".join(lines)
 
 
 def _numbers(contents: Contents, workload: str, values: dict[str, list[float | int | None]]) -> list[str]:
     found = []
-    for wanted in ("fid", "is", "params_nonzero", "macs_effective"):
+    for wanted in (*GATED, "params_nonzero", "macs_effective"):
         name = next((n for n in contents.terms.get(workload, {}) if n.partition("[")[0] == wanted), wanted)
         column = [x for x in values.get(name, []) if x is not None]
         found.append(number(sum(column) / len(column), "") if column else "-")

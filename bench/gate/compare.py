@@ -16,8 +16,9 @@ from bench.gate.sides import Side
 from bench.gate.statistics import Prior, paired, welch
 from bench.gate.timing import Network, Ratio, Timed, time_ratios
 from bench.gate.verdicts import Judgeable, Result, Row, Verdict, exit_code, judge
+from bench.tasks import GATED
 
-STOCHASTIC = ("fid", "is")
+STOCHASTIC = GATED
 """Metrics that are tested; all others with noise are for information and have no verdict here."""
 
 Part = Row | Judgeable
@@ -184,7 +185,7 @@ def _stochastic(
     *,
     gated: bool,
 ) -> Part | None:
-    """FID or IS of one cell; None where neither side has it."""
+    """A tested number of one cell; None where neither side has it."""
     tables = [side.terms.get(place.workload, {}) for side in both.sides]
     names = [next((n for n in table if n.partition("[")[0] == metric), None) for table in tables]
     row = _row(place, gated=gated).model_copy(update={"metric": names[0] or names[1] or metric, "kind": "stochastic"})
@@ -221,7 +222,7 @@ def _tested(
     lower_is_better: bool,
 ) -> Part:
     before, after = ([math.log(x) for x in side] for side in numbers)
-    rule = both.gate.prior.get(metric)  # type: ignore[call-overload]
+    rule = both.gate.prior.get(metric)
     prior = Prior(rule.sd**2, rule.degrees) if rule else None
     why_not = _why_not_paired(both, place, seeds, values)
     notes: list[str] = []

@@ -14,6 +14,7 @@ from bench.experiments.gate import Gate
 from bench.experiments.places import Place, place_of_cell
 from bench.records import Architecture, Manifest, Record
 from bench.records.store import RunStore
+from bench.tasks import GATED
 
 
 class _Frozen(BaseModel):
@@ -261,4 +262,4 @@ def _inputs(records: Sequence[Record], environments: Sequence[Environment]) -> d
 
 
 def _judged(record: Record) -> list[Any]:
-    return [n for name, n in record.numbers.items() if name.startswith(("fid[", "is[")) and n.num_images]
+    return [n for name, n in record.numbers.items() if name.partition("[")[0] in GATED and n.num_images]

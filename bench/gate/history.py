@@ -13,6 +13,9 @@ from bench.experiments.places import chosen
 from bench.gate.baseline import BaselineHead, baseline_folder, read_baseline
 from bench.gate.contents import CellValues, Contents, gate_of
 from bench.gate.source import extract, git, top_of
+from bench.tasks import TASKS
+
+LEADING = tuple(task.leading.name for task in TASKS.values())
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,13 @@ class Series:
 
 
 def drift(accepted: Sequence[Accepted]) -> list[Series]:
-    """FID, parameters and MACs of the cells that the newest baseline gates (all cells where it gates none)."""
+    """What leads, parameters and MACs of the cells that the newest baseline gates (of all where it gates none)."""
     newest = accepted[-1].contents
     rules = gate_of(newest, "the newest baseline").cells
     places = [chosen(rule, newest.experiment) for rule in rules] or list(newest.places)
     found = []
     for place in places:
-        names = [n for n in newest.terms.get(place.workload, {}) if n.startswith("fid[")]
+        names = [n for n in newest.terms.get(place.workload, {}) if n.partition("[")[0] in LEADING]
         for name in [*names, "params_nonzero", "macs_effective"]:
             cells = [one.contents.places.get(place) for one in accepted]
             terms = [one.contents.terms.get(place.workload, {}).get(name) for one in accepted]

@@ -1,4 +1,4 @@
-"""The drift of FID over the accepted baselines, as a figure."""
+"""The drift of the leading number over the accepted baselines, as a figure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.gate.history import Accepted, Series
+from bench.gate.history import LEADING, Accepted, Series
 from bench.report.style import PAGE, look_of, paper_style, save
+from bench.tasks import quantity_of
 
 
 def draw_history(accepted: Sequence[Accepted], series: Sequence[Series], folder: Path, name: str) -> list[Path]:
-    """Write ``name.pdf``, ``.svg`` and ``.png``: one panel a workload, FID relative to the oldest baseline."""
-    lines = [line for line in series if line.metric.startswith("fid[")]
+    """Write ``name.pdf``, ``.svg`` and ``.png``: one panel a workload, relative to the oldest baseline."""
+    lines = [line for line in series if line.metric.partition("[")[0] in LEADING]
     workloads = list(dict.fromkeys(line.cell.split(" ")[0] for line in lines))
     dates = [one.head.accepted[:10] for one in accepted]
     with paper_style():
@@ -33,7 +34,8 @@ def draw_history(accepted: Sequence[Accepted], series: Sequence[Series], folder:
                         linestyle=look.line,
                         label=f"{strategy} {rest.split(' ')[0]}" if number == 0 else None,
                     )
-            axes.set_ylabel("FID / first, lower is better")
+            led = next(line.metric for line in lines if line.cell.startswith(f"{workload} ")).partition("[")[0]
+            axes.set_ylabel(f"{quantity_of(led).title} / first, {quantity_of(led).better}")
             axes.set_title(workload, loc="left")
             axes.set_xticks(range(len(dates)), dates, rotation=30, ha="right")
             axes.axhline(1, color="0.7", linewidth=0.6, zorder=0)

@@ -156,8 +156,8 @@ class Provenance(_Frozen):
     threads: int
     """Of the process that measured."""
     flags: list[str] = Field(default_factory=list)
-    """What a reader should know: ``small-n`` (fewer than 10,000 images), ``low-rank-fid`` (no more images than
-    features in a set that FID compares), ``uncounted:<operator>`` (an operator that the MAC counter has no formula
+    """What a reader should know: ``small-n`` (fewer than 10,000 images), other words of the
+    task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter has no formula
     for), ``fvcore-unsupported:<operator>``."""
 
 
@@ -202,7 +202,7 @@ class Record(_Frozen):
     layers: list[LayerCut] = Field(default_factory=list)
     """Every convolution and linear layer of the dense generator."""
     numbers: dict[str, Number] = Field(default_factory=dict)
-    """By metric, as in ``params``, ``macs_dense`` or ``fid[mnist-lenet]``; `docs/method.md` says what each is.
+    """By metric, as in ``params``, ``macs_dense`` or ``METRIC[judge]``; `docs/method.md` says what each is.
     Bit-identical when the same cell is measured again on the same machine with the same torch and threads."""
     curve: list[CurvePoint] = Field(default_factory=list)
     """How quality came back in training; empty for cells that were not trained."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench.base.code import Code
+from bench.tasks import TASKS
 from bench.training.recovery import Recovery
 from bench.workloads.base import Workload
 from strategies.composition import Strategy
@@ -53,20 +54,6 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "numbers": ("bench.sweep.numbers", "bench.sweep.workshop"),
     "curve": ("bench.sweep.curve",),
     "images": ("bench.workloads.generate",),
-    "judging": ("bench.tasks.generation.quality", "bench.tasks.generation.extractors", "bench.tasks.generation.judges"),
-    "judges": (
-        "bench.tasks.generation.judge_networks",
-        "bench.tasks.generation.classifier",
-        "bench.tasks.generation.public",
-    ),
-    "metrics": (
-        "bench.tasks.generation.metrics",
-        "bench.tasks.generation.frechet",
-        "bench.tasks.generation.gaussian",
-        "bench.tasks.generation.kernel",
-        "bench.tasks.generation.neighbours",
-    ),
-    "agreement": ("bench.tasks.generation.agreement", "bench.tasks.generation.discriminator"),
     "counts": ("bench.measure.complexity", "bench.measure.footprint", "bench.measure.coded"),
 }
 """What makes numbers of a network."""
@@ -95,9 +82,10 @@ def network_modules(workload: Workload, strategy: Strategy | None, recovery: Rec
     return found
 
 
-def numbers_modules() -> dict[str, frozenset[str]]:
+def numbers_modules(workload: Workload) -> dict[str, frozenset[str]]:
     """Part -> modules of all that makes numbers of a network."""
-    return {name: frozenset(modules) for name, modules in NUMBERS.items()}
+    parts = {**NUMBERS, **TASKS[workload.task].code}
+    return {name: frozenset(modules) for name, modules in parts.items()}
 
 
 def timing_modules(prepare: Callable[..., Any]) -> dict[str, frozenset[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.tasks import DEFAULT, TASKS
 from bench.tasks.evaluation import QualitySettings
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
@@ -18,7 +19,7 @@ class Settings:
     extractor: str = "workload"
     extractor_weights: Path | None = None
     download: bool = False
-    metrics: tuple[str, ...] = ("fid", "is")
+    metrics: tuple[str, ...] = TASKS[DEFAULT].metrics
     device: str = "cpu"
     run: Path | None = None
     """The run's folder, for samples and the dense reference; None: nothing is written."""

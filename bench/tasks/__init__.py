@@ -5,13 +5,17 @@ from __future__ import annotations
 from bench.tasks.base import Quantity, Scale, Task
 from bench.tasks.generation import GENERATION
 
-__all__ = ["TASKS", "Quantity", "Scale", "Task", "known_quantity", "quantity_of"]
+__all__ = ["DEFAULT", "GATED", "TASKS", "Quantity", "Scale", "Task", "known_quantity", "quantity_of"]
 
 TASKS: dict[str, Task] = {task.name: task for task in (GENERATION,)}
 """All tasks by name."""
 
 DEFAULT = GENERATION.name
 """The task of a workload, and of a record, that names none."""
+
+
+GATED = tuple(dict.fromkeys(name for task in TASKS.values() for name in task.gated))
+"""What the gate tests, of whatever task."""
 
 
 def known_quantity(family: str) -> Quantity | None:

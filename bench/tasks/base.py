@@ -8,7 +8,7 @@ through it, so none of them names a metric, and none of them imports PyTorch. Wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,6 +67,17 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A number that a record of the task can hold, for lists."""
+
+    name: str
+    unit: str
+    direction: Direction
+    kind: Literal["exact", "stochastic"]
+    summary: str
+
+
+@dataclass(frozen=True)
 class Task:
     """What a workload is for, as data."""
 
@@ -87,6 +98,12 @@ class Task:
     """The number of dense that says what a perfect network would reach; empty where there is none."""
     gap: tuple[str, str]
     """Two numbers whose difference is what was learnt by heart: to images never seen, to as many that were."""
+    numbers: tuple[Listed, ...]
+    """Every number that it can put into a record."""
+    code: Mapping[str, tuple[str, ...]]
+    """Part -> modules that its numbers come from: part of every key (`bench.sweep.closure`)."""
+    card: Callable[[dict[str, Any]], tuple[str, str]]
+    """From a model card's values to what it says of the quality, and of the learning curve, in Markdown."""
     evaluation: Callable[[], Evaluation[Any]]
     """Makes what computes this task's numbers. Imports PyTorch."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.records import Number
+from bench.workloads.base import Workload
+from bench.workloads.data import ImageData
 from bench.workloads.loaded import Gan
 
 S = TypeVar("S")
@@ -71,6 +75,10 @@ class Judge(Protocol[S]):
     def numbers(self, seen: S) -> dict[str, Number]:
         """Every number of every metric that was asked for; without values where the output is not finite."""
 
+    def contributions(self, seen: S) -> dict[str, NDArray[np.float64]]:
+        """Number -> what each unit (an image, a pair, a line) contributes to it, centred, on the scale of the number,
+        or of its logarithm where the quantity says so. ``sd / sqrt(N)`` is its standard error from the units."""
+
     def floor(self) -> dict[str, Number]:
         """What a perfect network would reach, beside dense."""
 
@@ -113,6 +121,19 @@ class Judge(Protocol[S]):
         """
 
 
+class TrainingJudge(Protocol):
+    """Measures a network while it is trained. Its weights are never chosen by what it says."""
+
+    def point(self, model: nn.Module) -> dict[str, float]:
+        """A point of the learning curve."""
+
+    def words(self, point: dict[str, float]) -> str:
+        """A point in a word, for progress."""
+
+    def final(self, model: nn.Module, curve: list[dict[str, float]]) -> dict[str, Any]:
+        """What the card says of the quality of the weights."""
+
+
 class Evaluation(Protocol[S]):
     """A task's judges, and what they share in one process."""
 
@@ -121,4 +142,11 @@ class Evaluation(Protocol[S]):
 
         Raises:
             UserError: a judge that does not fit the workload or the metrics.
+        """
+
+    def of_training(self, workload: Workload, data: ImageData, device: str) -> TrainingJudge | None:
+        """The judge of the training of shipped weights; None where the images allow none.
+
+        Raises:
+            UserError: a judge that does not fit the images.
         """

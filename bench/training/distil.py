@@ -35,7 +35,7 @@ LESSONS: tuple[Lesson, ...] = get_args(Lesson)
 class Weights:
     """By what the distances are multiplied before they are added to the adversarial loss.
 
-    Chosen from .1, 1, 10 and 100 on one seed, `l1-channel-global` at .7, 200 steps, FID of 1,000 images. Without
+    Chosen from .1, 1, 10 and 100 on one seed, `l1-channel-global` at .7, 200 steps, by what leads. Without
     distillation `mnist-dcgan` comes to 25.4 and `mnist-mlp` to 465. *output* gives 26.1 and 459 at .1, 28.6 and 422 at
     1, 42.5 and 323 at 10; *feature* 26.9 and 462 at 1, 58.2 and 392 at 10; *dfeature* 27.3 and 609 at 1,
     76.3 and 885 at 10, and on `mnist-mlp` 484 at .1. What helps one GAN hurts the other: each factor is

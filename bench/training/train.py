@@ -5,34 +5,34 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.base.batchnorm import recalibrate
 from bench.base.errors import UserError
 from bench.base.files import write_atomically, write_json
+from bench.base.machine import device_model
 from bench.base.seeds import stream
-from bench.tasks.generation.classifier import auto_classifier
-from bench.tasks.generation.extractors import EXTRACTORS, Extractor
-from bench.tasks.generation.quality import Quality, Reference, judge, quality, reference
+from bench.report.training import draw_samples, draw_training
+from bench.tasks import TASKS
+from bench.tasks.evaluation import TrainingJudge
 from bench.training.card import workload_card
 from bench.training.loop import GanTraining, StepStats
-from bench.workloads.base import Inputs, Workload
+from bench.workloads.base import Workload
 from bench.workloads.checkpoints import initialise
 from bench.workloads.data import ImageData
 from bench.workloads.generate import batches, generate
 from bench.workloads.networks import parameter_total
 from bench.workloads.references import images_named
-from bench.workloads.spec import CLASSIFIER
 from bench.workloads.store import half, load_into, read_weights, state_hash, write_weights
 
 CALIBRATION_IMAGES = 2_000
-CURVE_IMAGES = 2_000
-FINAL_IMAGES = 5_000
+
+STATE = "training.pt"
 
 Progress = Callable[[int, int, str], None]
 
@@ -56,124 +56,147 @@ def train_workload(
     statistics recomputed, rounded to half precision, and the card's metrics are taken after the rounding.
 
     Raises:
-        UserError: no discriminator, or ``out`` holds a training with other arguments.
+        UserError: no discriminator, no images, or ``out`` holds a training with other arguments.
     """
+    run = _begin(workload, out, seed=seed, steps=steps or workload.recipe.steps, device=device)
+    run.resume()
+    training, log = run.training, run.log
+    rewind_step = max(1, round(run.steps * workload.recipe.rewind_share))
+    while training.step_count < run.steps:
+        stats = training.step()
+        log.add(stats)
+        done = training.step_count
+        if done == rewind_step:
+            run.write_snapshot("rewind-")
+        if run.judge and (done % curve_every == 0 or done == run.steps):
+            log.curve.append({"step": done, **run.judge.point(averaged(training, workload, seed))})
+        if done % save_every == 0 or done == run.steps:
+            run.save()
+        if progress:
+            led = f", {run.judge.words(log.curve[-1])}" if run.judge and log.curve else ""
+            progress(done, run.steps, f"G {stats.loss_g:.2f} D {stats.loss_d:.2f}{led}")
+    return _finish(run, rewind_step)
+
+
+@dataclass
+class _Run:
+    """One training under way, and what its card will say of it."""
+
+    workload: Workload
+    out: Path
+    seed: int
+    steps: int
+    device: str
+    data: ImageData
+    judge: TrainingJudge | None
+    training: GanTraining
+    initialisation: str
+    log: _Log
+    began: float = field(default_factory=time.process_time)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a training must share to be continued."""
+        return {
+            "workload": self.workload.name,
+            "data": self.workload.data,
+            "seed": self.seed,
+            "steps": self.steps,
+            "spec": asdict(self.workload.recipe.spec),
+        }
+
+    def resume(self) -> None:
+        """Go on where an interrupted process was."""
+        path = self.out / STATE
+        if path.exists():
+            self.log = _resume(path, self.settings, self.training)
+        self.began = time.process_time() - self.log.cpu_seconds
+
+    def save(self) -> None:
+        """Keep the state, and the CPU seconds until now."""
+        self.log.cpu_seconds = time.process_time() - self.began
+        state = {"settings": self.settings, "log": asdict_log(self.log), "training": self.training.state_dict()}
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(self.out / STATE, buffer.getvalue())
+
+    def write_snapshot(self, prefix: str) -> None:
+        """Both networks as they are now, in half precision."""
+        for part in ("generator", "discriminator"):
+            state = half(getattr(self.training, part).state_dict())
+            write_weights(self.out / f"{prefix}{part}.safetensors", state)
+
+
+def _begin(workload: Workload, out: Path, *, seed: int, steps: int, device: str) -> _Run:
     if workload.discriminator is None:
         raise UserError(f"workload {workload.name!r} has no discriminator; it cannot be trained here.")
-    recipe = workload.recipe
-    steps = steps or recipe.steps
     data = images_named(workload.data, workload.image_shape, f"data of workload {workload.name!r}")
-    extractor = _judge_of(workload, data)
-    if extractor is not None and tuple(data.train.shape[1:]) != extractor.image_shape:
+    if data.statistics is not None:
         raise UserError(
-            f"data source {data.name!r} has images of {tuple(data.train.shape[1:])}, workload {workload.name!r} "
-            f"and its judge {extractor.name!r} want {extractor.image_shape}."
+            f"workload {workload.name!r} learns from images, and of {data.name!r} only statistics are here."
         )
-    ref = reference(extractor, data, device) if extractor else None
+    judge = TASKS[workload.task].evaluation().of_training(workload, data, device)
     generator, discriminator = initialise(workload, seed)
     assert discriminator is not None
     initialisation = state_hash(generator.state_dict())
     training = GanTraining(
         generator,
         discriminator,
-        recipe.spec,
+        workload.recipe.spec,
         images=data.train,
         sample=workload.inputs.sample,
         steps=steps,
         seed=seed,
         device=device,
+        condition=workload.condition,
+        labels=data.train_labels,
     )
-    settings = {
-        "workload": workload.name,
-        "data": workload.data,
-        "seed": seed,
-        "steps": steps,
-        "spec": asdict(recipe.spec),
-    }
-    log = _Log()
-    state_path = out / "training.pt"
-    if state_path.exists():
-        log = _resume(state_path, settings, training)
-    rewind_step = max(1, round(steps * recipe.rewind_share))
-    cpu_start = time.process_time() - log.cpu_seconds
+    return _Run(workload, out, seed, steps, device, data, judge, training, initialisation, _Log())
 
-    while training.step_count < steps:
-        stats = training.step()
-        log.add(stats)
-        done = training.step_count
-        if done == rewind_step:
-            write_weights(out / "rewind-generator.safetensors", half(training.generator.state_dict()))
-            write_weights(out / "rewind-discriminator.safetensors", half(training.discriminator.state_dict()))
-        if extractor and ref and (done % curve_every == 0 or done == steps):
-            model = averaged(training, workload, seed)
-            point = _measure(model, workload.inputs, extractor, ref, CURVE_IMAGES, device)
-            log.curve.append({"step": done, "fid": point.fid, "is": point.inception_score})
-        if done % save_every == 0 or done == steps:
-            log.cpu_seconds = time.process_time() - cpu_start
-            buffer = io.BytesIO()
-            torch.save({"settings": settings, "log": asdict_log(log), "training": training.state_dict()}, buffer)
-            write_atomically(state_path, buffer.getvalue())
-        if progress:
-            fid = f", FID {log.curve[-1]['fid']:.1f}" if log.curve else ""
-            progress(done, steps, f"G {stats.loss_g:.2f} D {stats.loss_d:.2f}{fid}")
 
-    state_g = half(averaged(training, workload, seed).state_dict())
-    state_d = half(training.discriminator.state_dict())
-    shipped = load_into(workload.generator(), state_g, "the trained generator").to(device).eval()
-    hashes = {"generator": state_hash(state_g), "discriminator": state_hash(state_d)}
-    for part in ("rewind-generator", "rewind-discriminator"):
-        hashes[part] = state_hash(read_weights(out / f"{part}.safetensors"))
-    card = {
-        **settings,
-        "rewind_step": rewind_step,
-        "data_fingerprint": data.fingerprint,
-        "training_images": len(data.train),
-        "held_out_images": len(data.held_out),
-        "cpu_seconds": round(log.cpu_seconds),
-        "parameters": {
-            "generator": parameter_total(shipped),
-            "discriminator": parameter_total(discriminator),
-        },
-        "initialisation": initialisation,
-        "hashes": hashes,
-        "torch": torch.__version__.split("+")[0],
-        "device": str(device),
-    }
-    if extractor and ref:
-        final = _measure(shipped, workload.inputs, extractor, ref, FINAL_IMAGES, device)
-        real = judge(extractor, data.train, device)
-        card |= _measured(final, quality(real, ref), log, extractor)
+def _finish(run: _Run, rewind_step: int) -> dict[str, Any]:
+    """Write the weights, the card and the pictures; returns the card."""
+    workload, out = run.workload, run.out
+    state_g = half(averaged(run.training, workload, run.seed).state_dict())
+    state_d = half(run.training.discriminator.state_dict())
+    shipped = load_into(workload.generator(), state_g, "the trained generator").to(run.device).eval()
+    card = _card(run, rewind_step, state_g, state_d, shipped)
+    if run.judge:
+        card |= run.judge.final(shipped, run.log.curve)
     write_weights(out / "generator.safetensors", state_g)
     write_weights(out / "discriminator.safetensors", state_d)
     write_json(out / "card.json", card)
-    write_atomically(out / "MODEL_CARD.md", workload_card(card))
-    _write_pictures(out, card, log, shipped, workload.inputs, seed, device)
+    write_atomically(out / "MODEL_CARD.md", workload_card(card, TASKS[workload.task]))
+    draw_training(out / "curve.png", run.log.rows, run.log.curve, card)
+    images, _ = generate(shipped, workload.inputs.sample(100, stream(run.seed, "eval", "grid")), device=run.device)
+    draw_samples(out / "samples.png", images)
     return card
 
 
-def _judge_of(workload: Workload, data: ImageData) -> Extractor | None:
-    """The workload's extractor; None where it would have to learn from labels that the images do not have."""
-    if workload.extractor != CLASSIFIER:
-        return EXTRACTORS[workload.extractor]()
-    if len(data.train_labels.unique()) < 2:
-        return None
-    channels, height, width = data.train.shape[1:]
-    return auto_classifier(data, (channels, height, width))
-
-
-def _measured(final: Quality, real: Quality, log: _Log, extractor: Extractor) -> dict[str, Any]:
-    """What a card says of the quality of the weights."""
-    return {
-        "extractor": extractor.name,
-        "extractor_fingerprint": extractor.fingerprint,
-        "num_images": FINAL_IMAGES,
-        "fid": round(final.fid, 3),
-        "fid_held_out": round(final.fid_held_out, 3),
-        "fid_train_subset": round(final.fid_train_subset, 3),
-        "is": round(final.inception_score, 3),
-        "is_real": round(real.inception_score, 3),
-        "fid_curve": [{k: round(v, 3) for k, v in point.items()} for point in log.curve],
+def _card(
+    run: _Run, rewind_step: int, state_g: dict[str, Tensor], state_d: dict[str, Tensor], shipped: nn.Module
+) -> dict[str, Any]:
+    """What the card says of the training itself."""
+    hashes = {"generator": state_hash(state_g), "discriminator": state_hash(state_d)}
+    for part in ("rewind-generator", "rewind-discriminator"):
+        hashes[part] = state_hash(read_weights(run.out / f"{part}.safetensors"))
+    card = {
+        **run.settings,
+        "rewind_step": rewind_step,
+        "data_fingerprint": run.data.fingerprint,
+        "training_images": len(run.data.train),
+        "held_out_images": len(run.data.held_out),
+        "cpu_seconds": round(run.log.cpu_seconds),
+        "parameters": {
+            "generator": parameter_total(shipped),
+            "discriminator": parameter_total(run.training.discriminator),
+        },
+        "initialisation": run.initialisation,
+        "hashes": hashes,
+        "torch": torch.__version__.split("+")[0],
+        "device": str(run.device),
     }
+    return card | ({"device_model": device_model(run.device)} if torch.device(run.device).type == "cuda" else {})
 
 
 def averaged(training: GanTraining, workload: Workload, seed: int) -> nn.Module:
@@ -185,15 +208,8 @@ def averaged(training: GanTraining, workload: Workload, seed: int) -> nn.Module:
     return model.eval()
 
 
-def _measure(
-    model: nn.Module, inputs: Inputs, extractor: Extractor, ref: Reference, count: int, device: str
-) -> Quality:
-    images, _ = generate(model, inputs.sample(count, stream(0, "eval")), device=device)
-    return quality(judge(extractor, images, device), ref)
-
-
 class _Log:
-    """Losses and accuracies averaged over 100 steps, and the FID curve."""
+    """Losses and accuracies averaged over 100 steps, and the learning curve."""
 
     EVERY = 100
 
@@ -252,13 +268,3 @@ def _no_state(path: Path, error: Exception) -> UserError:
         f"{path}: not the state of a training, or damaged ({type(error).__name__}). "
         "Delete it to start anew, or name another folder with --out."
     )
-
-
-def _write_pictures(
-    out: Path, card: dict[str, Any], log: _Log, model: nn.Module, inputs: Inputs, seed: int, device: str
-) -> None:
-    from bench.report.training import draw_samples, draw_training
-
-    draw_training(out / "curve.png", log.rows, log.curve, card)
-    images, _ = generate(model, inputs.sample(100, stream(seed, "eval", "grid")), device=device)
-    draw_samples(out / "samples.png", images)

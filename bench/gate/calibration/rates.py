@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from bench.base.errors import UserError
 from bench.experiments.gate import Gate
-from bench.gate.calibration.quality import CELLS, NOISE, NOISY, STEPS, WORKLOADS, Variant
+from bench.gate.calibration.quality import CELLS, METRICS, NOISE, NOISY, STEPS, WORKLOADS, Variant
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.rows import RESTORE, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
@@ -24,7 +24,6 @@ from strategies.catalog import DENSE
 
 Array = NDArray[np.float64]
 
-METRICS = ("fid", "is")
 SEEDS_OF_A_RUN = 3
 DRAWS = 20_000
 RESAMPLES = 400
@@ -76,7 +75,7 @@ Logs = dict[str, dict[str, Array]]
 
 
 def read_quality(path: Path) -> Logs:
-    """The collected FID and IS; only seeds that every workload has."""
+    """The collected numbers; only seeds that every workload has."""
     rows = read_rows(path, QUALITY_COLUMNS)
     whole = rows.groupby("seed")["workload"].nunique() == len(WORKLOADS)
     rows = rows[rows["seed"].map(whole).astype(bool)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.tasks.base import Quantity, Task
+from bench.tasks.base import Listed, Quantity, Task
+from bench.tasks.generation.card import curve_words, quality_words
 
 if TYPE_CHECKING:
     from bench.tasks.evaluation import Evaluation
@@ -18,7 +19,56 @@ FID = Quantity(
 KID = Quantity("kid", "KID", "squared kernel distance", "lower", "kernel distance to training images",
                decimals=2, habit=3)  # fmt: skip
 IS = Quantity("is", "IS", "effective classes", "higher", "Inception Score on the judge's classes", scale="log",
-              decimals=2)  # fmt: skip
+              margin=0.05, decimals=2)  # fmt: skip
+
+
+NUMBERS = (
+    Listed("fid", _SQUARED, "lower", "stochastic", "Frechet distance to the training images"),
+    Listed("fid-held-out", _SQUARED, "lower", "stochastic", "the same to the held-out images"),
+    Listed(
+        "fid-train-subset",
+        _SQUARED,
+        "lower",
+        "stochastic",
+        "the same to a training subset as large as the held-out part; the difference is the generalisation gap",
+    ),
+    Listed("is", "effective classes", "higher", "stochastic", "Inception Score on the judge's classes"),
+    Listed("kid", "squared kernel distance", "lower", "stochastic", "kernel distance to as many training images"),
+    Listed("precision", "share", "higher", "stochastic", "generated images near a real one"),
+    Listed("recall", "share", "higher", "stochastic", "real images near a generated one"),
+    Listed("density", "real neighbourhoods / k", "higher", "stochastic", "how densely real images surround"),
+    Listed("coverage", "share", "higher", "stochastic", "real images with a generated one near"),
+    Listed("fid_floor", _SQUARED, "none", "exact", "FID of the held-out images; stands with dense"),
+    Listed("psnr-to-dense", "dB", "higher", "stochastic", "agreement with dense on the same inputs, pixel by pixel"),
+    Listed(
+        "feature-distance-to-dense",
+        "relative",
+        "lower",
+        "stochastic",
+        "agreement with dense on the same inputs, in the judge's features",
+    ),
+    Listed("d-accuracy-real", "share", "none", "stochastic", "training images that D takes for real"),
+    Listed("d-accuracy-dense", "share", "none", "stochastic", "dense's images that this cell's D takes for generated"),
+    Listed(
+        "d-accuracy-generated",
+        "share",
+        "none",
+        "stochastic",
+        "this generator's images that D takes for generated",
+    ),
+)
+
+_HERE = "bench.tasks.generation"
+
+CODE = {
+    "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "quality", "extractors", "judges")),
+    "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
+    "metrics": tuple(
+        f"{_HERE}.{name}" for name in ("metrics", "contributions", "frechet", "gaussian", "kernel", "neighbours")
+    ),
+    "agreement": tuple(f"{_HERE}.{name}" for name in ("agreement", "discriminator")),
+}
+"""What its numbers come from."""
 
 
 def _evaluation() -> Evaluation[Images]:
@@ -45,5 +95,8 @@ GENERATION = Task(
     bound="fid",
     floor="fid_floor",
     gap=("fid-held-out", "fid-train-subset"),
+    numbers=NUMBERS,
+    code=CODE,
+    card=lambda card: (quality_words(card), curve_words(card)),
     evaluation=_evaluation,
 )

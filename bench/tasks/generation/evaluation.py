@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
@@ -23,6 +25,8 @@ from bench.tasks.generation.judges import find_extractor
 from bench.tasks.generation.metrics import METRICS, Metric, Terms
 from bench.tasks.generation.public import Weights
 from bench.tasks.generation.quality import Judged, Reference, judge, reference
+from bench.tasks.generation.training import GenerationTraining, training_judge
+from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
 from bench.workloads.generate import generate
 from bench.workloads.loaded import Gan
@@ -140,6 +144,13 @@ class GenerationJudge:
                 )
         return numbers
 
+    def contributions(self, seen: Images) -> dict[str, NDArray[np.float64]]:
+        """Of FID, KID, precision and the like as they are, of IS in its logarithm; empty where it is not finite."""
+        if not seen.finite:
+            return {}
+        found = (METRICS[name].contributions(seen.judged, self.reference) for name in self.settings.metrics)
+        return {f"{column}[{self.name}]": values for each in found for column, values in each.items()}
+
     def floor(self) -> dict[str, Number]:
         """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
         if "fid" not in self.versions or self.reference.held_out is None:
@@ -238,6 +249,9 @@ class GenerationEvaluation:
         compared = any(metric.needs_real for metric in metrics)
         real = min(settings.num_images, len(gan.data.train)) if compared else 0
         return GenerationJudge(gan, settings, extractor, real, self._references)
+
+    def of_training(self, workload: Workload, data: ImageData, device: str) -> GenerationTraining | None:
+        return training_judge(workload, data, device)
 
     def _extractor(self, gan: Gan, settings: QualitySettings, shape: ImageShape) -> Extractor:
         chosen = settings.extractor

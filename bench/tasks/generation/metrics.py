@@ -6,11 +6,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.tasks.generation.contributions import of_frechet, of_kernel, of_log_score, of_share
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.kernel import LARGEST_SUBSET, SEED, SUBSETS, kernel_distance, subset_size, unit_length
-from bench.tasks.generation.neighbours import DENSITY_K, PRECISION_K, neighbours
+from bench.tasks.generation.neighbours import DENSITY_K, PRECISION_K, membership, neighbours
 from bench.tasks.generation.quality import Judged, Reference, is_splits
 from strategies.registry import Registry
+
+Contributions = dict[str, NDArray[np.float64]]
 
 Values = dict[str, float | None]
 """Column -> value; None: could not be computed."""
@@ -54,6 +60,9 @@ class Metric:
     """What `compute` gives, in this order."""
     version: Callable[[Terms], str]
     compute: Callable[[Judged, Reference], Values]
+    contributions: Callable[[Judged, Reference], Contributions]
+    """Column -> what each image contributes, see `bench.tasks.generation.contributions`: ``(N,)`` over the generated
+    images, for recall and coverage over the real ones. A column that has none of its own is missing."""
     needs_logits: bool = False
     needs_real: bool = False
     """Whether it compares image with image, and so needs `Reference.real`."""
@@ -76,6 +85,11 @@ def _fid(judged: Judged, ref: Reference) -> Values:
     }
 
 
+def _fid_contributions(judged: Judged, ref: Reference) -> Contributions:
+    sides = {"fid": ref.train, "fid-held-out": ref.held_out, "fid-train-subset": ref.train_subset}
+    return {name: of_frechet(judged.features, real) for name, real in sides.items() if real is not None}
+
+
 METRICS.add(
     "fid",
     Metric(
@@ -92,6 +106,7 @@ METRICS.add(
         ),
         version=lambda terms: f"frechet-2/{terms.judge}/{terms.images}/ref-{terms.reference}",
         compute=_fid,
+        contributions=_fid_contributions,
     ),
 )
 
@@ -102,6 +117,7 @@ METRICS.add(
         columns=(Column("is", "effective classes", "higher", "Inception Score on the judge's classes"),),
         version=lambda terms: f"torch-fidelity-isc-1/{terms.judge}/{terms.images}/splits{is_splits(terms.num_images)}",
         compute=lambda judged, _: {"is": judged.inception_score},
+        contributions=lambda judged, _: {} if judged.logits is None else {"is": of_log_score(judged.logits)},
         needs_logits=True,
     ),
 )
@@ -114,6 +130,12 @@ def _kid(judged: Judged, ref: Reference) -> Values:
     if not ref.standard:
         return {"kid": kernel_distance(unit_length(made), unit_length(real), size)}
     return {"kid": kernel_distance(made, real, size)}
+
+
+def _kid_contributions(judged: Judged, ref: Reference) -> Contributions:
+    assert ref.real is not None
+    made, real = judged.features, ref.real
+    return {"kid": of_kernel(made, real) if ref.standard else of_kernel(unit_length(made), unit_length(real))}
 
 
 def _kid_version(terms: Terms) -> str:
@@ -139,6 +161,7 @@ METRICS.add(
         ),
         version=_kid_version,
         compute=_kid,
+        contributions=_kid_contributions,
         needs_real=True,
     ),
 )
@@ -148,6 +171,19 @@ def _prc(judged: Judged, ref: Reference) -> Values:
     assert ref.real is not None
     found = neighbours(judged.features, ref.real)
     return dict.fromkeys(("precision", "recall", "density", "coverage")) if found is None else asdict(found)
+
+
+def _prc_contributions(judged: Judged, ref: Reference) -> Contributions:
+    assert ref.real is not None
+    found = membership(judged.features, ref.real)
+    if found is None:
+        return {}
+    return {
+        "precision": of_share(found.precise),
+        "recall": of_share(found.recalled),
+        "density": of_share(found.around / DENSITY_K),
+        "coverage": of_share(found.covered),
+    }
 
 
 METRICS.add(
@@ -167,6 +203,7 @@ METRICS.add(
             f"/ref-{terms.reference}-first{terms.real}"
         ),
         compute=_prc,
+        contributions=_prc_contributions,
         needs_real=True,
     ),
 )

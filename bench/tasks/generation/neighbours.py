@@ -37,6 +37,20 @@ class Neighbours:
     """Share of real images with a generated one in their ball: diversity, by the balls of real images only."""
 
 
+@dataclass(frozen=True)
+class Membership:
+    """Image by image what `Neighbours` are means of."""
+
+    precise: NDArray[np.bool_]
+    """``(N,)``: this generated image is in the ball of some real one (k = 3)."""
+    around: NDArray[np.int64]
+    """``(N,)``: in so many balls of real images (k = 5)."""
+    recalled: NDArray[np.bool_]
+    """``(M,)``: this real image is in the ball of some generated one (k = 3)."""
+    covered: NDArray[np.bool_]
+    """``(M,)``: a generated image is in the ball of this real one (k = 5)."""
+
+
 def neighbours(generated: NDArray[np.floating], real: NDArray[np.floating]) -> Neighbours | None:
     """Precision and recall with k = 3, density and coverage with k = 5, of features ``(N, d)``.
 
@@ -46,6 +60,19 @@ def neighbours(generated: NDArray[np.floating], real: NDArray[np.floating]) -> N
     Raises:
         ValueError: features of different widths.
     """
+    found = membership(generated, real)
+    if found is None:
+        return None
+    return Neighbours(
+        precision=int(found.precise.sum()) / len(generated),
+        recall=int(found.recalled.sum()) / len(real),
+        density=int(found.around.sum()) / (DENSITY_K * len(generated)),
+        coverage=int(found.covered.sum()) / len(real),
+    )
+
+
+def membership(generated: NDArray[np.floating], real: NDArray[np.floating]) -> Membership | None:
+    """Which images lie in which balls, of features ``(N, d)`` and ``(M, d)``; raises and returns as `neighbours`."""
     if generated.shape[1] != real.shape[1]:
         raise ValueError(f"{generated.shape} and {real.shape} features cannot be compared")
     if len(real) <= DENSITY_K or len(generated) <= PRECISION_K:
@@ -53,22 +80,17 @@ def neighbours(generated: NDArray[np.floating], real: NDArray[np.floating]) -> N
     made, true = (torch.from_numpy(x.astype(np.float64)) for x in (generated, real))
     (made_3,) = _radii(made, PRECISION_K)
     true_3, true_5 = _radii(true, PRECISION_K, DENSITY_K)
-    precise = dense = 0
+    precise, around = torch.zeros(len(made), dtype=torch.bool), torch.zeros(len(made), dtype=torch.int64)
     near = torch.full((len(true),), torch.inf, dtype=torch.float64)
     reached = torch.zeros(len(true), dtype=torch.bool)
     for start in range(0, len(made), ROWS):
         part = slice(start, start + ROWS)
         distances = torch.cdist(made[part], true)
-        precise += int((distances <= true_3).any(dim=1).sum())
-        dense += int((distances <= true_5).sum())
+        precise[part] = (distances <= true_3).any(dim=1)
+        around[part] = (distances <= true_5).sum(dim=1)
         reached |= (distances <= made_3[part, None]).any(dim=0)
         near = torch.minimum(near, distances.amin(dim=0))
-    return Neighbours(
-        precision=precise / len(made),
-        recall=int(reached.sum()) / len(true),
-        density=dense / (DENSITY_K * len(made)),
-        coverage=int((near <= true_5).sum()) / len(true),
-    )
+    return Membership(precise.numpy(), around.numpy(), reached.numpy(), (near <= true_5).numpy())
 
 
 def _radii(points: Tensor, *ranks: int) -> list[Tensor]:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from bench.records import Cell
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
 from tests.helpers.cells import NUM_IMAGES
 from tests.helpers.networks import TINY_MLP
@@ -38,7 +39,7 @@ def shop() -> Workshop:
 @pytest.fixture
 def no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dummy generator is untrained and its IS lies about the threshold of collapse: take the threshold away."""
-    monkeypatch.setattr("bench.sweep.cell.COLLAPSE_BELOW_IS", 0.0)
+    monkeypatch.setattr("bench.tasks.generation.evaluation.COLLAPSE_BELOW_IS", 0.0)
 
 
 @pytest.fixture

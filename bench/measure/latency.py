@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from bench.artifact.outputs import difference
 from bench.base.machine import device_model
-from bench.measure.backends import BACKENDS, Inputs, Prepare
+from bench.measure.backends import Backend, Inputs, Prepare
 from bench.measure.backends import Call as Call
-from bench.measure.backends.eager import eager
+from bench.measure.backends.eager import EAGER, eager
 from bench.records import LatencySample, LatencyStatus
 from strategies.base import NotApplicable
 
@@ -267,7 +267,7 @@ def measure_latency(
     *,
     device: torch.device | str = "cpu",
     batch: int = 1,
-    backend: str = "eager",
+    backend: Backend = EAGER,
     plan: Plan | None = None,
 ) -> dict[str, Any]:
     """Time ``pruned`` against ``dense`` on the first ``batch`` rows of ``inputs``.
@@ -281,31 +281,30 @@ def measure_latency(
 
     Raises:
         ValueError: fewer inputs than ``batch``.
-        UnknownName: no such backend.
     """
     if not inputs or min(map(len, inputs)) < batch or batch < 1:
         raise ValueError(f"a batch of {batch} needs as many inputs, found {[len(x) for x in inputs]}")
-    plan, device, way = plan or Plan(), torch.device(device), BACKENDS[backend]
+    plan, device = plan or Plan(), torch.device(device)
     rows = tuple(x[:batch].to(device).contiguous() for x in inputs)
     fields: dict[str, Any] = {
         "device": str(device),
         "device_model": device_model(device),
-        "backend": backend,
-        "dense_backend": way.dense_runs or backend,
+        "backend": backend.name,
+        "dense_backend": backend.dense_runs or backend.name,
         "batch": batch,
-        "dtype": way.dtype if way.dtype != "float32" else dtype_of(pruned),
+        "dtype": backend.dtype if backend.dtype != "float32" else dtype_of(pruned),
         "threads": torch.get_num_threads(),
         "flush_denormal": flushes_denormals(),
         "calls_per_block": plan.calls_per_block,
-        "output_tolerance": way.tolerance,
+        "output_tolerance": backend.tolerance,
     }
-    if reason := way.missing(device):
+    if reason := backend.missing(device):
         return fields | _untimed("unavailable", reason)
-    way.begin()
+    backend.begin()
     try:
         # The pruned one first: it says cheaply whether the backend has anything to do.
-        second = prepare(way.prepare, pruned, rows)
-        first = prepare(way.prepare_dense or way.prepare, dense, rows)
+        second = prepare(backend.prepare, pruned, rows)
+        first = prepare(backend.prepare_dense or backend.prepare, dense, rows)
     except NotApplicable as error:
         return fields | _untimed("not-applicable", str(error))
     errors = [member.error for member in (first, second) if member.error is not None]
@@ -315,10 +314,10 @@ def measure_latency(
         "output_error": max(errors) if errors and math.isfinite(sum(errors)) else None,
     }
     for name, member in (("dense", first), ("pruned", second)):
-        if member.error is not None and not member.error <= way.tolerance:
+        if member.error is not None and not member.error <= backend.tolerance:
             reason = (
                 f"the {name} network's output differs from eager's by {member.error:.2g} of its largest value, "
-                f"{way.tolerance:g} is allowed"
+                f"{backend.tolerance:g} is allowed"
             )
             return fields | _untimed("refused", reason)
     on_cuda = device.type == "cuda"

@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -28,6 +28,7 @@ from bench.records import (
     RunEnvironment,
 )
 from bench.records.paths import FAILED_TIMING, KEY_LENGTH, RunPaths
+from bench.records.upgrade import upgraded
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -45,6 +46,8 @@ class DamagedFile(UserError):
 
 _TRAINING = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 """The name of a folder that holds an unfinished training: a key and nothing else."""
+
+_TODAY = re.compile(rf'"schema_version":\s*{SCHEMA_VERSION}\b')
 
 RUN_AGAIN = "Run the experiment again: the next `ganprune run` makes it anew and keeps the rest."
 DELETE = "Delete it and run the experiment again: what is finished is kept."
@@ -65,11 +68,13 @@ def parse(path: Path, model: type[Model]) -> Model:
         raise DamagedFile(f"{path}: damaged, not text.", remedy) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    claimed = _claimed(text)
     try:
-        found = model.model_validate_json(text)
+        old = upgraded(claimed) if claimed else None
+        found = model.model_validate_json(text) if old is None else model.model_validate(old, strict=False)
     except ValidationError as error:
-        version = _version_in(text)
-        if version != SCHEMA_VERSION:
+        version = claimed.get("schema_version", SCHEMA_VERSION)
+        if version not in (1, SCHEMA_VERSION):
             raise _other_version(path, version) from error
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -79,13 +84,15 @@ def parse(path: Path, model: type[Model]) -> Model:
     return found
 
 
-def _version_in(text: str) -> object:
-    """The schema version that a file claims which does not have the fields of this one."""
+def _claimed(text: str) -> dict[str, Any]:
+    """The file as it is, where it claims another schema version than today's; empty where it does not."""
+    if _TODAY.search(text):
+        return {}
     with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(text)
         if isinstance(value, dict):
-            return value.get("schema_version", SCHEMA_VERSION)
-    return SCHEMA_VERSION
+            return value
+    return {}
 
 
 def _other_version(path: Path, version: object) -> UserError:

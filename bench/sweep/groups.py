@@ -33,6 +33,7 @@ def groups(cells: Sequence[ResolvedCell], cost: Callable[[ResolvedCell], float])
     networks: dict[str, list[ResolvedCell]] = {}
     for todo in cells:
         networks.setdefault(todo.keys.prune, []).append(todo)
+    dense = {todo.keys.prune for todo in cells if todo.dense is None}
     found: list[Group] = []
     for network in sorted(networks.values(), key=place):
         first = network[0]
@@ -43,7 +44,7 @@ def groups(cells: Sequence[ResolvedCell], cost: Callable[[ResolvedCell], float])
                 kin=f"{cell.workload}/{cell.checkpoint}/{cell.strategy}/{cell.seed if first.draws else None}",
                 cost=sum(map(cost, network)),
                 name=first.keys.prune if first.dense is None else "",
-                after=frozenset(todo.dense.keys.prune for todo in network if todo.dense is not None),
+                after=frozenset(todo.dense.keys.prune for todo in network if todo.dense is not None) & dense,
             )
         )
     return tuple(found)

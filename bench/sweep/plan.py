@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from bench.base.machine import check_device
 from bench.experiments import Experiment, Known, expand
 from bench.records import PlannedCell
 from bench.sweep.resolved import ResolvedCell
@@ -60,7 +59,6 @@ def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None 
 
     Every checkpoint is loaded, so what is wrong with one shows before any work is done.
     """
-    check_device(settings.device)
     shop = shop or Workshop(settings)
     return Plan(experiment, settings, tuple(map(shop.resolve, expand(experiment, Known.installed()))))
 

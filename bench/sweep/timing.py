@@ -149,7 +149,7 @@ def time_task(task: LatencyTask, workload: Workload, dense: nn.Module) -> Latenc
     pruned = rebuilt(dense, task)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(
-        dense, pruned, inputs, device=task.device, batch=task.batch, backend=task.backend
+        dense, pruned, inputs, device=task.device, batch=task.batch, backend=BACKENDS[task.backend]
     )
     return LatencyRecord(
         latency_key=task.key,

@@ -152,8 +152,9 @@ def _check_arguments(
         mistakes.append(f"--recovery: {error}")
     if not 0 < tolerance < math.inf:
         mistakes.append(f"--tolerance {tolerance:g}: expected a share of the dense quality above 0, such as 0.1.")
-    known = TASKS[BUILT_IN[workload].task].gated if workload in BUILT_IN else ()
-    if metric is not None and known and metric not in known:
+    tasks = [BUILT_IN[workload].task] if workload in BUILT_IN else list(TASKS)
+    known = list(dict.fromkeys(name for task in tasks for name in TASKS[task].gated))
+    if metric is not None and metric not in known:
         mistakes.append(f"--metric {metric}: expected {' or '.join(known)}.")
     if folds < 2:
         mistakes.append(f"--folds {folds}: at least 2 are needed.")

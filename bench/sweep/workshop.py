@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.base.errors import UserError
 from bench.base.kept import Kept
-from bench.base.machine import git_revision, libraries, machine
+from bench.base.machine import check_device, git_revision, libraries, machine
 from bench.base.seeds import stream
 from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
 from bench.measure.precision import use_tf32
@@ -65,6 +65,8 @@ class Workshop:
     """Loads once, scores once, makes each network once. One for each process; the settings never change."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises UserError for a device that is not here, and for a plug-in that cannot be loaded."""
+        check_device(settings.device)
         if torch.device(settings.device).type == "cuda":
             use_tf32(False)  # numbers are those of float32, as on a CPU
         self.settings = settings

@@ -42,7 +42,7 @@ Change = Callable[[dict[str, Any]], Any]
 
 
 def save(kind: str, folder: Path, shop: Workshop) -> Recovered:
-    recovered = make(KINDS[kind], shop).recovered
+    recovered = make(shop.resolve(KINDS[kind]), shop).recovered
     save_artifact(folder, recovered, workload="dummy", made_by={}, provenance={})
     return recovered
 
@@ -342,7 +342,7 @@ def test_loading_imports_no_pruning_library_and_nothing_heavy(compact: Path) -> 
 
 
 def card_of(folder: Path, thing: Cell, shop: Workshop) -> str:
-    recovered = make(thing, shop).recovered
+    recovered = make(shop.resolve(thing), shop).recovered
     number = Number(
         value=12.5, unit="squared feature distance", direction="lower", kind="stochastic", version="frechet-2",
         num_images=50,

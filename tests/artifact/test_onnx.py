@@ -24,7 +24,7 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 @pytest.fixture
 def pruned(artefact: Path, shop: Workshop) -> Path:
-    made = make(cell("l1-channel-global"), shop).recovered
+    made = make(shop.resolve(cell("l1-channel-global")), shop).recovered
     save_artifact(artefact, made, workload="dummy", made_by={}, provenance={}, inputs=(torch.zeros(1, 8),))
     return artefact
 

@@ -77,7 +77,7 @@ def time_all(ways: Sequence[Way]) -> list[tuple[Way, dict[str, Any]]]:
     dense = Dcgan64().eval()
     pruned = shrink(dense, half_of_the_channels(dense))
     z = torch.randn(max(way.batch for way in ways), LATENT)
-    return [(way, measure_latency(dense, pruned, (z,), batch=way.batch, backend=way.backend)) for way in ways]
+    return [(way, measure_latency(dense, pruned, (z,), batch=way.batch, backend=BACKENDS[way.backend])) for way in ways]
 
 
 def theoretical() -> tuple[int, float]:

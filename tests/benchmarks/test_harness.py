@@ -29,7 +29,8 @@ from bench.records import Cell, Record
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell
 from bench.sweep.run import make_plan, settings_of
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import fit
 from bench.training.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
@@ -84,10 +85,10 @@ def test_frechet_distance_at_2048_dimensions(benchmark: Any, features: tuple[np.
 def bare(shop: Workshop, cell: Cell) -> float:
     """CPU seconds of a loop that only runs the networks over as many images, with nothing of the harness."""
     loaded = shop.load(cell.workload, cell.checkpoint)
-    generator = loaded.checkpoint.generator.to(memory_format=torch.channels_last)
-    inputs = loaded.workload.inputs.sample(IMAGES, stream(0, "eval"))[0]
+    generator = loaded.gan.checkpoint.generator.to(memory_format=torch.channels_last)
+    inputs = loaded.gan.workload.inputs.sample(IMAGES, stream(0, "eval"))[0]
     calibration = inputs[:CALIBRATION_IMAGES]
-    judge = loaded.extractor.module
+    judge = loaded.judge.extractor.module
     start = time.process_time()
     with torch.inference_mode():
         for z in calibration.split(CALIBRATION_BATCH):
@@ -131,7 +132,7 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
             loop.append(bare(shop, cell))
             start = time.process_time()
             with counted(loops, inside), counted([(bench.sweep.numbers, "says_real")], by_discriminator), reference():
-                run_cell(cell, shop.keys(cell), shop)
+                run_cell(cell, shop)
             total.append(time.process_time() - start)
 
     benchmark.pedantic(sweep, rounds=2)
@@ -179,7 +180,7 @@ def sweep_quick(folder: Path) -> dict[str, list[tuple[float, float, float]]]:
         pruning: list[float] = []
         start = time.process_time()
         with counted(NETWORKS, inside), counted(PRUNING, pruning):
-            record = run_cell(planned.cell, planned.keys, shop)
+            record = run_cell(planned.cell, shop)
         store.write_record(record)
         total = time.process_time() - start
         spent[kind_of(record)].append((total, total - sum(inside), sum(pruning)))
@@ -199,7 +200,7 @@ def make_dense_once(shop: Workshop, dense: Cell) -> Callable[[], Any]:
     """As in a run, where dense's images are read from disk: they are made once, outside what is measured."""
     from bench.sweep.cell import make
 
-    made = make(dense, shop).recovered
+    made = make(shop.resolve(dense), shop).recovered
     found = bench.sweep.numbers.dense_reference(
         dense.model_copy(update={"strategy": "l1-weight-global"}), shop, lambda: made
     )

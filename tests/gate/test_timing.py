@@ -228,6 +228,6 @@ def test_the_recorded_architecture_gives_back_its_widths(shop: Workshop) -> None
     from bench.sweep.cell import make
 
     thing = cell("l1-channel-global", 0.5)
-    made = make(thing, shop).recovered
+    made = make(shop.resolve(thing), shop).recovered
     shape = shape_of(architecture_of(shop.load("dummy", "shipped"), made.generator, made))
     assert shape.widths == widths(made.generator)

@@ -38,12 +38,12 @@ def cell(
 
 
 def planned(thing: Cell, shop: Workshop) -> PlannedCell:
-    return PlannedCell(cell=thing, keys=shop.keys(thing))
+    return PlannedCell(cell=thing, keys=shop.resolve(thing).keys)
 
 
 def record_of(thing: Cell, shop: Workshop) -> Record:
     """Run one cell in this process."""
-    return run_cell(thing, shop.keys(thing), shop)
+    return run_cell(thing, shop)
 
 
 def write_experiment(

@@ -73,7 +73,7 @@ def test_a_backend_computes_what_eager_computes(backend: str) -> None:
 @pytest.mark.slow
 def test_torch_compile_computes_what_eager_computes_in_both_networks() -> None:
     needs("compile")
-    fields = measure_latency(*halved(), (torch.randn(2, 8),), batch=2, backend="compile", plan=QUICK)
+    fields = measure_latency(*halved(), (torch.randn(2, 8),), batch=2, backend=BACKENDS["compile"], plan=QUICK)
     assert fields["status"] in {"ok", "invalid"} and fields["output_error"] <= FLOAT32
     assert min(fields["prepare_dense_seconds"], fields["prepare_pruned_seconds"]) > 0
 
@@ -94,7 +94,7 @@ def test_eager_is_timed_also_where_a_network_draws_noise() -> None:
     networks, inputs = (Noisy(8, 8), Noisy(8, 8)), (torch.randn(2, 8),)
     fields = measure_latency(*networks, inputs, batch=2, plan=QUICK)
     assert fields["status"] in {"ok", "invalid"} and fields["output_error"] is None
-    assert measure_latency(*networks, inputs, batch=2, backend="bf16", plan=QUICK)["status"] == "refused"
+    assert measure_latency(*networks, inputs, batch=2, backend=BACKENDS["bf16"], plan=QUICK)["status"] == "refused"
 
 
 def test_channels_last_lays_weights_out_otherwise() -> None:
@@ -108,7 +108,7 @@ def test_channels_last_lays_weights_out_otherwise() -> None:
 def test_measuring_leaves_both_networks_as_they_were(backend: str) -> None:
     dense, pruned = masked_mlp()
     before = [copy.deepcopy(network.state_dict()) for network in (dense, pruned)]
-    measure_latency(dense, pruned, (torch.randn(2, 4),), batch=2, backend=backend, plan=QUICK)
+    measure_latency(dense, pruned, (torch.randn(2, 4),), batch=2, backend=BACKENDS[backend], plan=QUICK)
     for network, state in zip((dense, pruned), before, strict=True):
         assert all(torch.equal(x, state[name]) for name, x in network.state_dict().items())
         assert not any(isinstance(module, CsrLinear) for module in network.modules())
@@ -157,12 +157,11 @@ print([name for name in sys.modules if name.startswith("openvino_telemetry.")])
 # Refused, not applicable, unavailable
 
 
-def test_a_backend_with_another_output_is_refused_and_has_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_with_another_output_is_refused_and_has_no_number() -> None:
     def wrong(module: nn.Module, inputs: tuple[Tensor, ...]) -> object:
         return lambda: module(*inputs) * 1.001
 
-    monkeypatch.setitem(BACKENDS._things, "eager", Backend(wrong))
-    fields = measure_latency(*halved(), (torch.randn(2, 8),), batch=2, plan=QUICK)
+    fields = measure_latency(*halved(), (torch.randn(2, 8),), batch=2, backend=Backend("wrong", wrong), plan=QUICK)
     assert fields["status"] == "refused"
     assert "differs from eager's by 0.001 of its largest value, 0.0001 is allowed" in fields["reason"]
     assert fields["samples"] == [] and fields["output_error"] == pytest.approx(1e-3, rel=1e-3)
@@ -170,13 +169,12 @@ def test_a_backend_with_another_output_is_refused_and_has_no_number(monkeypatch:
     LatencyRecord(latency_key="k", workload="w", architecture="a", dense_architecture="b", **fields)
 
 
-def test_only_one_wrong_member_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_wrong_member_is_enough() -> None:
     def sometimes(module: nn.Module, inputs: tuple[Tensor, ...]) -> object:
         small = module.get_parameter("net.0.weight").shape[1] == 6
         return lambda: module(*inputs) + (math.nan if small else 0)
 
-    monkeypatch.setitem(BACKENDS._things, "eager", Backend(sometimes))
-    fields = measure_latency(*halved(), (torch.randn(2, 8),), plan=QUICK)
+    fields = measure_latency(*halved(), (torch.randn(2, 8),), backend=Backend("sometimes", sometimes), plan=QUICK)
     assert fields["status"] == "refused" and "the pruned network" in fields["reason"]
     assert fields["output_error"] is None
 
@@ -199,13 +197,13 @@ def test_a_network_that_fails_by_itself_is_an_error_not_a_reason() -> None:
     [("csr", "not-applicable", "no linear layer"), ("nm-2-4", "unavailable", "need CUDA, not cpu")],
 )
 def test_convolutions_have_no_sparse_kernels_here(backend: str, status: str, reason: str) -> None:
-    fields = measure_latency(*halved(), (torch.randn(1, 8),), backend=backend, plan=QUICK)
+    fields = measure_latency(*halved(), (torch.randn(1, 8),), backend=BACKENDS[backend], plan=QUICK)
     assert fields["status"] == status and reason in fields["reason"]
     assert fields["samples"] == [] and fields["speedup"] is None
 
 
 def test_channels_last_does_nothing_for_a_fully_connected_network() -> None:
-    fields = measure_latency(*masked_mlp(), (torch.randn(1, 4),), backend="channels_last", plan=QUICK)
+    fields = measure_latency(*masked_mlp(), (torch.randn(1, 4),), backend=BACKENDS["channels_last"], plan=QUICK)
     assert (fields["status"], "no other layout" in fields["reason"]) == ("not-applicable", True)
 
 
@@ -254,7 +252,7 @@ def test_without_masks_there_is_nothing_to_skip() -> None:
 
 
 def test_the_dense_side_of_a_csr_pair_runs_eagerly() -> None:
-    fields = measure_latency(*masked_mlp(), (torch.randn(2, 4),), batch=2, backend="csr", plan=QUICK)
+    fields = measure_latency(*masked_mlp(), (torch.randn(2, 4),), batch=2, backend=BACKENDS["csr"], plan=QUICK)
     assert (fields["backend"], fields["dense_backend"]) == ("csr", "eager")
     assert fields["status"] in {"ok", "invalid"} and len(fields["samples"]) > 0
 
@@ -277,7 +275,7 @@ def test_two_of_four_computes_what_eager_computes() -> None:
     dense = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64)).eval()
     pruned = copy.deepcopy(dense)
     plant(pruned, Zeros((("0", 0.5), ("2", 0.5)), n_of_m=(2, 4)))
-    fields = measure_latency(dense, pruned, (torch.randn(64, 64),), device="cuda", batch=64, backend="nm-2-4")
+    fields = measure_latency(dense, pruned, (torch.randn(64, 64),), device="cuda", batch=64, backend=BACKENDS["nm-2-4"])
     assert fields["status"] in {"ok", "invalid"}, fields["reason"]
     assert fields["dtype"] == "float16"
 

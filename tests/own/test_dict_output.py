@@ -44,7 +44,7 @@ def test_every_criterion_is_among_those_that_are_tried() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_criterion_works_on_the_output_that_is_picked(describe: Describe, name: str) -> None:
     shop = shop_of(describe(**SEVERAL))
-    context = pruning_context(cell(name, workload="mine"), STRATEGIES[name], shop)
+    context = pruning_context(shop.resolve(cell(name, workload="mine")), STRATEGIES[name], shop)
     with torch.no_grad():
         assert isinstance(context.generator(*context.example_inputs), Tensor)
     try:

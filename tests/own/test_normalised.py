@@ -77,21 +77,21 @@ def test_masks_of_a_normalised_discriminator_and_of_the_generator_hold_in_one_tr
     describe: Describe, folder: Path, recovery: str
 ) -> None:
     shop = shop_of(spec_of(describe, folder, "new"))
-    made = make(cell("l1-weight-global", workload="mine", recovery=recovery), shop)
+    made = make(shop.resolve(cell("l1-weight-global", workload="mine", recovery=recovery)), shop)
     assert made.recovered.pruned is not None
     weights = dict(named_weights(made.recovered.generator))
     masks = made.recovered.pruned.masks
     assert masks
     assert all(not weights[name][~mask].any() for name, mask in masks.items())
-    dense = dict(named_weights(shop.load("mine", "shipped").checkpoint.generator))
+    dense = dict(named_weights(shop.load("mine", "shipped").gan.checkpoint.generator))
     assert any(not torch.equal(weights[name][mask], dense[name][mask]) for name, mask in masks.items())  # it trained
 
 
 @forms
 def test_dense_and_pruned_start_from_the_same_weights(describe: Describe, folder: Path, form: str) -> None:
     shop = shop_of(spec_of(describe, folder, form))
-    dense = dict(named_weights(make(cell("dense", workload="mine"), shop).recovered.generator))
-    made = make(cell("l1-weight-global", workload="mine"), shop).recovered
+    dense = dict(named_weights(make(shop.resolve(cell("dense", workload="mine")), shop).recovered.generator))
+    made = make(shop.resolve(cell("l1-weight-global", workload="mine")), shop).recovered
     assert made.pruned is not None
     for name, weight in named_weights(made.generator):
         mask = made.pruned.masks[name]
@@ -106,7 +106,7 @@ def test_an_artefact_is_loaded_into_the_users_normalised_network(
     from bench.artifact.folder import save_artifact
 
     shop = shop_of(spec_of(describe, folder, form))
-    recovered = make(cell(strategy, workload="mine", recovery="finetune-2"), shop).recovered
+    recovered = make(shop.resolve(cell(strategy, workload="mine", recovery="finetune-2")), shop).recovered
     save_artifact(tmp_path, recovered, workload="mine", made_by={}, provenance={})
     z = torch.randn(2, 12)
     with torch.no_grad():

@@ -19,9 +19,11 @@ from bench.experiments import dump, load_experiment
 from bench.records import Record
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell
+from bench.sweep.plan import settings_of
 from bench.sweep.prune import prune_to_folder
-from bench.sweep.run import Outcome, run_experiment, settings_of
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.run import Outcome, run_experiment
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.own import Own
 from bench.workloads.spec import WorkloadSpec
@@ -51,16 +53,16 @@ def shop_of(spec: WorkloadSpec, **settings: Any) -> Workshop:
 def record(spec: WorkloadSpec, strategy: str = "l1-weight-global", **said: Any) -> Record:
     shop = shop_of(spec)
     thing = cell(strategy, workload="mine", **said)
-    return run_cell(thing, shop.keys(thing), shop)
+    return run_cell(thing, shop)
 
 
 def test_the_checkpoints_weights_are_in_the_networks(describe: Describe, folder: Path) -> None:
     loaded = shop_of(describe(checkpoint=G, discriminator=D)).load("mine", "shipped")
     content = torch.load(folder / "both.pth", weights_only=True)
     weight = content["netG_state_dict"]["module.main.0.weight"]
-    assert torch.equal(loaded.checkpoint.generator.state_dict()["main.0.weight"], weight)
-    assert loaded.checkpoint.discriminator is not None
-    assert loaded.data.train.shape[1:] == (3, 16, 16)
+    assert torch.equal(loaded.gan.checkpoint.generator.state_dict()["main.0.weight"], weight)
+    assert loaded.gan.checkpoint.discriminator is not None
+    assert loaded.gan.data.train.shape[1:] == (3, 16, 16)
 
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -165,7 +167,7 @@ def test_another_training_is_a_file_that_is_read_alike(describe: Describe, folde
     other = {"netG_state_dict": {f"module.{n}": v for n, v in Dcgan().state_dict().items()}}
     torch.save(other, folder / "second.pth")
     shop = shop_of(describe(checkpoint=G))
-    first, second = (shop.load("mine", name).checkpoint for name in ("shipped", str(folder / "second.pth")))
+    first, second = (shop.load("mine", name).gan.checkpoint for name in ("shipped", str(folder / "second.pth")))
     assert first.fingerprint != second.fingerprint
     expected = other["netG_state_dict"]["module.main.0.weight"]
     assert torch.equal(second.generator.state_dict()["main.0.weight"], expected)
@@ -176,7 +178,7 @@ def test_another_training_is_a_file_that_is_read_alike(describe: Describe, folde
 def test_what_defines_the_network_defines_the_key(describe: Describe) -> None:
     def key(**said: Any) -> str:
         spec = describe(**{"checkpoint": G, **said})
-        return shop_of(spec).keys(cell(workload="mine")).prune
+        return shop_of(spec).resolve(cell(workload="mine")).keys.prune
 
     plain = key()
     assert plain == key(summary="other words", folder=describe().folder + "/.")
@@ -186,7 +188,7 @@ def test_what_defines_the_network_defines_the_key(describe: Describe) -> None:
 
 def test_the_reference_is_part_of_what_identifies_a_number(describe: Describe) -> None:
     keys = {
-        shop_of(describe(checkpoint=G, reference=reference)).keys(cell(workload="mine")).eval
+        shop_of(describe(checkpoint=G, reference=reference)).resolve(cell(workload="mine")).keys.eval
         for reference in ("photos", {"source": "photos", "limit": 30}, {"source": "dense-samples", "limit": 50})
     }
     assert len(keys) == 3
@@ -291,7 +293,7 @@ def test_relative_names_start_at_the_file_from_wherever_it_is_run(
     assert loaded.workload[0].folder == file.parent.name  # as it was said: no path of this machine in a manifest
     settings = settings_of(loaded)
     monkeypatch.chdir(tmp_path)
-    assert Workshop(settings).load("mine", "shipped").data.train.shape[1:] == (3, 16, 16)
+    assert Workshop(settings).load("mine", "shipped").gan.data.train.shape[1:] == (3, 16, 16)
 
 
 def test_the_manifest_holds_the_tables_and_gives_the_same_experiment(file: Path) -> None:

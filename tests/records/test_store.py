@@ -18,7 +18,8 @@ from bench.base.errors import UserError
 from bench.base.files import write_atomically, write_json
 from bench.records import Failure, Manifest, PlannedCell, Record
 from bench.records.store import DamagedFile, RunStore
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from tests.helpers.cells import NUM_IMAGES, cell, record_of
 from tests.helpers.processes import wait_until
 from tests.report.synthetic import latency_record

@@ -16,13 +16,13 @@ from bench.records import (
     Keys,
     LatencyRecord,
     LatencySample,
-    Layer,
     Number,
     Provenance,
     Record,
     Status,
 )
 from bench.tables import granularity_of
+from strategies.cut import LayerCut
 
 WORKLOADS = {"mnist-dcgan": (972_000, 30_000_000, 4.1, 7.9), "mnist-mlp": (1_490_000, 1_488_000, 52.0, 7.1)}
 STRATEGIES = {
@@ -196,7 +196,7 @@ def _with_details(record: Record, *, trained: bool) -> Record:
     deep = cell.workload == "mnist-dcgan"
     widths = ((100, 256), (256, 128), (128, 64), (64, 1)) if deep else ((100, 512), (512, 784))
     changes["layers"] = [
-        Layer(
+        LayerCut(
             name=f"layers.{index}", kind="conv", weights=into * out * 16, width=(out, into), kept_width=(out, into),
             kept=round(into * out * 16 * (1 - removed) ** (1 + 0.2 * index)),
         )
@@ -206,7 +206,7 @@ def _with_details(record: Record, *, trained: bool) -> Record:
         end = float(record.numbers[FID].value or 1.0)
         changes["cost"] = Cost(train_steps=200, peak_memory_bytes=600 * 2**20)
         changes["curve"] = [
-            {"step": step, "fid": end * (1 + (0 if dense else 6) * 0.97**step), "loss_g": 0.7, "loss_d": 1.3}
+            {"step": step, "quality": end * (1 + (0 if dense else 6) * 0.97**step), "loss_g": 0.7, "loss_d": 1.3}
             for step in range(0, 201, 20)
         ]
     return record.model_copy(update=changes)

@@ -73,7 +73,8 @@ def test_a_plugged_in_strategy_is_swept_by_worker_processes(mine: Path) -> None:
 def test_a_changed_formula_has_another_key(mine: Path) -> None:
     script = textwrap.dedent("""
         from bench.records import Cell
-        from bench.sweep.workshop import Settings, Workshop
+        from bench.sweep.settings import Settings
+        from bench.sweep.workshop import Workshop
         shop = Workshop(Settings(num_images=64, plugins=("my_pruning.py",)))
         cell = Cell(workload="dummy", strategy="maxabs-channel-global", level={"sparsity": .5}, recovery="none", seed=0)
         print(shop.resolve(cell).keys.prune)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from strategies.allocation import global_
+from strategies.base import Criterion
 from strategies.catalog import STRATEGIES, strategy
-from strategies.criteria import CRITERIA, criterion, l1
+from strategies.criteria import criterion, l1
 from strategies.granularity.weight import weight
 from strategies.registry import DuplicateName, Registry, UnknownName
+from strategies.strategy import Strategy
 
 
 @pytest.fixture
@@ -97,24 +99,24 @@ def test_the_origin_of_an_unknown_name_is_an_unknown_name(registry: Registry[int
 
 
 def test_the_origin_of_a_criterion_is_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CRITERIA, "_things", {})
-    monkeypatch.setattr(CRITERIA, "_origins", {})
+    fresh: Registry[Criterion] = Registry("criterion")
+    monkeypatch.setattr("strategies.criteria.registry.CRITERIA", fresh)
 
     @criterion("here", source="test", formula="0")
     def here(context: object) -> dict[str, object]:
         return {}
 
-    file, line = CRITERIA.origin("here").rsplit(":", 1)
+    file, line = fresh.origin("here").rsplit(":", 1)
     source = Path(__file__).read_text(encoding="utf-8").splitlines()
     assert file == __file__
     assert "def here" in "".join(source[int(line) - 1 : int(line) + 1])
 
 
 def test_the_origin_of_a_strategy_is_the_line_that_composes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(STRATEGIES, "_things", {})
-    monkeypatch.setattr(STRATEGIES, "_origins", {})
+    fresh: Registry[Strategy] = Registry("strategy")
+    monkeypatch.setattr("strategies.catalog.STRATEGIES", fresh)
     strategy("here", l1, weight, global_)
-    file, line = STRATEGIES.origin("here").rsplit(":", 1)
+    file, line = fresh.origin("here").rsplit(":", 1)
     assert file == __file__
     assert 'strategy("here"' in Path(__file__).read_text(encoding="utf-8").splitlines()[int(line) - 1]
 

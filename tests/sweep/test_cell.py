@@ -16,7 +16,9 @@ import bench.sweep.cell
 from bench.base.seeds import stream
 from bench.records import Cell, Record
 from bench.sweep.cell import make, pruning_context, run_cell
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.resolved import ResolvedCell
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered, recover
 from bench.workloads.generate import generate
 from strategies.base import Pruned
@@ -84,7 +86,7 @@ def test_another_seed_has_other_numbers(shop: Workshop) -> None:
 
 def test_the_batch_size_of_generation_changes_rounding_at_most(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = record_of(cell(), shop)
-    monkeypatch.setattr("bench.sweep.numbers.generate", functools.partial(generate, batch=7))
+    monkeypatch.setattr("bench.tasks.generation.evaluation.generate", functools.partial(generate, batch=7))
     odd = record_of(cell(), Workshop(shop.settings))
     for name in usual.numbers:
         assert value(odd, name) == pytest.approx(value(usual, name), rel=0.01), name
@@ -104,7 +106,7 @@ def test_agreement_falls_with_sparsity(shop: Workshop) -> None:
 
 def test_a_cell_is_compared_with_the_dense_of_its_own_recovery_and_seed(shop: Workshop) -> None:
     record = record_of(cell(recovery="bn-recalibrate", seed=3), shop)
-    assert record.provenance.dense_key == shop.keys(cell("dense", recovery="bn-recalibrate", seed=3)).eval
+    assert record.provenance.dense_key == shop.resolve(cell("dense", recovery="bn-recalibrate", seed=3)).keys.eval
 
 
 def test_agreement_is_the_same_whether_the_dense_images_were_kept_or_are_made_again(tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ def test_a_generator_that_yields_a_constant_is_collapsed(shop: Workshop, monkeyp
 def test_images_that_all_look_alike_are_collapsed_and_keep_their_numbers(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench.sweep.cell, "COLLAPSE_BELOW_IS", 4.1)
+    monkeypatch.setattr("bench.tasks.generation.evaluation.COLLAPSE_BELOW_IS", 4.1)
     record = record_of(cell(), shop)
     assert record.status == "collapsed"
     assert "IS" in record.reason and "4.1" in record.reason
@@ -247,10 +249,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Strategies in the order in which networks were made; dense is left out."""
     names: list[str] = []
 
-    def counted(thing: Cell, shop: Workshop, **options: Any) -> Any:
-        if thing.strategy != "dense":
-            names.append(thing.strategy)
-        return make(thing, shop, **options)
+    def counted(todo: ResolvedCell, shop: Workshop, **options: Any) -> Any:
+        if todo.strategy is not None:
+            names.append(todo.strategy.name)
+        return make(todo, shop, **options)
 
     monkeypatch.setattr(bench.sweep.cell, "make", counted)
     return names
@@ -337,7 +339,7 @@ def test_measuring_leaves_a_shared_network_as_it_was(shop: Workshop) -> None:
 
 
 def test_a_strategy_leaves_the_dense_generator_as_it_was(shop: Workshop) -> None:
-    generator = shop.load("dummy", "shipped").checkpoint.generator
+    generator = shop.load("dummy", "shipped").gan.checkpoint.generator
     before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     for thing in (cell(), cell("l1-channel-global"), cell("random-weight-global", recovery="finetune-2"), EVERYSTEP):
         record_of(thing, shop)
@@ -348,22 +350,22 @@ def test_a_strategy_leaves_the_dense_generator_as_it_was(shop: Workshop) -> None
 
 
 def test_a_strategy_that_needs_only_weights_is_given_nothing_else(shop: Workshop) -> None:
-    context = pruning_context(cell(), STRATEGIES["l1-weight-global"], shop)
+    context = pruning_context(shop.resolve(cell()), STRATEGIES["l1-weight-global"], shop)
     assert (context.draw_inputs, context.images, context.discriminator) == (None, None, None)
 
 
 def test_a_strategy_that_needs_data_sees_training_images_only(shop: Workshop) -> None:
     strategy = STRATEGIES["l1-weight-global"]
     strategy = replace(strategy, criterion=replace(strategy.criterion, needs=frozenset({"data"})))
-    context = pruning_context(cell(), strategy, shop)
-    assert context.images is shop.load("dummy", "shipped").data.train
+    context = pruning_context(shop.resolve(cell()), strategy, shop)
+    assert context.images is shop.load("dummy", "shipped").gan.data.train
 
 
 def test_what_a_strategy_draws_is_not_what_it_is_judged_on(shop: Workshop) -> None:
     strategy = STRATEGIES["l1-weight-global"]
     strategy = replace(strategy, criterion=replace(strategy.criterion, needs=frozenset({"inputs"})))
-    drawn = pruning_context(cell(), strategy, shop).inputs(4)[0]
-    judged = shop.load("dummy", "shipped").workload.inputs.sample(4, stream(0, "eval"))[0]
+    drawn = pruning_context(shop.resolve(cell()), strategy, shop).inputs(4)[0]
+    judged = shop.load("dummy", "shipped").gan.workload.inputs.sample(4, stream(0, "eval"))[0]
     assert not torch.isclose(drawn, judged).any()
 
 
@@ -392,7 +394,7 @@ def test_what_training_took_is_recorded_and_equal_for_all_strategies(shop: Works
 
 
 def test_a_mask_stays_through_finetuning(shop: Workshop) -> None:
-    made = make(cell(sparsity=0.7, recovery="finetune-4"), shop)
+    made = make(shop.resolve(cell(sparsity=0.7, recovery="finetune-4")), shop)
     assert made.recovered.pruned is not None
     for name, layer in prunable_layers(made.recovered.generator).items():
         gone = ~made.recovered.pruned.masks[name]
@@ -408,7 +410,7 @@ def test_weights_are_kept_for_a_trained_cell_and_not_for_another(tmp_path: Path)
     assert shop.paths is not None
     plain, trained = (planned(cell(recovery=name), shop) for name in ("none", "finetune-2"))
     for thing in (plain, trained):
-        run_cell(thing.cell, thing.keys, shop)
+        run_cell(thing.cell, shop)
     assert not shop.paths.artifact(plain.keys.prune).exists()
     assert (shop.paths.artifact(trained.keys.prune) / "manifest.json").exists()
 
@@ -416,7 +418,7 @@ def test_weights_are_kept_for_a_trained_cell_and_not_for_another(tmp_path: Path)
 def test_weights_are_kept_on_request(tmp_path: Path) -> None:
     shop = Workshop(Settings(num_images=NUM_IMAGES, run=tmp_path, save=True))
     thing = planned(cell(), shop)
-    run_cell(thing.cell, thing.keys, shop)
+    run_cell(thing.cell, shop)
     assert shop.paths is not None
     kept = bench.load(shop.paths.artifact(thing.keys.prune))
     assert isinstance(kept, nn.Module)

@@ -10,8 +10,10 @@ import torch
 from bench.base.seeds import stream
 from bench.records import Cell, CurvePoint, Record
 from bench.sweep.cell import make
-from bench.sweep.curve import CURVE_IMAGES, CurveRecorder, first_at, recorder
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.curve import CURVE_OUTPUTS, CurveRecorder, first_at, recorder
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
+from bench.tasks.generation import FID
 from bench.tasks.generation.quality import judge
 from bench.training.recovery import watched_steps
 from bench.workloads.generate import generate
@@ -30,8 +32,14 @@ def ids(thing: Cell) -> str:
     return f"{thing.strategy}-{thing.recovery}"
 
 
+def watcher_of(thing: Cell, shop: Workshop) -> CurveRecorder:
+    found = recorder(shop.resolve(thing), shop)
+    assert found is not None
+    return found
+
+
 def points(*fids: float | None) -> list[CurvePoint]:
-    return [CurvePoint(step=10 * i, fid=fid, loss_g=None, loss_d=None) for i, fid in enumerate(fids)]
+    return [CurvePoint(step=10 * i, quality=fid, loss_g=None, loss_d=None) for i, fid in enumerate(fids)]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +52,7 @@ def test_ten_even_steps_are_watched_besides_the_start(steps: int, expected: list
 
 @pytest.mark.parametrize("thing", TRAINED, ids=ids)
 def test_a_training_is_bit_identical_with_and_without_watching(thing: Cell, shop: Workshop) -> None:
-    watched, alone = make(thing, shop).recovered, make(thing, shop, watch=False).recovered
+    watched, alone = make(shop.resolve(thing), shop).recovered, make(shop.resolve(thing), shop, watch=False).recovered
     for one, other in ((watched.generator, alone.generator), (watched.discriminator, alone.discriminator)):
         assert one is not None and other is not None
         states = one.state_dict(), other.state_dict()
@@ -68,22 +76,22 @@ def test_watching_changes_no_number_of_the_record() -> None:
 @pytest.mark.parametrize("thing", TRAINED, ids=ids)
 def test_the_last_point_is_the_fid_of_the_recovered_network(thing: Cell, shop: Workshop) -> None:
     # The evaluation has fewer images than a curve's point may have, so both are of the same images.
-    assert NUM_IMAGES <= CURVE_IMAGES
+    assert NUM_IMAGES <= CURVE_OUTPUTS
     record = record_of(thing, shop)
     assert record.curve[0]["step"] == 0
     assert record.curve[-1]["step"] == record.cost.train_steps
-    assert record.curve[-1]["fid"] == record.numbers["fid[dummy-judge]"].value
+    assert record.curve[-1]["quality"] == record.numbers["fid[dummy-judge]"].value
 
 
 def test_the_first_point_is_the_recalibrated_network_before_training(shop: Workshop) -> None:
     before = record_of(cell(recovery="bn-recalibrate"), shop)
     first = record_of(cell(recovery="finetune-12"), shop).curve[0]
-    assert first["fid"] == pytest.approx(before.numbers["fid[dummy-judge]"].value)
+    assert first["quality"] == pytest.approx(before.numbers["fid[dummy-judge]"].value)
     assert (first["loss_g"], first["loss_d"]) == (None, None)
 
 
 def test_losses_are_means_over_the_steps_since_the_point_before(shop: Workshop) -> None:
-    made = make(cell(recovery="finetune-12"), shop)
+    made = make(shop.resolve(cell(recovery="finetune-12")), shop)
     stats = made.recovered.curve
     steps = [point["step"] for point in made.curve]
     for start, end, point in zip(steps, steps[1:], made.curve[1:], strict=False):
@@ -93,15 +101,15 @@ def test_losses_are_means_over_the_steps_since_the_point_before(shop: Workshop) 
 
 
 def test_the_inputs_are_the_first_of_the_evaluation() -> None:
-    shop = Workshop(Settings(num_images=CURVE_IMAGES + 20))
-    watcher = recorder(cell(seed=3), shop)
-    (expected,) = shop.load("dummy", "shipped").workload.inputs.sample(CURVE_IMAGES + 20, stream(3, "eval"))
-    assert torch.equal(watcher.inputs[0], expected[:CURVE_IMAGES])
+    shop = Workshop(Settings(num_images=CURVE_OUTPUTS + 20))
+    watcher = watcher_of(cell(seed=3, recovery="finetune-2"), shop)
+    (expected,) = shop.load("dummy", "shipped").gan.workload.inputs.sample(CURVE_OUTPUTS + 20, stream(3, "eval"))
+    assert torch.equal(watcher.inputs[0], expected[:CURVE_OUTPUTS])
 
 
 def test_a_network_that_yields_nan_has_no_fid(shop: Workshop) -> None:
-    watcher = recorder(cell(), shop)
-    generator = make(cell(), shop).recovered.generator
+    watcher = watcher_of(cell(recovery="finetune-2"), shop)
+    generator = make(shop.resolve(cell()), shop).recovered.generator
     for parameter in generator.parameters():
         parameter.fill_(float("nan"))
     point = watcher(0, generator, [])
@@ -118,18 +126,18 @@ def test_a_cell_without_training_has_no_curve(thing: Cell, shop: Workshop) -> No
 
 
 def test_the_first_step_that_reaches_dense_counts() -> None:
-    assert first_at(points(9, 5, 4, 3), 5.0) == 10
-    assert first_at(points(9, None, 4, 7), 5.0) == 20
-    assert first_at(points(5, 9), 5.0) == 0
+    assert first_at(points(9, 5, 4, 3), 5.0, FID) == 10
+    assert first_at(points(9, None, 4, 7), 5.0, FID) == 20
+    assert first_at(points(5, 9), 5.0, FID) == 0
 
 
 def test_dense_quality_that_is_never_regained_has_no_step() -> None:
-    assert first_at(points(9, 6), 5.0) is None
-    assert first_at(points(1), None) is None
+    assert first_at(points(9, 6), 5.0, FID) is None
+    assert first_at(points(1), None, FID) is None
 
 
 def fid_of_dense(shop: Workshop, watcher: CurveRecorder) -> float:
-    value = watcher.fid(shop.load("dummy", "shipped").checkpoint.generator)
+    value = watcher.quality(shop.load("dummy", "shipped").gan.checkpoint.generator)
     assert value is not None
     return value
 
@@ -137,7 +145,7 @@ def fid_of_dense(shop: Workshop, watcher: CurveRecorder) -> float:
 def test_steps_to_dense_is_counted_on_the_curve(shop: Workshop) -> None:
     record = record_of(cell(recovery="finetune-12"), shop)
     number = record.numbers["steps_to_dense[dummy-judge]"]
-    expected = first_at(record.curve, fid_of_dense(shop, recorder(cell(), shop)))
+    expected = first_at(record.curve, fid_of_dense(shop, watcher_of(cell(recovery="finetune-12"), shop)), FID)
     assert number.value == expected
     assert bool(number.note) == (expected is None)
     assert number.num_images == NUM_IMAGES
@@ -168,14 +176,14 @@ def test_a_record_with_a_curve_survives_its_file_and_one_without_is_still_read(s
 
 def test_d_names_images_as_its_logits_say(shop: Workshop, dense: Cell) -> None:
     loaded = shop.load("dummy", "shipped")
-    discriminator = loaded.checkpoint.discriminator
+    discriminator = loaded.gan.checkpoint.discriminator
     assert discriminator is not None
-    inputs = loaded.workload.inputs.sample(NUM_IMAGES, stream(0, "eval"))
-    images, _ = generate(loaded.checkpoint.generator, inputs)
+    inputs = loaded.gan.workload.inputs.sample(NUM_IMAGES, stream(0, "eval"))
+    images, _ = generate(loaded.gan.checkpoint.generator, inputs)
     with torch.inference_mode():
         logits = {
             name: discriminator(shown.float() / 127.5 - 1)
-            for name, shown in (("real", loaded.data.train[:NUM_IMAGES]), ("generated", images))
+            for name, shown in (("real", loaded.gan.data.train[:NUM_IMAGES]), ("generated", images))
         }
     numbers = record_of(dense, shop).numbers
     assert numbers["d-accuracy-real"].value == pytest.approx(float((logits["real"] > 0).float().mean()))
@@ -183,8 +191,8 @@ def test_d_names_images_as_its_logits_say(shop: Workshop, dense: Cell) -> None:
 
 
 def test_a_trained_cell_is_told_apart_by_its_own_d(shop: Workshop) -> None:
-    made = make(cell(recovery="finetune-12"), shop)
-    shipped = shop.load("dummy", "shipped").checkpoint.discriminator
+    made = make(shop.resolve(cell(recovery="finetune-12")), shop)
+    shipped = shop.load("dummy", "shipped").gan.checkpoint.discriminator
     assert made.recovered.discriminator is not None and shipped is not None
     pairs = zip(made.recovered.discriminator.parameters(), shipped.parameters(), strict=True)
     assert not all(torch.equal(one, other) for one, other in pairs)
@@ -205,8 +213,8 @@ def test_few_images_for_many_features_are_flagged() -> None:
     wide, few = (Workshop(Settings(num_images=n)) for n in (50, 6))
     flags = [record_of(cell(), shop).provenance.flags for shop in (wide, few)]
     assert ["low-rank-fid" in found for found in flags] == [False, True]
-    extractor = wide.load("dummy", "shipped").extractor
-    assert judge(extractor, wide.load("dummy", "shipped").data.train[:6]).gaussian.factor is not None
+    extractor = wide.load("dummy", "shipped").judge.extractor
+    assert judge(extractor, wide.load("dummy", "shipped").gan.data.train[:6]).gaussian.factor is not None
 
 
 def test_a_network_that_is_pruned_on_the_way_regains_nothing_before_its_last_event(shop: Workshop) -> None:
@@ -214,6 +222,6 @@ def test_a_network_that_is_pruned_on_the_way_regains_nothing_before_its_last_eve
     pruned = cell("rownorm-channel+everystep", recovery="finetune-8")
     record = record_of(pruned, shop)
     step = record.numbers["steps_to_dense[dummy-judge]"].value
-    dense = recorder(pruned, shop).fid(shop.load("dummy", "shipped").checkpoint.generator)
-    assert first_at(record.curve[:1], None if dense is None else 2 * dense) == 0  # the trap
+    dense = watcher_of(pruned, shop).quality(shop.load("dummy", "shipped").gan.checkpoint.generator)
+    assert first_at(record.curve[:1], None if dense is None else 2 * dense, FID) == 0  # the trap
     assert step is None or step >= 6

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-import bench.training.recovery
 from bench.records import Cell, Record
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.training.diary import Diary
 from bench.training.loop import GanTraining, StepStats
 from bench.training.recovery import watched_steps
@@ -43,7 +44,7 @@ Kill = Callable[[int | None], None]
 @pytest.fixture
 def kill(monkeypatch: pytest.MonkeyPatch) -> Kill:
     """``kill(5)``: the process ends in its sixth step, whatever step of the training that is; None: it does not."""
-    monkeypatch.setattr(bench.training.recovery, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(import_module("bench.training.recovery.recover"), "SAVE_SECONDS", 0.0)
     original, left = GanTraining.step, [STEPS]
 
     def step(self: GanTraining) -> StepStats:
@@ -63,7 +64,7 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Kill:
 def run(thing: Cell, folder: Path, *, curve: bool = True) -> Record:
     """In a process of its own, as far as memory goes."""
     shop = Workshop(Settings(num_images=NUM_IMAGES, run=folder, curve=curve))
-    return run_cell(thing, shop.keys(thing), shop)
+    return run_cell(thing, shop)
 
 
 def the_same(one: Record, other: Record) -> bool:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 import bench.sweep.workshop
 from bench.records import Cell, Number, Record
 from bench.sweep.cell import run_cell
-from bench.sweep.numbers import AGREEMENT_IMAGES, SAMPLE_IMAGES
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
+from bench.tasks.generation.evaluation import AGREEMENT_IMAGES, SAMPLE_IMAGES
 from bench.workloads.networks import parameter_total
 from bench.workloads.store import read_weights, write_weights
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
@@ -31,7 +32,7 @@ def kept(settings: Settings) -> Path:
     """The dense images and features that a dense cell of seed 0 left."""
     shop = Workshop(settings)
     thing = planned(cell("dense"), shop)
-    run_cell(thing.cell, thing.keys, shop)
+    run_cell(thing.cell, shop)
     assert shop.paths is not None
     return shop.paths.dense_reference(thing.keys.eval)
 
@@ -69,7 +70,7 @@ def test_images_are_kept_for_one_seed(settings: Settings) -> None:
     found: dict[int, Path] = {}
     for seed in (0, 1):
         thing = planned(cell(seed=seed), shop)
-        run_cell(thing.cell, thing.keys, shop)
+        run_cell(thing.cell, shop)
         found[seed] = shop.paths.cell_samples(thing.keys.eval)
     assert not found[0].exists()
     assert read_weights(found[1])["images"].shape == (SAMPLE_IMAGES, 1, 8, 8)
@@ -80,8 +81,8 @@ def test_samples_of_all_strategies_are_of_the_same_inputs(settings: Settings) ->
     assert shop.paths is not None
     images = []
     for thing in (cell("dense", seed=1), cell(sparsity=1 / 2776, seed=1), cell("random-weight-global", 0.9, seed=1)):
-        keys = shop.keys(thing)
-        run_cell(thing, keys, shop)
+        keys = shop.resolve(thing).keys
+        run_cell(thing, shop)
         images.append(read_weights(shop.paths.cell_samples(keys.eval))["images"].float())
     dense, same, other = images
     assert (dense - same).abs().mean() < 2 < (dense - other).abs().mean()
@@ -111,7 +112,7 @@ def test_each_architecture_is_counted_once(settings: Settings, monkeypatch: pyte
     spy("count_macs")
     spy("count_macs_fvcore")
     shop = Workshop(settings)
-    generator = parameter_total(shop.load("dummy", "shipped").checkpoint.generator)
+    generator = parameter_total(shop.load("dummy", "shipped").gan.checkpoint.generator)
     records = [record_of(cell(sparsity=sparsity), shop) for sparsity in (0.3, 0.6)]
     assert [name for name, size in counted if size == generator] == ["count_macs", "count_macs_fvcore"]
     smaller = record_of(cell("l1-channel-global"), shop)
@@ -119,6 +120,8 @@ def test_each_architecture_is_counted_once(settings: Settings, monkeypatch: pyte
     assert [name for name, found in counted if found == size] == ["count_macs", "count_macs_fvcore"]
     effective = [record.numbers["macs_effective"].value or 0 for record in records]
     dense = [record.numbers["macs_dense"].value for record in records]
-    assert effective[0] > effective[1] and dense[0] == dense[1] == shop.forward_macs("dummy", "shipped")[0]
+    assert (
+        effective[0] > effective[1] and dense[0] == dense[1] == shop.forward_macs(shop.load("dummy", "shipped").gan)[0]
+    )
     alone = record_of(cell(sparsity=0.6), Workshop(settings))
     assert alone.numbers == records[1].numbers

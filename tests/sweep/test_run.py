@@ -22,12 +22,15 @@ from bench.base.errors import UserError
 from bench.base.files import write_atomically
 from bench.executors import Group, Resources
 from bench.experiments import Experiment
-from bench.records import Cell, Failure, PlannedCell, Record
+from bench.records import SCHEMA_VERSION, Cell, Failure, Record
 from bench.records.store import RunStore
 from bench.report.loading import read_run
 from bench.sweep.cell import run_cell
 from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
-from bench.sweep.run import Outcome, Plan, cell_cost, groups, make_plan, missing_cells, run_experiment, settings_of
+from bench.sweep.groups import cell_cost, groups
+from bench.sweep.plan import Plan, make_plan, settings_of
+from bench.sweep.resolved import ResolvedCell
+from bench.sweep.run import Outcome, missing_cells, run_experiment
 from bench.sweep.workshop import Workshop
 from tests.helpers.cells import experiment, write_experiment
 from tests.helpers.executor import InProcess
@@ -404,7 +407,7 @@ def test_a_run_of_another_schema_version_is_refused_and_left_alone(sweep: Sweeps
     manifest = folder / "manifest.json"
     text = json.dumps(json.loads(manifest.read_text()) | {"schema_version": 99, "new_field": 1})
     manifest.write_text(text)
-    with pytest.raises(UserError, match=r"manifest\.json: has schema version 99, this ganprune writes 1"):
+    with pytest.raises(UserError, match=rf"manifest\.json: has schema version 99, this ganprune writes {SCHEMA_VERSION}"):
         sweep()
     assert manifest.read_text() == text
     assert sweep(fresh=True).finished_before == 0
@@ -475,7 +478,7 @@ def test_the_rest_of_the_experiment_does_not_enter_a_key(tmp_path: Path) -> None
 def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
     path = write_experiment(tmp_path, strategies=["l1-channel-global", "random-weight-global"], recovery=["finetune-2"])
     code = (
-        "import json, sys; from bench.experiments import load_experiment; from bench.sweep.run import *\n"
+        "import json, sys; from bench.experiments import load_experiment; from bench.sweep.plan import *\n"
         "thing = load_experiment(sys.argv[1]); plan = make_plan(thing, settings_of(thing))\n"
         "print(json.dumps({p.cell.label: p.keys.eval for p in plan.cells}))"
     )
@@ -536,7 +539,7 @@ def plan_of(folder: Path, **fields: Any) -> tuple[Plan, Workshop]:
 
 
 @pytest.fixture
-def cells(tmp_path: Path) -> list[PlannedCell]:
+def cells(tmp_path: Path) -> list[ResolvedCell]:
     plan, _ = plan_of(
         tmp_path,
         strategies=["l1-weight-global", "random-weight-global", "l1-channel-global"],
@@ -544,33 +547,33 @@ def cells(tmp_path: Path) -> list[PlannedCell]:
         seeds=[0, 1, 2],
         recovery=["none", "finetune-2"],
     )
-    return list(plan.cells)
+    return list(plan.todo)
 
 
-def steps(cell: Cell) -> float:
-    return 10.0 if cell.recovery == "finetune-2" else 1.0
+def steps(todo: ResolvedCell) -> float:
+    return 10.0 if todo.cell.recovery == "finetune-2" else 1.0
 
 
 def draws(cell: Cell) -> bool:
     return cell.strategy.startswith("random")
 
 
-def dealt(cells: list[PlannedCell]) -> tuple[Group, ...]:
-    return groups(cells, steps, draws)
+def dealt(cells: list[ResolvedCell]) -> tuple[Group, ...]:
+    return groups(cells, steps)
 
 
-def test_groups_lose_no_cell_and_repeat_none(cells: list[PlannedCell]) -> None:
+def test_groups_lose_no_cell_and_repeat_none(cells: list[ResolvedCell]) -> None:
     found = [planned.cell.label for group in dealt(cells) for planned in group.items]
-    assert sorted(found) == sorted(planned.cell.label for planned in cells)
+    assert sorted(found) == sorted(todo.cell.label for todo in cells)
 
 
-def test_cells_of_one_network_are_one_group(cells: list[PlannedCell]) -> None:
+def test_cells_of_one_network_are_one_group(cells: list[ResolvedCell]) -> None:
     keys = [{planned.keys.prune for planned in group.items} for group in dealt(cells)]
     assert all(len(of_group) == 1 for of_group in keys)
     assert len(keys) == len(set.union(*keys)) < len(cells)
 
 
-def test_groups_of_one_kin_share_a_score(cells: list[PlannedCell]) -> None:
+def test_groups_of_one_kin_share_a_score(cells: list[ResolvedCell]) -> None:
     """Over levels and recoveries; over seeds where the strategy does not draw."""
     kin: dict[str, set[tuple[str, int | None]]] = {}
     for group in dealt(cells):
@@ -581,19 +584,19 @@ def test_groups_of_one_kin_share_a_score(cells: list[PlannedCell]) -> None:
 
 
 def test_each_score_is_made_once_by_who_carries_out_a_kin(
-    cells: list[PlannedCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cells: list[ResolvedCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     scored = count_scores(monkeypatch)
     shop = plan_of(tmp_path)[1]
-    whole = [planned for planned in cells if planned.cell.recovery == "none"]
+    whole = [todo for todo in cells if todo.cell.recovery == "none"]
     for group in sorted(dealt(whole), key=lambda group: group.kin):
         for planned in group.items:
-            run_cell(planned.cell, planned.keys, shop)
+            run_cell(planned.cell, shop)
     assert scored.count("random-weight-global") == 3
     assert scored.count("l1-weight-global") == scored.count("l1-channel-global") == 1
 
 
-def test_the_seeds_of_a_cut_come_in_a_row(cells: list[PlannedCell]) -> None:
+def test_the_seeds_of_a_cut_come_in_a_row(cells: list[ResolvedCell]) -> None:
     kin: dict[str, list[str]] = {}
     for group in dealt(cells):
         kin.setdefault(group.kin, []).extend(planned.cell.level_label for planned in group.items)
@@ -601,7 +604,7 @@ def test_the_seeds_of_a_cut_come_in_a_row(cells: list[PlannedCell]) -> None:
 
 
 def test_a_cell_waits_for_the_dense_one_that_it_is_compared_with_where_that_is_missing(
-    cells: list[PlannedCell],
+    cells: list[ResolvedCell],
 ) -> None:
     def of_dense(group: Group) -> bool:
         return {planned.cell.strategy for planned in group.items} == {"dense"}
@@ -613,16 +616,16 @@ def test_a_cell_waits_for_the_dense_one_that_it_is_compared_with_where_that_is_m
     for group in dealt(cells):
         waits_for = {made[p.cell.recovery, p.cell.seed] for p in group.items}
         assert group.after == (set() if of_dense(group) else waits_for)
-    others = [planned for planned in cells if planned.cell.strategy != "dense"]
+    others = [todo for todo in cells if todo.cell.strategy != "dense"]
     assert not any(group.after for group in dealt(others))
 
 
-def test_a_group_costs_what_its_cells_cost(cells: list[PlannedCell]) -> None:
-    assert sum(group.cost for group in dealt(cells)) == sum(steps(planned.cell) for planned in cells)
+def test_a_group_costs_what_its_cells_cost(cells: list[ResolvedCell]) -> None:
+    assert sum(group.cost for group in dealt(cells)) == sum(steps(todo) for todo in cells)
 
 
 def test_nothing_to_do_has_no_groups() -> None:
-    assert groups([], steps, draws) == ()
+    assert groups([], steps) == ()
 
 
 def test_smaller_networks_are_expected_to_be_faster_and_masked_ones_are_not(tmp_path: Path) -> None:
@@ -630,8 +633,8 @@ def test_smaller_networks_are_expected_to_be_faster_and_masked_ones_are_not(tmp_
         tmp_path, strategies=["l1-weight-global", "l1-channel-global"], sparsities=[0.1, 0.5, 0.9], recovery=["none"]
     )
     cost = cell_cost(shop)
-    dense, *others = [planned.cell for planned in plan.cells]
-    masked, smaller = ([cost(cell) for cell in others if kind in cell.strategy] for kind in ("weight", "channel"))
+    dense, *others = plan.todo
+    masked, smaller = ([cost(todo) for todo in others if kind in todo.cell.strategy] for kind in ("weight", "channel"))
     assert masked == [cost(dense)] * 3
     assert cost(dense) > smaller[0] > smaller[1] > smaller[2] > 0
 
@@ -640,9 +643,9 @@ def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Pat
     ticks = iter(range(1000))
     monkeypatch.setattr("bench.sweep.run.time.perf_counter", lambda: float(next(ticks)))
     plan, _ = plan_of(tmp_path, sparsities=[0.3, 0.5, 0.7])
-    whole = estimate_seconds(plan, plan.cells, 1)
-    assert estimate_seconds(plan, plan.cells[:2], 1) == pytest.approx(whole / 2)
-    assert estimate_seconds(plan, plan.cells, 2) == pytest.approx(whole / 2)
+    whole = estimate_seconds(plan, plan.todo, 1)
+    assert estimate_seconds(plan, plan.todo[:2], 1) == pytest.approx(whole / 2)
+    assert estimate_seconds(plan, plan.todo, 2) == pytest.approx(whole / 2)
     assert estimate_seconds(plan, [], 2) == 0
 
 
@@ -674,7 +677,7 @@ def test_a_plan_counts_a_damaged_record_as_missing(sweep: Sweeps, tmp_path: Path
     sweep.record("l1-weight").write_text("{")
     plan, _ = plan_of(tmp_path)
     notes: list[str] = []
-    assert [planned.cell.label for planned in missing_cells(plan, store, notes.append)] == [BAD]
+    assert [todo.cell.label for todo in missing_cells(plan, store, notes.append)] == [BAD]
     assert len(notes) == 1
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from bench.measure.backends import BACKENDS
-from bench.measure.latency import Plan
+from bench.measure.latency import Plan, measure_latency
 from bench.records import Record
 from bench.records.zeros import Zeros, zeros_of
-from bench.sweep.run import timing
+from bench.sweep.settings import Settings
 from bench.sweep.timing import LatencyTask, dense_network, latency_tasks, plant, rebuilt, time_task
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
 from strategies.cut import LayerCut
 from strategies.granularity.nm import pattern
@@ -144,8 +145,7 @@ def test_a_task_becomes_a_record_that_says_how_it_ended(
     backend: str, statuses: set[str], records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = Plan(calls_per_block=1, warmup=1, rounds=1, min_seconds=0, max_rounds=1, max_seconds=0)
-    true = timing.measure_latency
-    monkeypatch.setattr(timing, "measure_latency", lambda *args, **more: true(*args, plan=quick, **more))
+    monkeypatch.setattr("bench.sweep.timing.measure_latency", partial(measure_latency, plan=quick))
     task = tasks(records, backend)[1]
     record = time_task(task, TINY_MLP, dense_network(TINY_MLP, "shipped"))
     assert record.status in statuses

@@ -71,13 +71,15 @@ def test_a_larger_tolerance_never_gives_less() -> None:
 def test_folds_are_disjoint_in_reals_and_inputs() -> None:
     import torch
 
-    from bench.sweep.tune import Folds
-    from bench.sweep.workshop import Settings, Workshop
+    from bench.sweep.settings import Settings
+    from bench.sweep.workshop import Workshop
+    from bench.tasks.generation.folds import GenerationFolds
 
     loaded = Workshop(Settings(num_images=100)).load("dummy", "shipped")
-    folds = Folds(loaded, 3, 100, 0, "fid")
+    folds = loaded.judge.folds(3, 100, 0, "fid")
+    assert isinstance(folds, GenerationFolds)
     assert len(torch.unique(folds.inputs[0], dim=0)) == 300
-    assert sum(real.count for real in folds.reals) == len(loaded.data.train)
+    assert sum(real.count for real in folds.reals) == len(loaded.gan.data.train)
 
 
 def test_what_cannot_be_asked_for_a_sparsity_or_does_not_fit_says_so() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from bench.base.errors import UserError
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.training.command import train
 from bench.workloads.builtin import DCGAN_64
 from bench.workloads.checkpoints import load_checkpoint
@@ -58,7 +59,7 @@ def test_it_learns_from_a_folder_of_pictures_of_any_size(
     trained = load_checkpoint(DCGAN_64, str(out))
     assert not torch.equal(trained.generator.state_dict()["main.0.weight"], Dcgan64Generator().main[0].weight)
     loaded = Workshop(Settings(num_images=20, metrics=())).load("dcgan-64", str(out))
-    assert loaded.data.fingerprint == card["data_fingerprint"]
+    assert loaded.gan.data.fingerprint == card["data_fingerprint"]
 
 
 def test_what_it_cannot_learn_from_is_said(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from bench.base.seeds import stream
 from bench.records import CurvePoint
 from bench.records.paths import safe
-from bench.training.recovery import Recovered, Recovery, parse_recovery, recover
+from bench.training.recovery import Recovered, Recovery, Scheduled, parse_recovery, recover
 from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.data import DATA_SOURCES
+from bench.workloads.loaded import Gan
 from bench.workloads.networks import MlpDiscriminator, MlpGenerator
 from bench.workloads.recipe import Recipe, TrainingSpec
 from strategies.base import Context, Level, NotApplicable, Pruned
@@ -52,6 +53,10 @@ def checkpoint(name: str) -> Checkpoint:
     return load_checkpoint(WORKLOADS[name])
 
 
+def gan(name: str) -> Gan:
+    return Gan(WORKLOADS[name], checkpoint(name), DATA_SOURCES[WORKLOADS[name].data]())
+
+
 def context(name: str) -> Context:
     workload = WORKLOADS[name]
     example = workload.inputs.sample(2, stream(0, "prune", "example"))
@@ -64,20 +69,12 @@ def pruned(name: str, strategy: str, sparsity: float = 0.5) -> Pruned:
 
 
 def recovered(name: str, recovery: Recovery, *, seed: int = 0, start: Pruned | None = None) -> Recovered:
-    workload = WORKLOADS[name]
-    return recover(recovery, workload, checkpoint(name), DATA_SOURCES[workload.data](), seed=seed, pruned=start)
+    return recover(recovery, gan(name), start, seed=seed)
 
 
 def scheduled(name: str, level: Level, recovery: Recovery = TRAINED, *, target: str = "params") -> Recovered:
-    workload = WORKLOADS[name]
-    return recover(
-        recovery,
-        workload,
-        checkpoint(name),
-        DATA_SOURCES[workload.data](),
-        seed=0,
-        scheduled=(EVERYSTEP, context(name), level, target),  # type: ignore[arg-type]
-    )
+    start = Scheduled(EVERYSTEP, context(name), level, target)  # type: ignore[arg-type]
+    return recover(recovery, gan(name), start, seed=0)
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -336,12 +333,10 @@ def test_a_training_that_loses_its_network_is_a_result(name: str) -> None:
     lost = replace(DUMMY, recipe=replace(DUMMY.recipe, spec=replace(DUMMY.recipe.spec, lr=1e30)))
     found = recover(
         TRAINED,
-        lost,
-        checkpoint("dummy"),
-        DATA_SOURCES[lost.data](),
+        replace(gan("dummy"), workload=lost),
+        Scheduled(STRATEGIES[name], context("dummy"), Level.sparsity(0.5), "params"),
         seed=0,
-        scheduled=(STRATEGIES[name], context("dummy"), Level.sparsity(0.5), "params"),
-        watch=lambda step, model, since: CurvePoint(step=step, fid=None, loss_g=None, loss_d=None),
+        watch=lambda step, model, since: CurvePoint(step=step, quality=None, loss_g=None, loss_d=None),
     )
     assert found.pruned is None
     assert not all(bool(torch.isfinite(weight).all()) for _, weight in named_weights(found.generator))
@@ -354,19 +349,19 @@ def test_a_schedule_without_training_steps_is_not_applicable() -> None:
 
 
 def test_training_without_a_discriminator_is_not_applicable() -> None:
-    alone = replace(checkpoint("dummy"), discriminator=None)
+    alone = replace(gan("dummy"), checkpoint=replace(checkpoint("dummy"), discriminator=None))
     with pytest.raises(NotApplicable, match="needs a discriminator, dummy has none"):
-        recover(TRAINED, DUMMY, alone, DATA_SOURCES[DUMMY.data](), seed=0)
+        recover(TRAINED, alone, seed=0)
     with pytest.raises(NotApplicable, match="'distil-6-dfeature' needs a discriminator"):
-        recover(parse_recovery("distil-6-dfeature"), DUMMY, alone, DATA_SOURCES[DUMMY.data](), seed=0)
+        recover(parse_recovery("distil-6-dfeature"), alone, seed=0)
 
 
 @pytest.mark.parametrize("lesson", ["output", "feature"])
 def test_distillation_works_without_a_discriminator_and_shows_no_image(lesson: str) -> None:
-    alone = replace(checkpoint("dummy"), discriminator=None)
+    alone = replace(gan("dummy"), checkpoint=replace(checkpoint("dummy"), discriminator=None))
     start = pruned("dummy", "l1-channel-global")
     recovery = parse_recovery(f"distil-6-{lesson}")
-    found = recover(recovery, DUMMY, alone, DATA_SOURCES[DUMMY.data](), seed=0, pruned=start)
+    found = recover(recovery, alone, start, seed=0)
     assert same(found.generator, recovered("dummy", recovery, start=start).generator)
     assert (found.discriminator, found.images, len(found.curve)) == (None, 0, 6)
     assert all(math.isnan(s.loss_g) and math.isnan(s.loss_d) and s.loss_extra > 0 for s in found.curve)

@@ -17,11 +17,5 @@ __all__ = ["BACKENDS", "Backend", "Call", "Inputs", "Prepare", "difference"]
 BACKENDS: Registry[Backend] = Registry("latency backend")
 """In the order of tables."""
 
-BACKENDS.add("eager", EAGER)
-BACKENDS.add("channels_last", CHANNELS_LAST)
-BACKENDS.add("bf16", BF16)
-BACKENDS.add("compile", COMPILE)
-BACKENDS.add("onnx", ONNX)
-BACKENDS.add("openvino", OPENVINO)
-BACKENDS.add("csr", CSR)
-BACKENDS.add("nm-2-4", TWO_OF_FOUR)
+for _backend in (EAGER, CHANNELS_LAST, BF16, COMPILE, ONNX, OPENVINO, CSR, TWO_OF_FOUR):
+    BACKENDS.add(_backend.name, _backend)

@@ -33,6 +33,8 @@ def _everywhere(device: torch.device) -> str:
 class Backend:
     """One way of running a network. Both members of a pair go through the same one, unless `prepare_dense` is given."""
 
+    name: str
+    """As in an experiment file and in a record."""
     prepare: Prepare
     tolerance: float = FLOAT32
     """The largest difference from eager PyTorch in float32 that is still the same output, as a share of the largest

@@ -60,4 +60,4 @@ def _load() -> None:
     compiled(nn.Tanh(), (torch.zeros(2),))
 
 
-COMPILE = Backend(compiled, missing=no_compiler, begin=begin)
+COMPILE = Backend("compile", compiled, missing=no_compiler, begin=begin)

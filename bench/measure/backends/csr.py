@@ -51,4 +51,4 @@ def csr(module: nn.Module, inputs: Inputs) -> Call:
 
 
 # A dense matrix in CSR is slower than plain: what one would run in place of the sparse network is eager.
-CSR = Backend(csr, prepare_dense=eager, dense_runs="eager", skips_zeros=True)
+CSR = Backend("csr", csr, prepare_dense=eager, dense_runs="eager", skips_zeros=True)

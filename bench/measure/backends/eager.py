@@ -38,7 +38,7 @@ def bf16(module: nn.Module, inputs: Inputs) -> Call:
     return call
 
 
-EAGER = Backend(eager)
-CHANNELS_LAST = Backend(channels_last)
+EAGER = Backend("eager", eager)
+CHANNELS_LAST = Backend("channels_last", channels_last)
 # bfloat16 has 8 bits of mantissa: half a unit in the last place is 2^-9, and rounding adds up over the layers.
-BF16 = Backend(bf16, tolerance=0.05, dtype="bfloat16")
+BF16 = Backend("bf16", bf16, tolerance=0.05, dtype="bfloat16")

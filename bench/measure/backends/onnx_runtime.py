@@ -30,4 +30,4 @@ def missing(device: torch.device) -> str:
     return lacks("onnx", "onnxscript", "onnxruntime", extra="onnx", device=device)
 
 
-ONNX = Backend(onnx, missing=missing, begin=load_exporter)
+ONNX = Backend("onnx", onnx, missing=missing, begin=load_exporter)

@@ -46,4 +46,4 @@ def missing(device: torch.device) -> str:
     return lacks("openvino", "onnx", "onnxscript", extra="openvino", device=device)
 
 
-OPENVINO = Backend(openvino, missing=missing, begin=load)
+OPENVINO = Backend("openvino", openvino, missing=missing, begin=load)

@@ -57,6 +57,7 @@ def _halved(inputs: Inputs) -> Inputs:
 
 
 TWO_OF_FOUR = Backend(
+    "nm-2-4",
     two_of_four,
     tolerance=0.02,  # float16 has 11 bits of mantissa; rounding adds up over the layers
     dtype="float16",

@@ -10,8 +10,9 @@ import torch
 
 from bench.base.errors import Mistakes, UserError
 from bench.experiments import load_experiment
-from bench.sweep.run import settings_of
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.plan import settings_of
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.tasks.generation.judges import find_extractor
 from strategies.registry import UnknownName
 from tests.helpers.cells import NUM_IMAGES, cell, record_of, write_experiment
@@ -95,7 +96,7 @@ def test_a_name_that_nobody_has_is_answered_with_the_nearest() -> None:
 def test_the_inception_score_needs_logits_and_the_message_says_so() -> None:
     shop = Workshop(Settings(num_images=NUM_IMAGES, extractor="my_judges:pixels"))
     with pytest.raises(UserError, match=r"'is' needs class scores.*my_judges.pixels.*features only"):
-        shop.keys(cell())
+        shop.resolve(cell())
 
 
 def test_a_cell_is_judged_by_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strategies.allocation import Allocation, erk, global_, global_mean, lamp, lowfirst, sensitivity_, uniform
 from strategies.base import Criterion, Levels
+from strategies.composition import Granularity, Strategy
 from strategies.criteria import (
     activation,
     actvar,
@@ -54,7 +55,6 @@ from strategies.schedules import (
     set_,
     soft,
 )
-from strategies.strategy import Granularity, Strategy
 
 STRATEGIES: Registry[Strategy] = Registry("strategy")
 

@@ -28,8 +28,8 @@ from strategies.base import (
     Snapshot,
 )
 from strategies.catalog import STRATEGIES
+from strategies.composition import Strategy
 from strategies.layers import outputs, prunable_layers
-from strategies.strategy import Strategy
 
 SPARSITIES = tuple(k / 20 for k in range(1, 20))
 """From .05 to .95."""

@@ -15,7 +15,7 @@ import torch
 from bench.check.strategy import context_for
 from strategies.base import NotApplicable
 from strategies.catalog import STRATEGIES
-from strategies.strategy import Strategy
+from strategies.composition import Strategy
 
 PAGE = Path("docs/catalogue.md")
 TIMED_ON = "mnist-dcgan"

@@ -21,7 +21,7 @@ from bench.sweep.resolved import ResolvedCell
 from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered, Scheduled, Start, recover
 from strategies.base import Context, Infeasible, NotApplicable, Pruned, Wiring
-from strategies.strategy import Strategy
+from strategies.composition import Strategy
 
 
 def run_cell(cell: Cell, shop: Workshop) -> Record:

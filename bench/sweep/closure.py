@@ -15,7 +15,7 @@ from bench.base.code import Code
 from bench.tasks import TASKS
 from bench.training.recovery import Recovery
 from bench.workloads.base import Workload
-from strategies.strategy import Strategy
+from strategies.composition import Strategy
 
 NAMES_ONLY = frozenset({
     "strategies", "strategies.catalog", "strategies.registry", "strategies.criteria.registry", "strategies.granularity",

@@ -15,8 +15,8 @@ from bench.records import Cell, Keys
 from bench.sweep.closure import EARLIER, hashes, network_modules, numbers_modules, timing_modules
 from bench.training.recovery import Recovery
 from bench.workloads.base import Workload
+from strategies.composition import Strategy
 from strategies.schedule import Schedule
-from strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

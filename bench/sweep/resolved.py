@@ -11,7 +11,7 @@ from bench.tasks.evaluation import Judge
 from bench.training.recovery import Recovery
 from bench.workloads.loaded import Gan
 from strategies.base import Level
-from strategies.strategy import Strategy
+from strategies.composition import Strategy
 
 
 @dataclass(frozen=True)

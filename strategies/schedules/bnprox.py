@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from strategies.base import Context, Level, NotApplicable, Target
+from strategies.composition import Strategy
 from strategies.granularity.channel import ChannelGranularity
 from strategies.hooks import Training
 from strategies.schedule import Schedule, last_only, whole_share
 from strategies.schedules.pruning import PruningHooks
 from strategies.schedules.units import require
-from strategies.strategy import Strategy
 
 RHO = 1.0
 """The weight of the L1 penalty. Adam moves a weight by at most about one learning rate a step, so at 1 the pull

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from strategies.base import Context, Level, Target
+from strategies.composition import Strategy
 from strategies.granularity.weight import WeightGranularity, WeightRemoval
 from strategies.hooks import Training
 from strategies.schedule import Schedule, spaced, whole_share
 from strategies.schedules.pruning import PruningHooks
 from strategies.schedules.units import forget, require, weights_of
-from strategies.strategy import Strategy
 
 UPDATES = 11
 """The mask moves after so many steps, the first to the last event; at the last one it is final and nothing moves."""

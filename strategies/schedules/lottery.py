@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from strategies.base import Context, Level, NotApplicable, Snapshot, Target
+from strategies.composition import Strategy
 from strategies.hooks import Training
 from strategies.schedule import Schedule, whole_share
 from strategies.schedules.gradual import iterative
 from strategies.schedules.pruning import PruningHooks
-from strategies.strategy import Strategy
 
 
 class LotteryHooks(PruningHooks):

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from strategies.base import Context, Level, Removal, Target
+from strategies.composition import Strategy
 from strategies.hooks import Training
 from strategies.schedule import Schedule, by_equal_factors, even_share, spaced
 from strategies.schedules.pruning import PruningHooks
-from strategies.strategy import Strategy
 
 EVENTS = 20
 

@@ -22,8 +22,8 @@ from strategies.base import (
     Removal,
     Target,
 )
+from strategies.composition import Strategy
 from strategies.hooks import NoHooks, Training
-from strategies.strategy import Strategy
 
 
 @runtime_checkable

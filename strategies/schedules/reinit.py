@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from strategies.base import Context, Level, NotApplicable, Target
+from strategies.composition import Strategy
 from strategies.granularity.channel import ChannelGranularity
 from strategies.granularity.weight import WeightGranularity
 from strategies.hooks import Training
@@ -12,7 +13,6 @@ from strategies.schedule import Schedule
 from strategies.schedules.gradual import iterative
 from strategies.schedules.pruning import PruningHooks
 from strategies.schedules.units import entries, forget, require, weights_of
-from strategies.strategy import Strategy
 
 
 class ReinitHooks(PruningHooks):

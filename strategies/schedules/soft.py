@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from strategies.base import Context, Level, Target
+from strategies.composition import Strategy
 from strategies.granularity.channel import ChannelGranularity
 from strategies.granularity.weight import WeightGranularity
 from strategies.hooks import Training
@@ -12,7 +13,6 @@ from strategies.schedule import Schedule
 from strategies.schedules.gradual import hard
 from strategies.schedules.pruning import PruningHooks
 from strategies.schedules.units import entries, require, weights_of
-from strategies.strategy import Strategy
 
 
 class SoftHooks(PruningHooks):

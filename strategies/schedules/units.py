@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from strategies.base import NotApplicable, Removal
+from strategies.composition import Strategy
 from strategies.granularity.channel import ChannelGranularity, ChannelRemoval
 from strategies.granularity.weight import WeightGranularity, WeightRemoval
 from strategies.layers import out_dim, prunable_layers
-from strategies.strategy import Strategy
 
 
 def require(strategy: Strategy, *kinds: type[WeightGranularity] | type[ChannelGranularity]) -> None:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from strategies.baking import plain_copy
 from strategies.base import Context, Infeasible, Level, MissingData, NotApplicable, Snapshot
 from strategies.catalog import STRATEGIES
+from strategies.composition import Strategy
 from strategies.granularity import channel
 from strategies.granularity.coupling import Coupling, couple
 from strategies.layers import named_weights, tensors_of
-from strategies.strategy import Strategy
 from strategies.tracing.trace import OUTPUT
 from tests.architectures.catalogue import ARCHITECTURES, build, example_inputs
 

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from bench.measure.complexity import count_macs, count_products_fvcore
 from strategies.base import Infeasible, NotApplicable
 from strategies.catalog import STRATEGIES
+from strategies.composition import Strategy
 from strategies.granularity import channel as channel_module
 from strategies.granularity import graph, wiring
 from strategies.granularity.coupling import Group, couple
 from strategies.granularity.proof import RANDOM_TRIES, Prover
 from strategies.layers import named_weights, outputs, positions, prunable_layers, tensors_of, widths
 from strategies.slicing import shrink, twin_error
-from strategies.strategy import Strategy
 from strategies.tracing.trace import OUTPUT
 from tests.architectures.catalogue import ARCHITECTURES, build, example_inputs
 from tests.architectures.compatibility import (

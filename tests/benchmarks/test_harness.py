@@ -34,9 +34,9 @@ from bench.sweep.workshop import Workshop
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import fit
 from bench.training.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
+from strategies.composition import Strategy
 from strategies.granularity.channel import ChannelRemoval
 from strategies.granularity.weight import WeightRemoval
-from strategies.strategy import Strategy
 from tests.benchmarks.counting import NETWORKS, counted
 
 IMAGES = 1_000

@@ -14,9 +14,9 @@ from bench.check.strategy import SPARSITIES, check_strategy, context_for, failur
 from strategies.allocation import global_
 from strategies.base import Context, Criterion, Infeasible, NotApplicable, Scores, Wiring
 from strategies.catalog import STRATEGIES
+from strategies.composition import Granularity, Strategy
 from strategies.granularity.weight import weight
 from strategies.layers import outputs
-from strategies.strategy import Granularity, Strategy
 
 ONE_SHOT = [name for name in STRATEGIES if STRATEGIES[name].schedule is None]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from strategies.strategy import Strategy
+from strategies.composition import Strategy
 
 
 def count_scores(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -23,10 +23,10 @@ from strategies.allocation import (
     uniform,
 )
 from strategies.base import Context
+from strategies.composition import Granularity, Strategy
 from strategies.criteria import l1
 from strategies.granularity.channel import channel
 from strategies.granularity.weight import weight
-from strategies.strategy import Granularity, Strategy
 from tests.strategies.nets import context_of, generator, latents, layout_of
 
 SCORES = {"a": torch.tensor([3.0, 1.0, 2.0]), "b": torch.tensor([30.0, 10.0])}

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from strategies.allocation import global_
 from strategies.baking import is_plain, plain, plain_copy
 from strategies.base import Context
+from strategies.composition import Strategy
 from strategies.criteria import l1
 from strategies.granularity.weight import weight
 from strategies.layers import named_weights, prunable_layers
-from strategies.strategy import Strategy
 
 
 class MadeConv(nn.Conv2d):

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from strategies.allocation import global_
 from strategies.base import Context, Infeasible, Level, NotApplicable
+from strategies.composition import Strategy
 from strategies.criteria import l1, random
 from strategies.criteria.structure import removal
 from strategies.granularity.block import block, removable_blocks
 from strategies.layers import prunable_layers
-from strategies.strategy import Strategy
 from tests.strategies.nets import context, context_of
 
 

@@ -29,13 +29,13 @@ from strategies.base import (
     square_of_sum,
     squared,
 )
+from strategies.composition import Strategy
 from strategies.criteria import bnscale, l1, random
 from strategies.granularity import channel as module
 from strategies.granularity.channel import ChannelRanking, ChannelRemoval, TwinMismatch, channel, channel_scores
 from strategies.granularity.coupling import Coupling, couple
 from strategies.layers import named_weights, out_dim, prunable_layers, widths
 from strategies.slicing import shrink, twin_error
-from strategies.strategy import Strategy
 from tests.strategies.nets import FACTORIES, Flattened, Residual, context, context_of, generator, latents
 
 examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)

@@ -16,6 +16,7 @@ from bench.measure.footprint import footprint
 from bench.workloads.networks import MlpDiscriminator, MlpGenerator
 from strategies.allocation import global_, uniform
 from strategies.base import Infeasible, Level, NotApplicable
+from strategies.composition import Strategy
 from strategies.criteria import l1
 from strategies.criteria.structure import unlike
 from strategies.granularity.connection import ConnectionGranularity, concatenated
@@ -24,7 +25,6 @@ from strategies.granularity.share import ShareGranularity, shareable
 from strategies.hooks import Training
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights
-from strategies.strategy import Strategy
 from tests.strategies.nets import context, context_of, generator, latents
 
 FOUR = Strategy("l1-quantised-4", l1, QuantisedGranularity(4), global_)

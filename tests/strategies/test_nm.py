@@ -8,9 +8,9 @@ from torch import nn
 
 from strategies.allocation import uniform
 from strategies.base import Infeasible, Level, Levels, NotApplicable
+from strategies.composition import Strategy
 from strategies.criteria import l1
 from strategies.granularity.nm import NmGranularity, pattern
-from strategies.strategy import Strategy
 from tests.strategies.nets import context, context_of
 
 TWO_OF_FOUR = Strategy("l1-nm-2-4", l1, NmGranularity(2, 4), uniform, levels=Levels(False, "n", (2.0,)))

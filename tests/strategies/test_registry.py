@@ -10,10 +10,10 @@ import pytest
 from strategies.allocation import global_
 from strategies.base import Criterion
 from strategies.catalog import STRATEGIES, strategy
+from strategies.composition import Strategy
 from strategies.criteria import criterion, l1
 from strategies.granularity.weight import weight
 from strategies.registry import DuplicateName, Registry, UnknownName
-from strategies.strategy import Strategy
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from strategies.allocation import global_
 from strategies.base import Context, Level, NotApplicable, Snapshot
+from strategies.composition import Strategy
 from strategies.criteria import bnscale, l1
 from strategies.granularity.channel import channel
 from strategies.granularity.weight import WeightRemoval, weight
@@ -21,7 +22,6 @@ from strategies.schedules import SCHEDULES, PruningHooks
 from strategies.schedules.bnprox import soft_threshold
 from strategies.schedules.dynamic import cosine_fraction, dropped_and_grown
 from strategies.schedules.performance import PerformanceHooks
-from strategies.strategy import Strategy
 from tests.strategies.nets import context as context_of
 
 INPUTS = (torch.tensor([[0.3, -0.7], [1.0, 0.4]]),)

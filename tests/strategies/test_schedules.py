@@ -16,6 +16,7 @@ from torch import nn
 from strategies.allocation import global_
 from strategies.base import Context, Infeasible, Level, Levels, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
+from strategies.composition import Strategy
 from strategies.criteria import l1, rownorm
 from strategies.granularity.channel import ChannelRanking, channel
 from strategies.granularity.weight import weight
@@ -23,7 +24,6 @@ from strategies.hooks import Training
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights, widths
 from strategies.schedules import PruningHooks, Schedule, cubic_share, everystep
-from strategies.strategy import Strategy
 from tests.strategies.nets import context, context_of, generator, latents
 
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]

@@ -22,8 +22,8 @@ from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY, MNIST_MLP
 from strategies.base import Criterion
 from strategies.catalog import DENSE, STRATEGIES
+from strategies.composition import Strategy
 from strategies.schedules.soft import SoftHooks
-from strategies.strategy import Strategy
 
 VERSIONS = {"fid": "frechet-1/judge/n100", "is": "is-1/judge/n100"}
 

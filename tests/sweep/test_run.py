@@ -407,7 +407,9 @@ def test_a_run_of_another_schema_version_is_refused_and_left_alone(sweep: Sweeps
     manifest = folder / "manifest.json"
     text = json.dumps(json.loads(manifest.read_text()) | {"schema_version": 99, "new_field": 1})
     manifest.write_text(text)
-    with pytest.raises(UserError, match=rf"has schema version 99, this ganprune writes {SCHEMA_VERSION}"):
+    with pytest.raises(
+        UserError, match=rf"manifest\.json: has schema version 99, this ganprune writes {SCHEMA_VERSION}"
+    ):
         sweep()
     assert manifest.read_text() == text
     assert sweep(fresh=True).finished_before == 0

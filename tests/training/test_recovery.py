@@ -27,8 +27,8 @@ from bench.workloads.networks import MlpDiscriminator, MlpGenerator
 from bench.workloads.recipe import Recipe, TrainingSpec
 from strategies.base import Context, Level, NotApplicable, Pruned
 from strategies.catalog import STRATEGIES
+from strategies.composition import Strategy
 from strategies.layers import named_weights
-from strategies.strategy import Strategy
 
 NONE, CALIBRATED, TRAINED = (parse_recovery(name) for name in ("none", "bn-recalibrate", "finetune-6"))
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]

@@ -20,13 +20,13 @@ from bench.workloads.networks import DummyDiscriminator, DummyGenerator
 from bench.workloads.recipe import TrainingSpec
 from strategies.allocation import global_, global_mean
 from strategies.base import Context, Level, NotApplicable, Pruned, Snapshot
+from strategies.composition import Strategy
 from strategies.criteria import bnscale, l1, random
 from strategies.granularity.channel import channel
 from strategies.granularity.weight import weight
 from strategies.hooks import Hooks
 from strategies.keeping import KeepHooks
 from strategies.schedules import SCHEDULES, PruningHooks
-from strategies.strategy import Strategy
 
 IMAGES = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 SPEC = TrainingSpec(loss="non-saturating", batch_size=4, lr=1e-2, ema_decay=0.9, channels_last=True)

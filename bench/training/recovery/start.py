@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from strategies.base import Context, Level, Pruned, Target
+from strategies.composition import Strategy
 from strategies.hooks import Pruning
-from strategies.strategy import Strategy
 
 
 @dataclass(frozen=True)

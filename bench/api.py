@@ -110,35 +110,9 @@ def workload(name: str, factory: Callable[..., Any] | str, **table: Any) -> Work
     return workload_of(check_workloads([said], "ganprune.workload")[0])
 
 
-def find_run(name: str | Path, results: Path | str = "results") -> Path:
-    """The folder of a run: a path, or an experiment's newest run.
-
-    Raises:
-        UserError: neither.
-    """
-    from bench.records.paths import RunPaths
-
-    path = Path(name)
-    if RunPaths(path).manifest.exists():
-        return path
-    candidates = [m.parent for m in (Path(results) / "runs").glob(f"{_escaped(str(name))}/*/manifest.json")]
-    if not candidates:
-        raise UserError(
-            f"{name}: neither the folder of a run nor an experiment with a run in {Path(results) / 'runs'}. "
-            f"Make one with `ganprune run {name}`."
-        )
-    return max(candidates, key=lambda folder: RunPaths(folder).manifest.stat().st_mtime)
-
-
-def _escaped(name: str) -> str:
-    import glob
-
-    return glob.escape(name) if "/" not in name and ".." not in name else "[no such run]"
-
-
 def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFrame:
     """The finished cells of a run as a tidy table: one row for each cell and metric, see `bench.tables.tidy`."""
-    from bench.report.loading import read_run
+    from bench.report.loading import find_run, read_run
     from bench.tables import tidy
 
     return tidy(read_run(find_run(name, results)).records)
@@ -146,9 +120,6 @@ def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFra
 
 def draw_report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:
     """Draw the report of a run anew; returns the path of its page."""
-    from bench.records.paths import report_folder
-    from bench.report.build import build_report
-    from bench.report.loading import read_run
+    from bench.report.loading import draw_report as draw
 
-    inputs = read_run(find_run(name, results))
-    return build_report(inputs, report_folder(Path(reports), str(inputs.experiment["experiment"]["name"])))
+    return draw(name, results=results, reports=reports)

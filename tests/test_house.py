@@ -1,4 +1,4 @@
-"""The shape of the house: rooms, sizes, and who may name a metric. Who imports whom is import-linter's (`make lint`)."""
+"""The shape of the house: rooms, sizes, who may name a metric. Who imports whom is import-linter's (`make lint`)."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.sweep.resolved import ResolvedCell
     from bench.sweep.run import Outcome
     from bench.sweep.tune import Tuned
+    from bench.tasks import Quantity
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -81,12 +82,10 @@ def _plain(value: Any) -> str:
 def print_outcome(outcome: Outcome, page: Path) -> None:
     """The final table of a run, its failures, the report's path last."""
     from bench.report.loading import read_run
-    from bench.tables import aggregate, latency_table, summarise, tidy
+    from bench.tables import numbers_of
 
     inputs = read_run(outcome.folder)
-    frame = tidy(inputs.records)
-    summary = summarise(frame, aggregate(frame), latency_table(inputs.latency))
-    console.print(_summary_table(summary))
+    console.print(*_summary_tables(numbers_of(inputs.records, inputs.latency).summary), sep="\n")
     done = outcome.cells - outcome.failed
     before = f", {outcome.finished_before} of them before" if outcome.finished_before else ""
     console.print(f"{done} of {outcome.cells} cells finished{before}; {outcome.seconds:.0f} s.")
@@ -104,18 +103,32 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
     console.print(str(page), soft_wrap=True, markup=False)
 
 
-def _summary_table(summary: pd.DataFrame) -> Table:
-    """A block for each workload and recovery, under its name; columns without any value are left out."""
-    from bench.tables.lead import lead_of, power_for, times_ten, title_of
+def _summary_tables(summary: pd.DataFrame) -> list[Table]:
+    """A table for each way of judging: as a rule one, for workloads of several tasks more."""
+    from bench.tables.lead import beside_of, lead_of
     from bench.tables.tidy import rows_of
 
-    rows = rows_of(summary)
-    lead = lead_of(rows)
-    power = power_for(lead, summary[f"{lead}_mean"]) if lead else 0
-    headings = (*SUMMARY[:4], " ".join(filter(None, (title_of(lead), times_ten(power)))) or "status", *SUMMARY[4:])
+    groups: dict[tuple[Quantity | None, ...], list[dict[str, Any]]] = {}
+    for _, group in summary.groupby("workload", sort=False):
+        rows = rows_of(group)
+        groups.setdefault((lead_of(rows), *beside_of(rows)), []).extend(rows)
+    return [
+        _summary_table(rows, lead, [other for other in beside if other]) for (lead, *beside), rows in groups.items()
+    ]
+
+
+def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside: Sequence[Quantity]) -> Table:
+    """A block for each workload and recovery, under its name; columns without any value are left out."""
+    from bench.tables.lead import power_in, titled
+
+    power = power_in(rows, lead)
+    judged = titled(lead, power) if lead else "status"
+    headings = ["strategy", "level", "params", "MACs", judged, "to dense"]
+    headings += [*(other.title for other in beside), "faster b1", "b16"]
     blocks: dict[str, list[list[str]]] = {}
     for row in rows:
-        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(_summary_cells(row, lead, 10.0**power))
+        cells = _summary_cells(row, lead, 10.0**power, beside)
+        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(cells)
     every = [line for lines in blocks.values() for line in lines]
     columns = [i for i in range(len(headings)) if any(line[i] for line in every)]
     narrow = console.width < 100
@@ -131,24 +144,22 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     return table
 
 
-SUMMARY = ("strategy", "level", "params", "MACs", "to dense", "IS", "faster b1", "b16")
-"""Headings but that of the column that judges (FID, else KID, else the status), which comes fifth."""
-
-
-def _summary_cells(row: dict[Any, Any], lead: str, scale: float) -> list[str]:
-    mean, half, delta = (row[f"{lead}_{name}"] * scale if lead else math.nan for name in ("mean", "ci95", "delta_mean"))
-    quality, inception = f"{mean:.2f}", f"{row['is_mean']:.2f}"
+def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, beside: Sequence[Quantity]) -> list[str]:
+    names = ("mean", "ci95", "delta_mean")
+    mean, half, delta = (row[f"{lead.name}_{name}"] * scale if lead else math.nan for name in names)
+    digits = lead.decimals if lead else 2
+    quality, others = f"{mean:.{digits}f}", [f"{row[f'{other.name}_mean']:.{other.decimals}f}" for other in beside]
     if not math.isnan(half):
-        quality += f" ±{half:.2f}"
+        quality += f" ±{half:.{digits}f}"
     if math.isnan(mean):
         quality = row["collapsed"] or row["status"]
-        inception = "" if row["collapsed"] else inception
+        others = [""] * len(others) if row["collapsed"] else others
     cells = [
         f"{row['params_nonzero_ratio']:.1f}x",
         f"{row['speedup_theoretical']:.1f}x",
         quality,
-        "" if row["strategy"] == "dense" else f"{delta:+.2f}",
-        inception,
+        "" if row["strategy"] == "dense" else f"{delta:+.{digits}f}",
+        *others,
         f"{row['speedup_b1']:.2f}x",
         f"{row['speedup_b16']:.2f}x",
     ]
@@ -187,8 +198,12 @@ def _about(seconds: float) -> str:
 
 def print_card(card: dict[str, Any], out: Path) -> None:
     """The numbers of a finished training."""
-    for key in ("fid", "fid_held_out", "is", "is_real", "accuracy_held_out", "steps", "cpu_seconds"):
-        if key in card:
+    from bench.tasks import TASKS
+
+    names = [quantity.name for task in TASKS.values() for quantity in task.quantities]
+    measured = [key for name in names for key in card if key == name or key.startswith(f"{name}_")]
+    for key in (*measured, "accuracy_held_out", "steps", "cpu_seconds"):
+        if isinstance(card.get(key), int | float | str):
             console.print(f"{key:<18} {card[key]}")
     console.print(str(out), soft_wrap=True, markup=False)
 
@@ -226,6 +241,8 @@ def print_exported(exported: Exported) -> None:
 
 def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: bool) -> None:
     """What `tune` found, the highest sparsity first."""
+    from bench.tasks import quantity_of
+
     order = sorted(found, key=lambda one: -(one.chosen.achieved if one.chosen else -1.0))
     rows = [
         {
@@ -248,7 +265,9 @@ def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: 
     for row in rows:
         table.add_row(*(f"{v:.3f}" if isinstance(v, float) else v or "-" for v in row.values()))
     console.print(table)
-    sign = "log FID - log FID of dense" if metric == "fid" else "log IS of dense - log IS"
+    quantity = quantity_of(metric)
+    ends = [quantity.tested, f"{quantity.tested} of dense"]
+    sign = " - ".join(ends if quantity.sign > 0 else ends[::-1])
     console.print(
         f"Highest sparsity with a mean loss of at most {tolerance:g}; loss = {sign}, mean over the folds; "
         "noise = its standard error; held-out: chosen on the other folds.",

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.api import find_run
 from bench.base.errors import Mistakes, UserError
 from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.places import chosen
@@ -22,6 +21,7 @@ from bench.gate.verdicts import Result
 from bench.records import PlannedCell
 from bench.records.paths import report_folder
 from bench.records.store import RunStore
+from bench.report.loading import find_run
 from bench.tasks import GATED, quantity_of
 
 

@@ -181,7 +181,7 @@ class Record(_Frozen):
     cell: Cell
     """Which point of the experiment it is."""
     task: str = "generation"
-    """What the workload is for."""
+    """What the workload is for, by name: `bench.tasks`."""
     status: Status
     """``ok``; ``collapsed`` (the output is not finite, constant, or of one kind); ``not-applicable`` (the strategy
     does not fit the workload or the recovery); ``infeasible`` (the level is out of reach)."""

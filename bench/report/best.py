@@ -1,15 +1,15 @@
-"""Which rows of a group are set in bold: all that cannot be told apart from its best."""
+"""Which rows of a group are set in bold."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Hashable, Mapping, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bench.report.claims import LEAST_SEEDS, LEVEL
-from bench.tables import holm, paired_p
+from bench.report.claims import LEAST_SEEDS, LEVEL, TESTED, Claim
+from bench.statistics import holm, paired_p
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -22,11 +22,26 @@ class Best:
     too_few_seeds: bool = False
 
 
-def not_separable(values: Mapping[Name, Mapping[int, float]], bounds: Set[Name] = frozenset()) -> Best:
-    """The row with the lowest mean, and every row that a paired t test by seed does not tell apart from it.
+def leading(rows: Iterable[Name], reference: Name | None, claims: Mapping[Name, Claim]) -> frozenset[Name]:
+    """The rows of a group that the report's claims put first: those shown to be better than the reference; where there
+    is none, the reference and what is not separable from it. Nothing is tested here.
 
-    Tested are the ratios to the best row (differences of logarithms, as in the gate): errors of FID and of sizes
-    grow with the value, and a test of plain differences would call FID 116 ± 87 and 3.3 inseparable. Where a value
+    Args:
+        reference: the row of the group that the others are compared with; None: it has none, and nothing is bold.
+    """
+    rows = list(rows)
+    tested = {row: claims[row] for row in rows if row in claims and claims[row].verdict in TESTED}
+    if reference is None or not tested:
+        return frozenset()
+    better = frozenset(row for row, claim in tested.items() if claim.better)
+    return better or frozenset([reference, *(row for row, claim in tested.items() if claim.better is None)])
+
+
+def not_separable(values: Mapping[Name, Mapping[int, float]], bounds: Set[Name] = frozenset()) -> Best:
+    """The row with the lowest mean cost, and every row that a paired t test by seed does not tell apart from it.
+
+    Tested are the ratios to the best row (differences of logarithms, as in the gate): errors of sizes grow with the
+    value, and a test of plain differences would call 116 ± 87 and 3.3 inseparable. Where a value
     is not positive the plain differences are tested. Holm's correction at 5 % over the comparisons of the group,
     over the seeds that all rows share; with fewer than three of these nothing is bold, nor is a row that stands
     alone. A row in ``bounds`` has values that are only known to be at most these, so nothing can show it to be worse

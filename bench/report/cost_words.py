@@ -9,31 +9,31 @@ from statistics import median
 import pandas as pd
 
 from bench.records import Record
-from bench.report.markdown import section
-from bench.tables import escape, markdown_table
+from bench.report.blocks import Grid, Section, grid, section
 from bench.tables.text import MISSING, macs
 
 HEADERS = (
     "workload", "recovery", "cells", "prune (s)", "recover (s)", "measure (s)", "training steps", "training MACs",
     "peak memory (MiB)",
 )  # fmt: skip
+NAME = "What pruning cost"
 
 
-def cost_section(records: Sequence[Record], latency: pd.DataFrame) -> str:
+def cost_section(records: Sequence[Record], latency: pd.DataFrame) -> Section:
     """Seconds, training and memory of a cell, for each workload and recovery, and what the memory is."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.numbers:
             groups.setdefault((record.cell.workload, record.cell.recovery), []).append(record)
     if not groups:
-        return section("What pruning cost", "No cell has a cost.")
-    rows = [[*map(escape, key), *_row(members)] for key, members in sorted(groups.items())]
+        return section(NAME, "No cell has a cost.")
+    rows = [[*key, *_row(members)] for key, members in sorted(groups.items())]
     text = (
         "A cell on the machine that made it: medians over the cells, the highest for memory. On the CPU peak memory is "
         "the most that the worker process had resident so far, which depends on what it did before: an upper bound for "
         "the machine that is needed, no property of a network."
     )
-    return section("What pruning cost", text, markdown_table(list(HEADERS), rows, left=2), _on_the_device(latency))
+    return section(NAME, text, grid(HEADERS, rows, left=2, name=NAME), _on_the_device(latency))
 
 
 def _row(records: Sequence[Record]) -> list[str]:
@@ -50,17 +50,17 @@ def _row(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _on_the_device(latency: pd.DataFrame) -> str:
+def _on_the_device(latency: pd.DataFrame) -> Grid | str:
     """The memory of a call, where the device counts it."""
     known = latency[latency["peak_memory_bytes"].notna() & (latency["latency_status"] == "ok")]
     if known.empty:
         return "Of a single call the memory was not measured: a CPU has no counter of its own for it."
     headers = ["device", "batch", "pruned networks", "peak memory of a call (MiB)"]
     rows = [
-        [*map(escape, key), str(len(group)), _range([float(value) / 2**20 for value in group["peak_memory_bytes"]])]
+        [*key, str(len(group)), _range([float(value) / 2**20 for value in group["peak_memory_bytes"]])]
         for key, group in known.groupby(["device_model", "batch"], sort=True)
     ]
-    return markdown_table(headers, rows)
+    return grid(headers, rows, name=NAME)
 
 
 def _range(values: Sequence[float]) -> str:

@@ -1,37 +1,25 @@
-"""The report as one HTML file that needs nothing else: no network, no server, no second file."""
+"""The model as one HTML file that needs nothing else: no network, no server, no second file."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
-from bench.base.files import write_atomically
-from bench.report import markdown
-from bench.report.answer import answer, judged_by
-from bench.report.backends import backends_section
-from bench.report.claims import against_reference
-from bench.report.cost_words import cost_section
-from bench.report.figures import Drawn
-from bench.report.grid import SampleKey
-from bench.report.html_answer import lowest_means, verdicts
-from bench.report.html_images import Block, data_uri, png_uri, sample_blocks, svg_html, svg_width
-from bench.report.html_markdown import inline_html, markdown_html
-from bench.report.html_rows import Table, main_tables
-from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
-from bench.report.recoveries import recoveries_section
-from bench.tables import wide
-from bench.tables.backends import by_backend
+from bench.report.drawings import Drawing
+from bench.report.html_blocks import html, inline
+from bench.report.html_images import Block, css_width, data_uri, sample_blocks, svg_html
+from bench.report.inputs import SampleKey
+from bench.report.model import ReportModel
+from bench.report.pictures import Picture
+from bench.report.rows import Table, main_tables
 from bench.tables.naming import DENSE
-from bench.tables.write import hypervolume_csv, other_metrics_markdown
+from bench.tables.write import comma_separated
 
 TITLE = "ganprune: the benchmark that decides how a GAN gets pruned"
 AUTHORS = "The ganprune authors"
@@ -67,71 +55,65 @@ class Download:
     uri: str
 
 
-def write_html(
-    inputs: ReportInputs,
-    frame: pd.DataFrame,
-    aggregated: pd.DataFrame,
-    summary: pd.DataFrame,
-    latency: pd.DataFrame,
-    figures: Sequence[Drawn],
-    grids: Sequence[Drawn],
-    folder: Path,
-) -> Path:
-    """Write ``index.html`` into ``folder``; the same inputs give the same bytes.
+def render_html(
+    model: ReportModel, drawn: Sequence[Drawing], sheets: Sequence[Drawing], pictures: Mapping[str, Picture]
+) -> str:
+    """The whole page; the same model and pictures give the same text.
 
-    ``frame``, ``aggregated``, ``summary`` and ``latency`` are the `tidy`, `aggregate`d, `summarise`d and latency
-    tables of ``inputs``; ``grids`` are offered as sheets to save, the page itself shows ``inputs.samples``.
-
-    Returns:
-        The path of ``index.html``.
-
-    Raises:
-        OSError: the folder cannot be written.
+    ``drawn`` and ``sheets`` are the figures and the grids of samples that came out; the latter are offered as files,
+    the page itself shows the model's samples.
     """
-
-    reference, judges = reference_of(inputs.experiment), judged_by(frame)
+    inputs, said = model.inputs, model.sections
     blocks = sample_blocks(inputs.samples)
     idents = _sample_idents(blocks)
-    tables = main_tables(summary, frame, idents, inputs.samples_recovery)
-    name = name_of(inputs.experiment)
+    tables = main_tables(model.numbers.summary, model.numbers.frame, idents, inputs.samples_recovery)
     context: dict[str, Any] = {
-        "name": name,
+        "name": model.name,
+        "title": model.title,
         "run": inputs.run,
-        "facts": _facts(frame, len(inputs.failures)),
-        "answer": _answer(frame, reference),
-        "reference": reference,
-        "judge": " or ".join(judges),
-        "verdicts": verdicts(against_reference(frame, reference)) if len(frame) else [],
-        "lowest": [(place, [inline_html(line) for line in lines]) for place, lines in lowest_means(summary)],
-        "warnings": markdown_html(run_notes(frame, latency)),
+        "facts": model.facts,
+        "answer": [
+            (part.about == "reference" and bool(part.items), html(part.blocks[:1]), html(part.blocks[1:]))
+            for part in model.answer
+        ],
+        "reference": model.claims.reference,
+        "verdicts": model.verdicts,
+        "best_title": model.best_title,
+        "best": [(best.place, [inline(sentence) for sentence in best.lines]) for best in model.best],
+        "warnings": html(model.notes),
         "tables": tables,
         "choices": _choices(tables),
-        "other": markdown_html(other_metrics_markdown(aggregated), table_label="Other metrics"),
-        "figures": [
-            Shown(f"figure-{index}", drawn.caption, svg_html(drawn.figure, f"f{index}-"), svg_width(drawn.figure))
-            for index, drawn in enumerate(figures, start=1)
-        ],
+        "other": html(model.other),
+        "figures": [_shown(index, drawing, pictures[drawing.name]) for index, drawing in enumerate(drawn, start=1)],
         "samples": _samples(blocks, idents, tables),
-        "sheets": [Download(f"{drawn.name}.png", drawn.caption, png_uri(drawn.figure)) for drawn in grids],
-        "asked": markdown_html(markdown.question(inputs.experiment, inputs.run, frame, len(inputs.failures))),
-        "backends": markdown_html(backends_section(by_backend(frame, summary, latency)), table_label="By backend"),
-        "recoveries": markdown_html(recoveries_section(summary), table_label="By recovery"),
-        "method": markdown_html(markdown.method(frame, latency), table_label="Metrics and their versions"),
-        "cost": markdown_html(cost_section(inputs.records, latency), table_label="What pruning cost"),
-        "environment": markdown_html(markdown.environment_section(inputs.environment), table_label="Environment"),
-        "failures": markdown_html(
-            markdown.failures_section(inputs.failures, inputs.failed_timings), table_label="Failed cells and timings"
-        ),
-        "exclusions": markdown_html(markdown.exclusions_section(frame, inputs.excluded), table_label="Excluded cells"),
-        "columns": [(inline_html(term), inline_html(text)) for term, text in markdown.columns_of(frame).items()],
-        "experiment": markdown_html(markdown.experiment_section(inputs.experiment)),
-        "cite": _citation(name, inputs.run, inputs.environment.get("started")),
-        "downloads": _downloads(inputs, frame, aggregated, summary, latency),
-        "version": _version(),
+        "sheets": [
+            Download(f"{sheet.name}.png", sheet.caption, data_uri(pictures[sheet.name].files["png"], "image/png"))
+            for sheet in sheets
+        ],
+        "asked": html(said.question.blocks),
+        "backends": html(said.backends.blocks),
+        "recoveries": html(said.recoveries.blocks),
+        "method": html(said.method.blocks),
+        "cost": html(said.cost.blocks),
+        "environment": html(said.environment.blocks),
+        "failures": html(said.failures.blocks),
+        "exclusions": html(said.exclusions.blocks),
+        "columns": [(term, inline(text)) for term, text in model.columns.items()],
+        "experiment": html(said.experiment.blocks),
+        "cite": _citation(model),
+        "downloads": [
+            Download(f"{name}.csv", model.table_words[name], data_uri(comma_separated(table), "text/csv"))
+            for name, table in model.tables.items()
+            if not table.empty
+        ],
+        "version": model.version,
     }
-    path = folder / "index.html"
-    write_atomically(path, _render(context))
-    return path
+    return _render(context)
+
+
+def _shown(index: int, drawing: Drawing, picture: Picture) -> Shown:
+    ident = f"figure-{index}"
+    return Shown(ident, drawing.caption, svg_html(picture.files["svg"], f"f{index}-"), css_width(picture.width))
 
 
 def _render(context: dict[str, Any]) -> str:
@@ -151,35 +133,6 @@ def _render(context: dict[str, Any]) -> str:
 def _hash(text: str) -> str:
     """The only style sheet and the only script that the page's policy lets run."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _facts(frame: pd.DataFrame, failures: int) -> list[tuple[str, str]]:
-    """How large the run is, in a few numbers."""
-    cells = frame.drop_duplicates(["workload", "checkpoint", "strategy", "target", "level", "recovery", "seed"])
-    pruned = cells[cells["strategy"] != DENSE]
-    counts = [
-        ("workload", cells["workload"].nunique()),
-        ("strategy", pruned["strategy"].nunique()),
-        ("level", pruned["level"].nunique()),
-        ("seed", cells["seed"].nunique()),
-        ("cell", len(cells)),
-    ]
-    plural = {"strategy": "strategies"}
-    facts = [(str(count), what if count == 1 else plural.get(what, f"{what}s")) for what, count in counts]
-    odd = {str(status): int(count) for status, count in cells["status"].value_counts().sort_index().items()}
-    odd["failed"] = failures
-    return facts + [(str(count), status) for status, count in odd.items() if status != "ok" and count]
-
-
-def _answer(frame: pd.DataFrame, reference: str) -> list[tuple[bool, Markup, Markup]]:
-    """The paragraphs of the answer: whether its list is one of many comparisons, its text, its list."""
-    found = []
-    for paragraph in answer(frame, reference):
-        lines = paragraph.splitlines()
-        head = "\n".join(line for line in lines if not line.startswith("- "))
-        items = "\n".join(line for line in lines if line.startswith("- "))
-        found.append((head.startswith("**Against `"), markdown_html(head), markdown_html(items)))
-    return found
 
 
 def _choices(tables: Sequence[Table]) -> list[tuple[str, str, list[str]]]:
@@ -227,35 +180,12 @@ def _place(key: SampleKey) -> SampleKey:
     return (key[0], key[1], "" if key[1] == DENSE else key[2])
 
 
-def _downloads(
-    inputs: ReportInputs, frame: pd.DataFrame, aggregated: pd.DataFrame, summary: pd.DataFrame, latency: pd.DataFrame
-) -> list[Download]:
-    named = {
-        "summary": ("the main table, with full precision", summary),
-        "cells": ("one line for each cell, with its seed, cost and keys", wide(inputs.records)),
-        "metrics": ("every metric over the seeds, with its interval", aggregated),
-        "latency": ("every timing of dense against pruned", latency),
-        "hypervolume": ("decades of MACs saved over the tolerated FIDs, with its interval", hypervolume_csv(frame)),
-    }
-    return [
-        Download(f"{name}.csv", what, data_uri(table.to_csv(index=False, lineterminator="\n"), "text/csv"))
-        for name, (what, table) in named.items()
-        if not table.empty
-    ]
-
-
-def _citation(experiment: str, run: str, started: object) -> str:
+def _citation(model: ReportModel) -> str:
     """An entry for a bibliography; the year is the run's."""
-    plain = [" ".join("".join(c for c in text if c not in '{}\\"').split()) for text in (experiment, run)]
-    year = f"  year    = {{{str(started)[:4]}}},\n" if str(started)[:4].isdigit() else ""
+    started = str(model.inputs.environment.get("started"))
+    plain = [" ".join("".join(c for c in text if c not in '{}\\"').split()) for text in (model.name, model.inputs.run)]
+    year = f"  year    = {{{started[:4]}}},\n" if started[:4].isdigit() else ""
     return (
         f"@software{{ganprune,\n  title   = {{{TITLE}}},\n  author  = {{{{{AUTHORS}}}}},\n{year}"
-        f"  version = {{{_version()}}},\n  note    = {{experiment {plain[0]}, run {plain[1]}}}\n}}"
+        f"  version = {{{model.version}}},\n  note    = {{experiment {plain[0]}, run {plain[1]}}}\n}}"
     )
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("ganprune")
-    except importlib.metadata.PackageNotFoundError:
-        return "of an unknown version"

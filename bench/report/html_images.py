@@ -12,11 +12,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from PIL import Image
 
-from bench.report.grid import Images, SampleKey
-from bench.report.style import DPI, paper_style
+from bench.report.inputs import Images, SampleKey
 from bench.tables import strategy_order
 from bench.tables.naming import DENSE
 
@@ -45,17 +43,13 @@ def data_uri(content: bytes | str, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(raw).decode()}"
 
 
-def svg_html(figure: Figure, prefix: str) -> Markup:
-    """The figure as an ``<svg>`` element with every id behind ``prefix``, so that several can stand in one page.
+def svg_html(content: bytes, prefix: str) -> Markup:
+    """An SVG file as an ``<svg>`` element with every id behind ``prefix``, so that several can stand in one page.
 
     The style sheet that matplotlib adds would reach the whole page; it is left out (the page has the same rule for
     figures only). Identifiers that nothing refers to go, too.
     """
-    buffer = io.BytesIO()
-    with paper_style():
-        _settle(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    root = ElementTree.fromstring(buffer.getvalue())
+    root = ElementTree.fromstring(content)
     for parent in list(root.iter()):
         for child in list(parent):
             if _local(child.tag) in ("style", "metadata", "script"):
@@ -75,18 +69,9 @@ def svg_html(figure: Figure, prefix: str) -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # serialised by ElementTree: names are escaped
 
 
-def svg_width(figure: Figure) -> int:
-    """CSS pixels of the figure at its own size in print."""
-    return round(float(figure.get_size_inches()[0]) * 96)
-
-
-def png_uri(figure: Figure) -> str:
-    """The figure as a PNG of 300 dpi."""
-    buffer = io.BytesIO()
-    with paper_style():
-        _settle(figure)
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return data_uri(buffer.getvalue(), "image/png")
+def css_width(inches: float) -> int:
+    """CSS pixels of a figure at its own size in print."""
+    return round(inches * 96)
 
 
 def sample_blocks(samples: Mapping[SampleKey, Images]) -> dict[str, list[Block]]:
@@ -112,13 +97,6 @@ def _block(key: SampleKey, images: Images) -> Block:
     picture.save(buffer, format="PNG", optimize=True)
     uri = data_uri(buffer.getvalue(), "image/png")
     return Block(key, uri, columns * width * zoom, rows * height * zoom, len(images))
-
-
-def _settle(figure: Figure) -> None:
-    """Settle the layout once, as `bench.report.style.save` does, so that every format shows the same picture."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
 
 
 def _references(element: ElementTree.Element) -> list[str]:

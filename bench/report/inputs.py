@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bench.records import Failure, LatencyFailure, LatencyRecord, Record
-from bench.report.grid import Images, SampleKey
-from bench.tables import escape
+from bench.report.blocks import Code, Inline, line, listed
+from bench.tables.naming import DENSE
+
+Images = npt.NDArray[np.uint8]
+SampleKey = tuple[str, str, str]
+"""(workload, strategy, label of the level)"""
 
 REFERENCE = "l1-weight-global"
 """The strategy that others are compared with where the experiment names none."""
@@ -35,7 +41,7 @@ class ReportInputs:
     """(workload, strategy, level label) -> uint8 images (n, C, H, W), the same inputs in each."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     samples_recovery: str | None = None
-    """The recovery that the samples come from; needed for the captions' FID where there are several."""
+    """The recovery that the samples come from; needed for the quality in captions where there are several."""
 
 
 def name_of(experiment: Mapping[str, Any]) -> str:
@@ -51,18 +57,18 @@ def reference_of(experiment: Mapping[str, Any]) -> str:
     return str((report.get("reference") if isinstance(report, Mapping) else None) or REFERENCE)
 
 
-def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> str:
-    """What a reader of this run's tables must know first, as a Markdown list; empty where there is nothing."""
-    notes = []
+def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> list[Inline]:
+    """What a reader of this run's tables must know first; empty where there is nothing."""
+    notes: list[Inline] = []
     for workload, group in frame.groupby("workload", sort=True):
-        if "dense" not in set(group["strategy"]):
-            notes.append(f"- {escape(workload)} has no dense cell: there are no ratios and no differences to dense.")
+        if DENSE not in set(group["strategy"]):
+            notes.append((f"{workload} has no dense cell: there are no ratios and no differences to dense.",))
     if not frame.empty and frame["seed"].nunique() == 1:
-        notes.append("- One seed: there are no intervals, and no claim can be made.")
+        notes.append(("One seed: there are no intervals, and no claim can be made.",))
     if not frame.empty and latency.empty:
-        notes.append("- Latency was not measured: speed-ups are theoretical only.")
-    masked = frame[(frame["strategy"] != "dense") & ~frame["physical"].astype(bool) & (frame["status"] == "ok")]
+        notes.append(("Latency was not measured: speed-ups are theoretical only.",))
+    masked = frame[(frame["strategy"] != DENSE) & ~frame["physical"].astype(bool) & (frame["status"] == "ok")]
     if not masked.empty:
-        names = ", ".join(f"`{escape(name)}`" for name in sorted(masked["strategy"].unique()))
-        notes.append(f"- Masked, so dense kernels run them no faster than dense: {names}.")
-    return "\n".join(notes)
+        names = listed([(Code(str(name)),) for name in sorted(masked["strategy"].unique())])
+        notes.append(line("Masked, so dense kernels run them no faster than dense: ", names, "."))
+    return notes

@@ -1,17 +1,59 @@
-"""From a run's folder to what tables and reports are made of. Imports neither the sweep nor any cell."""
+"""From a run's folder to what tables and reports are made of. Imports neither the sweep, nor any cell, nor PyTorch."""
 
 from __future__ import annotations
 
+import glob
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from bench.base.errors import UserError
 from bench.records import Failure, PlannedCell, Record
+from bench.records.paths import RunPaths, report_folder
 from bench.records.store import RunStore
+from bench.report.build import build_report
 from bench.report.inputs import ReportInputs
-from bench.workloads.store import read_json, read_weights
+from bench.report.pictures import Artists
+
+
+def find_run(name: str | Path, results: Path | str = "results") -> Path:
+    """The folder of a run: a path, or an experiment's newest run.
+
+    Raises:
+        UserError: neither.
+    """
+    path = Path(name)
+    if RunPaths(path).manifest.exists():
+        return path
+    candidates = [m.parent for m in (Path(results) / "runs").glob(f"{_escaped(str(name))}/*/manifest.json")]
+    if not candidates:
+        raise UserError(
+            f"{name}: neither the folder of a run nor an experiment with a run in {Path(results) / 'runs'}. "
+            f"Make one with `ganprune run {name}`."
+        )
+    return max(candidates, key=lambda folder: RunPaths(folder).manifest.stat().st_mtime)
+
+
+def _escaped(name: str) -> str:
+    return glob.escape(name) if "/" not in name and ".." not in name else "[no such run]"
+
+
+def draw_report(
+    name: str | Path,
+    *,
+    results: Path | str = "results",
+    reports: Path | str = "reports",
+    artists: Artists | None = None,
+) -> Path:
+    """Draw the report of a run anew, by ``artists`` where there are some already; returns the path of its page."""
+    inputs = read_run(find_run(name, results))
+    folder = report_folder(Path(reports), str(inputs.experiment["experiment"]["name"]))
+    return build_report(inputs, folder, artists=artists)
 
 
 def read_run(folder: Path) -> ReportInputs:
@@ -50,9 +92,21 @@ def read_run(folder: Path) -> ReportInputs:
         failed_timings=[failure for failure in store.latency_failures() if failure.architecture in architectures],
         excluded=excluded,
         samples=samples,
-        environment=read_json(store.paths.environment) if store.paths.environment.exists() else {},
+        environment=_environment(store.paths.environment),
         samples_recovery=recovery,
     )
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: damaged, not JSON ({error}).") from error
 
 
 def _samples(
@@ -69,8 +123,8 @@ def _samples(
         if cell.recovery != recovery or not path.exists():
             continue
         try:
-            images = read_weights(path)["images"].numpy()
-        except (UserError, KeyError):
+            images = load(path.read_bytes())["images"]
+        except (OSError, SafetensorError, ValueError, KeyError):
             continue  # a damaged picture is no reason to lose the report
         found[(cell.workload, cell.strategy, cell.level_label)] = images
     return recovery, found

@@ -6,51 +6,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from bench.base.files import write_atomically
 from bench.records.paths import safe
+from bench.report.claims import Claims
 from bench.report.latex import latex, preview
 from bench.report.paper_equal import equal_macs, equal_params, equal_speedup
 from bench.report.paper_iso import iso_quality_table
 from bench.report.papertable import PaperTable, comma_separated, markdown
-from bench.tables.lead import lead_metric
+from bench.tables.lead import judges_of
+from bench.tables.naming import judge_in
 from bench.tables.numbers import Numbers
 from bench.tables.summary import SHOWN_BATCHES
 
 
-def paper_tables(
-    frame: pd.DataFrame,
-    aggregated: pd.DataFrame,
-    summary: pd.DataFrame,
-    latency: pd.DataFrame,
-    folder: Path,
-    reference: str | None = None,
-) -> dict[str, Path]:
-    """Write every table that the run has rows for into ``folder``, each as ``.tex``, ``.md`` and ``.csv``.
+def paper_tables(numbers: Numbers, claims: Claims) -> list[PaperTable]:
+    """Every table that the run has rows for.
 
     ``equal-params``, ``equal-macs``, ``equal-speedup-b1``, ``equal-speedup-b16`` and ``iso-quality``; where
-    workloads are judged by different metrics, one set for each judge with its name behind. ``preview.tex`` inputs
-    them all.
-
-    Args:
-        frame: of `tidy`; aggregated: of `aggregate`; summary: of `summarise`; latency: of `latency_table`.
-        reference: adds to the table at equal parameters what the report's claims say against this strategy. They are
-            corrected over the whole run and bold within a group, so the two may differ; without it, no such column.
-
-    Returns:
-        The files by name: ``equal-params.tex``, ...; empty where there is nothing to show.
+    workloads are judged by different metrics, one set for each judge with its name behind. What they say of a strategy
+    against the reference, and what is bold in a column of quality, are the report's ``claims``.
     """
     tables: list[PaperTable] = []
-    for suffix, numbers in _by_judge(Numbers(frame, aggregated, summary, latency)):
+    for suffix, mine in _by_judge(numbers):
         found = [
-            equal_params(numbers, reference),
-            equal_macs(numbers),
-            *(equal_speedup(numbers, batch) for batch in SHOWN_BATCHES),
-            iso_quality_table(numbers),
+            equal_params(mine, claims),
+            equal_macs(mine, claims),
+            *(equal_speedup(mine, claims, batch) for batch in SHOWN_BATCHES),
+            iso_quality_table(mine),
         ]
         tables += [_renamed(table, suffix) for table in found if table is not None]
-    return write_paper_tables(folder, tables)
+    return tables
 
 
 def write_paper_tables(folder: Path, tables: Sequence[PaperTable], *, wide: bool = False) -> dict[str, Path]:
@@ -71,22 +56,27 @@ def write_paper_tables(folder: Path, tables: Sequence[PaperTable], *, wide: bool
 
 
 def _by_judge(numbers: Numbers) -> list[tuple[str, Numbers]]:
-    """Workloads whose FID (or KID) may stand in one column, and what to put behind the name of their tables."""
-    judges: dict[tuple[str, str, float], list[str]] = {}
+    """Workloads whose quality may stand in one column, and what to put behind the name of their tables."""
+    judges: dict[tuple[str, str, str, float], list[str]] = {}
+    judged = judges_of(numbers.aggregated)
     for workload, rows in numbers.aggregated.groupby("workload", sort=True):
-        metric = lead_metric(rows["metric"])
-        if metric is not None:
-            first = rows[rows["metric"] == metric].iloc[0]
-            judges.setdefault((metric, str(first["version"]), float(first["num_images"])), []).append(str(workload))
+        judge = judged[str(workload)]
+        if judge is not None:
+            first = rows[rows["metric"] == judge.metric].iloc[0]
+            key = (judge.metric, str(first["task"]), str(first["version"]), float(first["num_images"]))
+            judges.setdefault(key, []).append(str(workload))
     if not judges or (len(judges) == 1 and sum(map(len, judges.values())) == numbers.summary["workload"].nunique()):
         return [("", numbers)]
     result = []
-    for place, ((metric, _, _), workloads) in enumerate(judges.items()):
-        kept = (table[table["workload"].isin(workloads)] for table in vars(numbers).values())
-        suffix = safe(metric.partition("[")[2].rstrip("]") or metric).replace("_", "-")
-        alone = sum(other[0] == metric for other in judges) == 1
-        result.append((f"-{suffix}" + ("" if alone else f"-{place + 1}"), Numbers(*kept)))
+    for place, (key, workloads) in enumerate(judges.items()):
+        suffix = safe(judge_in(key[0]) or key[0]).replace("_", "-")
+        alone = sum(_suffix_of(other) == _suffix_of(key) for other in judges) == 1
+        result.append((f"-{suffix}" + ("" if alone else f"-{place + 1}"), numbers.of_workloads(workloads)))
     return result if len(result) > 1 else [("", chosen) for _, chosen in result]
+
+
+def _suffix_of(key: tuple[str, str, str, float]) -> str:
+    return judge_in(key[0]) or key[0]
 
 
 def _renamed(table: PaperTable, suffix: str) -> PaperTable:

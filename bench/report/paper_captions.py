@@ -11,31 +11,32 @@ import pandas as pd
 from bench.report.best import Best
 from bench.report.papertable import MASKED, Line, join
 from bench.tables.latency import timing_noise
-from bench.tables.lead import lead_of, title_of
+from bench.tables.lead import Judge
+from bench.tasks import Quantity
 
 Row = dict[str, Any]
 
 
-def setting(rows: Sequence[Row], keys: Sequence[str]) -> str:
-    """What is the same in every row, what judged, N, n, what the seeds vary, and what ± and parentheses are."""
+def setting(rows: Sequence[Row], keys: Sequence[str], judge: Judge | None, images: float) -> str:
+    """What is the same in every row, what judged, N (``images``), n, what the seeds vary, and what ± and parentheses
+    are.
+    """
     constant = [f"{each} {rows[0][each]}" for each in keys if len({row[each] for row in rows}) == 1]
-    first = rows[0]
-    lead = lead_of(rows) if "fid_num_images" in first else "fid"
-    words = "; ".join([*([join(constant)] if constant else []), *_judge(first, lead), _seeds(rows, lead)])
+    words = "; ".join([*([join(constant)] if constant else []), *_judge(judge, images), _seeds(rows, judge)])
     return f"{words[:1].upper()}{words[1:]}; in parentheses dense / pruned."
 
 
-def _judge(row: Row, lead: str) -> list[str]:
-    if not lead:
+def _judge(judge: Judge | None, images: float) -> list[str]:
+    if not judge:
         return []
-    images = float(row[f"{lead}_num_images"] if f"{lead}_num_images" in row else row["num_images"])
-    name = row[f"{lead}_metric"].replace(lead, title_of(lead), 1)
+    name = judge.metric.replace(judge.quantity.name, judge.quantity.title, 1)
     return [name + ("" if math.isnan(images) else f" at N = {images:,.0f}")]
 
 
-def _seeds(rows: Sequence[Row], lead: str) -> str:
+def _seeds(rows: Sequence[Row], judge: Judge | None) -> str:
     shown = [row for row in rows if row["n"] > 0]
-    counts = sorted({int(row["n"]) for row in shown if not math.isnan(row.get(f"{lead}_mean", 0.0))})
+    mean = f"{judge.quantity.name}_mean" if judge else ""
+    counts = sorted({int(row["n"]) for row in shown if not math.isnan(row.get(mean, 0.0))})
     if not counts:
         return "no row has a number"
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -56,13 +57,28 @@ def _some(names: Sequence[str]) -> str:
     return join(names) if len(names) <= 4 else f"{len(names)} strategies"
 
 
-def bold_rule(found: Sequence[Best], best: str, tested: str) -> list[str]:
-    """What bold says, or why there is none; ``best`` is what rows were tested against, on ``tested``."""
+def cheapest_rule(found: Sequence[Best]) -> list[str]:
+    """What bold says in a column of costs, or why there is none."""
     few = any(each.too_few_seeds for each in found)
     if any(each.rows for each in found):
-        rule = f"Bold: not separable from {best} (paired t tests of {tested}, Holm-corrected at 5 %)"
+        rule = "Bold: not separable from the cheapest of its group (paired t tests of log cost, Holm-corrected at 5 %)"
         return [rule + ("; nothing is bold in groups with fewer than three shared seeds." if few else ".")]
     return ["Nothing is bold: with fewer than three shared seeds nothing can be told apart."] if few else []
+
+
+def claims_rule(reference: str, quantity: Quantity, *, bold: bool) -> list[str]:
+    """What the verdicts against the reference are, and what bold says in the column of quality."""
+    test = (
+        f"paired t tests of {quantity.tested} at the same level, Holm-corrected at 5 % over all comparisons of the run"
+    )
+    verdicts = f"{quantity.title} vs. {reference}: {test}; n.s.: not separable"
+    if not bold:
+        return [f"{verdicts}. Nothing is bold: no comparison could be tested."]
+    better = {"lower": "lower", "higher": "higher"}[quantity.direction]
+    return [
+        f"{verdicts}. Bold: shown to be {better} than {reference}, in groups where none is {reference} and what is not "
+        "separable from it."
+    ]
 
 
 def masks(lines: Sequence[Line]) -> list[str]:
@@ -70,14 +86,6 @@ def masks(lines: Sequence[Line]) -> list[str]:
     if not any(line.masked for line in lines):
         return []
     return [f"{MASKED}: masked, so dense kernels still execute every MAC: sizes and MACs are theoretical."]
-
-
-def against(reference: str | None, lines: Sequence[Line], judge: str) -> list[str]:
-    """What the comparison with the reference is, where there is one."""
-    if not reference or not any(cell.text == "ref." for line in lines for cell in line.cells):
-        return []
-    test = f"paired t tests of {judge} at the same level, Holm-corrected over the run"
-    return [f"{judge} vs. {reference}: {test}; n.s.: not separable."]
 
 
 def timing(rows: Sequence[Row]) -> list[str]:

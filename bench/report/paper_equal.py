@@ -6,75 +6,75 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
-from bench.report.best import not_separable
-from bench.report.claims import SAME_SIZE, against_reference
-from bench.report.paper_captions import against, bold_rule, masks, same_network, setting, timing
+from bench.report.best import leading
+from bench.report.claims import SAME_SIZE, Claims, Verdict
+from bench.report.paper_captions import claims_rule, masks, same_network, setting, timing
 from bench.report.papertable import Column, Line, PaperTable, Value, counted, decimals, faster, missing, text, tidied
 from bench.tables.aggregate import GROUP_COLUMNS
-from bench.tables.lead import LEADERS, TITLES, digits_of, lead_of, power_for, scaled, times_ten, title_of
-from bench.tables.naming import DENSE, main_metric
+from bench.tables.lead import Judge, lead_of, metric_in, power_for, scaled, times_ten
+from bench.tables.naming import DENSE, judge_in, main_metric
 from bench.tables.numbers import Numbers
 from bench.tables.select import PLACE, Selection, at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.text import MISSING
 from bench.tables.tidy import rows_of
+from bench.tasks import Quantity, is_public, task_named
 
 SAME_SPEED = faster(1.0, 1.0, 1.0)
 """The speed-up of a network with the dense architecture, as it is printed."""
-_VERDICTS = {"lower": "lower", "higher": "higher", "not separable": "n.s.", "identical": "identical"}
+VERDICTS: dict[Verdict, str] = {
+    "lower": "lower",
+    "higher": "higher",
+    "not separable": "n.s.",
+    "identical": "identical",
+    "collapsed": "collapsed",
+    "other size": "other size",
+    "too few seeds": "few seeds",
+}
+"""A claim in a cell."""
+NO_CLAIMS = "Nothing is bold: the report's claims compare strategies at the same requested level."
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 
-def equal_params(numbers: Numbers, reference: str | None = None) -> PaperTable | None:
-    """Every strategy at the same sparsity; with ``reference``, what the tests of the report say against it."""
+def equal_params(numbers: Numbers, claims: Claims) -> PaperTable | None:
+    """Every strategy at the same sparsity."""
     selection = at_equal_params(numbers.summary, SAME_SIZE)
     title = "Pruning strategies at equal parameters"
-    return _equal(numbers, selection, "equal-params", title, Column("sparsity", "Sparsity", key=True), reference)
+    return _equal(numbers, selection, "equal-params", title, Column("sparsity", "Sparsity", key=True), claims)
 
 
-def equal_macs(numbers: Numbers) -> PaperTable | None:
+def equal_macs(numbers: Numbers, claims: Claims) -> PaperTable | None:
     """Every strategy that removes the same share of the MACs."""
     selection = at_equal_macs(numbers.summary, SAME_SIZE)
     title = "Pruning strategies at equal MACs"
-    return _equal(numbers, selection, "equal-macs", title, Column("macs_removed", "MACs removed", key=True))
+    return _equal(numbers, selection, "equal-macs", title, Column("macs_removed", "MACs removed", key=True), claims)
 
 
-def equal_speedup(numbers: Numbers, batch: int = 1) -> PaperTable | None:
+def equal_speedup(numbers: Numbers, claims: Claims, batch: int = 1) -> PaperTable | None:
     """Every strategy whose networks are measured to be equally fast."""
     selection = at_equal_speedup(numbers.summary, batch)
     title = f"Pruning strategies at equal measured latency, batch {batch}"
     column = Column("speedup", "Speed-up", f"batch {batch}", key=True)
-    return _equal(numbers, selection, f"equal-speedup-b{batch}", title, column)
+    return _equal(numbers, selection, f"equal-speedup-b{batch}", title, column, claims)
 
 
 def _equal(
-    numbers: Numbers, selection: Selection, name: str, title: str, level: Column, reference: str | None = None
+    numbers: Numbers, selection: Selection, name: str, title: str, level: Column, claims: Claims
 ) -> PaperTable | None:
     rows = rows_of(selection.frame)
     if not rows:
         return None
-    groups: dict[Key, list[Row]] = {}
-    for row in rows:
-        if row["strategy"] != DENSE:
-            groups.setdefault((*(row[each] for each in PLACE), row["at"]), []).append(row)
     lead = lead_of(rows)
-    judge = title_of(lead)
-    values = _values(numbers.frame, rows, lead) if lead else {}
-    best = {
-        group: not_separable({_key(row): values[_key(row)] for row in members if _key(row) in values})
-        for group, members in groups.items()
-    }
-    bold = {key for found in best.values() for key in found.rows}
+    verdicts = _verdicts(selection, rows, claims)
+    bold = _bold(selection, rows, claims)
     metrics = {(_key(row), row["metric"]): row for row in rows_of(numbers.aggregated)}
-    beside = [family for family in TITLES if family not in ("fid", lead)]
-    leaders = {family: main_metric(numbers.aggregated["metric"], family) or family for family in (lead, *beside)}
-    powers = {family: _power(family, leaders[family], rows, metrics) for family in leaders}
-    direction = {family: "lower" if family in LEADERS else "higher" for family in leaders}
-    verdicts = _verdicts(numbers.frame, reference) if reference else {}
+    task = task_named(rows[0]["task"])
+    beside = [each for each in task.quantities if each.name != task.bound and each != lead]
+    shown = [*([lead] if lead else []), *beside]
+    names = {each.name: main_metric(numbers.aggregated["metric"], each.name) or each.name for each in shown}
+    powers = {each.name: _power(each, names[each.name], rows, metrics) for each in shown}
     matched = selection.axis
     columns = [
         Column("workload", "Workload", key=True),
@@ -87,18 +87,17 @@ def _equal(
         Column("macs", "MACs", "effective", direction="lower"),
         *(Column(f"speedup_b{batch}", "Speed-up", f"batch {batch}", "higher") for batch in SHOWN_BATCHES),
         *(
-            Column(family, *_judged(leaders[family], title_of(family), powers[family]), direction[family])
-            for family in ([lead] if lead else []) + beside
+            Column(each.name, *_judged(names[each.name], each.title, powers[each.name]), each.direction)
+            for each in shown
         ),
-        *([Column("against_reference", f"{judge} vs.", reference)] if reference and lead else []),
+        *([Column("against_reference", f"{lead.title} vs.", claims.reference)] if lead and verdicts else []),
         Column("n", "n"),
     ]
-    where = next((index for index, column in enumerate(columns) if column.name == lead), -1)
+    where = next((index for index, column in enumerate(columns) if lead and column.name == lead.name), -1)
     lines = []
     for row in rows:
         key, dense = _key(row), row["strategy"] == DENSE
-        others = [_metric(metrics.get((key, leaders[family])), family, powers[family]) for family in beside]
-        verdict = "ref." if row["strategy"] == reference else verdicts.get(key, MISSING)
+        others = [_metric(metrics.get((key, names[each.name])), each, powers[each.name]) for each in beside]
         cells = [
             *(text(row[each]) for each in PLACE),
             _level(selection, row["at"]),
@@ -107,24 +106,50 @@ def _equal(
             _count(row, "params_nonzero", row["params_nonzero_ratio"]),
             _count(row, "macs_effective", row["speedup_theoretical"]),
             *(faster(*(row[f"speedup_b{batch}{end}"] for end in ("", "_low", "_high"))) for batch in SHOWN_BATCHES),
-            *([_quality(row, lead, powers[lead])] if lead else []),
+            *([_quality(row, lead, powers[lead.name])] if lead else []),
             *others,
-            *([text(verdict)] if reference and lead else []),
+            *([text(verdicts.get(key, MISSING))] if lead and verdicts else []),
             _n(row, lead),
         ]
         masked = not dense and not row["physical"] and not math.isnan(row["achieved_params"])
         lines.append(Line(tuple(cells), frozenset([where]) if key in bold else frozenset(), masked, dense))
+    judge = Judge(lead, metric_in(rows, lead)) if lead else None
     caption = [
-        setting(rows, PLACE),
+        setting(rows, PLACE, judge, float(rows[0][f"{lead.name}_num_images"]) if lead else math.nan),
         *([f"Left out, as too far from their level: {'; '.join(selection.left_out)}."] if selection.left_out else []),
-        *bold_rule(list(best.values()), f"the lowest {judge} of its group", "log FID" if lead == "fid" else judge),
+        *(claims_rule(claims.reference, lead, bold=bool(bold)) if lead and verdicts else [NO_CLAIMS] if lead else []),
         *masks(lines),
-        *against(reference, lines, judge),
         *timing(rows),
         *same_network(_at_one(lines, columns), numbers.latency),
     ]
     title = f"{title} ({selection.how})"
     return tidied(PaperTable(name, title, tuple(caption), tuple(columns), tuple(lines)))
+
+
+def _claimed(selection: Selection, row: Row) -> bool:
+    """Whether the row's group is matched on what claims are: the same requested level of the same target."""
+    return bool(row["target"] == selection.axis and row["strategy"] != DENSE and row["requested"] == row["at"])
+
+
+def _verdicts(selection: Selection, rows: Sequence[Row], claims: Claims) -> dict[Key, str]:
+    """What the report's claims say of each row against the reference; empty where they say nothing of any."""
+    known = claims.verdicts()
+    found = {
+        _key(row): VERDICTS[known[_key(row)].verdict] for row in rows if _claimed(selection, row) and _key(row) in known
+    }
+    return found and found | {_key(row): "ref." for row in rows if row["strategy"] == claims.reference}
+
+
+def _bold(selection: Selection, rows: Sequence[Row], claims: Claims) -> frozenset[Key]:
+    groups: dict[Key, list[Row]] = {}
+    for row in rows:
+        if _claimed(selection, row):
+            groups.setdefault((*(row[each] for each in PLACE), row["at"]), []).append(row)
+    found: frozenset[Key] = frozenset()
+    for members in groups.values():
+        reference = next((_key(row) for row in members if row["strategy"] == claims.reference), None)
+        found |= leading([_key(row) for row in members], reference, claims.verdicts())
+    return found
 
 
 def _at_one(lines: Sequence[Line], columns: Sequence[Column]) -> str:
@@ -134,30 +159,10 @@ def _at_one(lines: Sequence[Line], columns: Sequence[Column]) -> str:
     return next((cell.text for cell in cells if cell.text == SAME_SPEED.text), "")
 
 
-def _power(family: str, metric: str, rows: Sequence[Row], metrics: Mapping[tuple[Key, str], Row]) -> int:
-    """What the shown means of a family are multiplied by, as a power of ten."""
+def _power(quantity: Quantity, metric: str, rows: Sequence[Row], metrics: Mapping[tuple[Key, str], Row]) -> int:
+    """What the shown means of a quantity are multiplied by, as a power of ten."""
     found = (metrics.get((_key(row), metric)) for row in rows)
-    return power_for(family, [row["mean"] for row in found if row is not None])
-
-
-def _values(frame: pd.DataFrame, rows: Sequence[Row], lead: str) -> dict[Key, dict[int, float]]:
-    """Seed -> FID (or KID) of each row that has one and in which no seed collapsed."""
-    usable = [row for row in rows if not row["collapsed"] and not math.isnan(row[f"{lead}_mean"])]
-    metrics = {_key(row): row[f"{lead}_metric"] for row in usable}
-    values: dict[Key, dict[int, float]] = {}
-    for row in rows_of(frame[frame["metric"].isin(set(metrics.values())) & (frame["status"] == "ok")]):
-        if metrics.get(_key(row)) == row["metric"] and not math.isnan(row["value"]):
-            values.setdefault(_key(row), {})[row["seed"]] = row["value"]
-    return values
-
-
-def _verdicts(frame: pd.DataFrame, reference: str) -> dict[Key, str]:
-    claims = against_reference(frame[frame["status"].isin(["ok", "collapsed"])], reference)
-    return {
-        tuple(getattr(claim, each) for each in GROUP_COLUMNS): _VERDICTS[claim.verdict]
-        for claim in claims
-        if claim.verdict in _VERDICTS
-    }
+    return power_for(quantity, [row["mean"] for row in found if row is not None])
 
 
 def _key(row: Mapping[str, Any]) -> Key:
@@ -174,31 +179,31 @@ def _count(row: Row, name: str, ratio: float) -> Value:
     return counted(row[name], math.nan if row["strategy"] == DENSE else ratio)
 
 
-def _n(row: Row, lead: str) -> Value:
-    if lead and math.isnan(row[f"{lead}_mean"]):
+def _n(row: Row, lead: Quantity | None) -> Value:
+    if lead and math.isnan(row[f"{lead.name}_mean"]):
         return missing()
     n, seeds = int(row["n"]), int(row["seeds"])
     return Value(str(n)) if n == seeds else text(f"{n} of {seeds}")
 
 
-def _quality(row: Row, lead: str, power: int) -> Value:
+def _quality(row: Row, lead: Quantity, power: int) -> Value:
     if row["collapsed"]:
         return missing(row["collapsed"])
-    mean, half = scaled(row, (f"{lead}_mean", f"{lead}_ci95"), power)
+    mean, half = scaled(row, (f"{lead.name}_mean", f"{lead.name}_ci95"), power)
     if math.isnan(mean):
         return missing(str(row["status"]).replace("-", " ") if row["status"] != "ok" else "")
-    return decimals(mean, digits_of(lead), half)
+    return decimals(mean, lead.decimals, half)
 
 
-def _metric(row: Row | None, family: str, power: int) -> Value:
+def _metric(row: Row | None, quantity: Quantity, power: int) -> Value:
     if row is None:
         return missing()
     mean, half = scaled(row, ("mean", "ci95"), power)
-    return decimals(mean, digits_of(family), half)
+    return decimals(mean, quantity.decimals, half)
 
 
 def _judged(metric: str, title: str, power: int) -> tuple[str, str]:
-    """Title and qualifier of a metric: ``KID`` and ``[mnist-lenet] × 10³``; the public Inception is not named."""
-    inner = metric.partition("[")[2].rstrip("]")
-    judge = "" if inner in ("", "inception-v3-compat") else f"[{inner}]"
+    """Title and qualifier of a metric: its judge in brackets, the power of ten; the public judge is not named."""
+    inner = judge_in(metric)
+    judge = "" if not inner or is_public(inner) else f"[{inner}]"
     return title, " ".join(filter(None, (judge, times_ten(power))))

@@ -7,29 +7,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.report.best import not_separable
-from bench.report.paper_captions import bold_rule, masks, same_network, setting
+from bench.report.paper_captions import cheapest_rule, masks, same_network, setting
 from bench.report.papertable import Column, Line, PaperTable, Value, counted, missing, text, tidied
-from bench.tables.isoquality import CURVE, Margin, iso_points, iso_quality
+from bench.tables.isoquality import CURVE, Margin, iso_points, iso_quality, margins_of
+from bench.tables.lead import Judge
 from bench.tables.naming import DENSE, strategy_order
 from bench.tables.numbers import Numbers
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
+from bench.tasks import task_named
 
-MARGINS = (Margin(0.1), Margin(0.5))
-"""How much more FID than dense is allowed."""
+_TIMED = "Latency: dense latency / measured speed-up; its interval covers {}, not the timing."
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 
 def iso_quality_table(
-    numbers: Numbers, margins: Sequence[Margin] = MARGINS, batches: Sequence[int] = SHOWN_BATCHES
+    numbers: Numbers, margins: Sequence[Margin] | None = None, batches: Sequence[int] = SHOWN_BATCHES
 ) -> PaperTable | None:
-    """The fewest parameters and MACs and the lowest latency at FID <= dense + each of ``margins``."""
+    """The fewest parameters and MACs and the lowest latency at each of these losses against dense (None: those of the
+    quantity that the task bounds by). The workloads are those of one judge.
+    """
     points = iso_points(numbers.frame, numbers.latency, margins, batches)
     rows = rows_of(iso_quality(numbers.frame, points))
     if not rows:
         return None
+    quantity = task_named(rows[0]["task"]).bounding
+    labels = [margin.label(quantity) for margin in (margins_of(quantity) if margins is None else margins)]
     shares: dict[Key, dict[int, float]] = {}
     for point in rows_of(points):
         shares.setdefault(_iso_key(point), {})[point["seed"]] = point["share"]
@@ -48,7 +53,7 @@ def iso_quality_table(
     bold = {key for found in best.values() for key in found.rows}
     columns = [
         *(Column(each, each.capitalize(), key=True) for each in CURVE[:4]),
-        Column("margin", "FID", "above dense", key=True),
+        Column("margin", quantity.title, "above dense" if quantity.sign > 0 else "below dense", key=True),
         Column("strategy", "Strategy"),
         Column("params", "Params", "non-zero", direction="lower"),
         Column("macs", "MACs", "effective", direction="lower"),
@@ -63,12 +68,12 @@ def iso_quality_table(
         cells = [_cost(cost, dense.get((cost, batch), math.nan), math.nan) for cost, batch in cost_of]
         seeds = max(row["n"] for row in mine)
         lines.append(Line((*map(text, place), text("—"), text(DENSE), *cells, Value(str(seeds))), dense=True))
-        for margin in margins:
+        for margin in labels:
             for strategy in sorted({row["strategy"] for row in mine}, key=strategy_order):
                 found = {
                     (row["cost"], row["batch"]): row
                     for row in mine
-                    if row["strategy"] == strategy and row["margin"] == margin.label
+                    if row["strategy"] == strategy and row["margin"] == margin
                 }
                 shown = [_iso_cost(found.get(key)) for key in cost_of]
                 some = next(iter(found.values()))
@@ -77,18 +82,19 @@ def iso_quality_table(
                     for at, key in enumerate(cost_of)
                     if key in found and shown[at].number and _iso_key(found[key]) in bold
                 ]
-                names = [*map(text, place), text(margin.label), text(strategy)]
+                names = [*map(text, place), text(margin), text(strategy)]
                 masked = not some["physical"]
                 lines.append(Line((*names, *shown, Value(str(some["n"]))), frozenset(best_of), masked))
     timed = {row["status"] for row in rows if row["cost"] == "latency"}
+    worse = "exceeds" if quantity.sign > 0 else "falls below"
     caption = [
-        "The cheapest network at FID ≤ dense + margin, seed by seed: log FID is interpolated linearly in the cost "
-        "between neighbouring levels, dense included, never beyond the last (≤: still held there); not reached: the "
-        "mildest level exceeds it in every seed.",
-        setting(rows, CURVE[:4]),
-        *bold_rule(list(best.values()), "the cheapest of its group", "log cost"),
+        f"The cheapest network at {quantity.title} {'≤ dense +' if quantity.sign > 0 else '≥ dense −'} margin, seed by "
+        f"seed: {quantity.tested} is interpolated linearly in the cost between neighbouring levels, dense included, "
+        f"never beyond the last (≤: still held there); not reached: the mildest level {worse} it in every seed.",
+        setting(rows, CURVE[:4], Judge(quantity, str(rows[0]["metric"])), float(rows[0]["num_images"])),
+        *cheapest_rule(list(best.values())),
         *masks(lines),
-        *(["Latency: dense latency / measured speed-up; its interval covers FID, not the timing."] if timed else []),
+        *([_TIMED.format(quantity.title)] if timed else []),
         *same_network("as dense" if "as dense" in timed else "", numbers.latency),
     ]
     title = "Cost at equal quality"

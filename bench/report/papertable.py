@@ -170,7 +170,7 @@ def markdown(table: PaperTable) -> str:
 
 
 def comma_separated(table: PaperTable) -> str:
-    """The same numbers apart: ``fid, fid_ci95``, ``params, params_unit, params_ratio``, ``speedup_b1, speedup_b1_low,
+    """The same numbers apart: ``ms, ms_ci95``, ``params, params_unit, params_ratio``, ``speedup_b1, speedup_b1_low,
     speedup_b1_high``, and ``masked``, ``best``.
 
     ``best`` names the columns in which the row is in bold. A column that no row needs is left out.

@@ -164,24 +164,31 @@ def settle(figure: Figure) -> None:
         figure.set_layout_engine(None)  # not "none": its placeholder costs one more drawing for each format
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.pdf``, ``name.svg`` and ``name.png`` at the figure's own size; the layout is settled once.
-
-    Returns:
-        The three paths, PDF first.
-    """
-    written = []
+def files_of(figure: Figure) -> dict[str, bytes]:
+    """The content of the figure's files by their kind, at the figure's own size; the layout is settled once."""
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": "ganprune"},
         "svg": {"Date": None, "Creator": "ganprune"},
         "png": {"Software": None},
     }
+    found = {}
     with paper_style():
         settle(figure)
         for kind, entries in metadata.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, metadata=entries, dpi=DPI)
-            path = folder / f"{name}.{kind}"
-            write_atomically(path, buffer.getvalue())
-            written.append(path)
+            found[kind] = buffer.getvalue()
+    return found
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name.pdf``, ``name.svg`` and ``name.png``.
+
+    Returns:
+        The three paths, PDF first.
+    """
+    written = []
+    for kind, content in files_of(figure).items():
+        written.append(folder / f"{name}.{kind}")
+        write_atomically(written[-1], content)
     return written

@@ -1,4 +1,4 @@
-"""Pictures of a training: its losses, D's accuracy, the FID curve, and a grid of samples."""
+"""Pictures of a training: its losses, D's accuracy, the curve of what judges it, and a grid of samples."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
-from torch import Tensor
 
 from bench.base.files import write_atomically
-from bench.report.axes import logarithmic_axis, padded
+from bench.report.figures.axes import logarithmic_axis, padded
 from bench.report.style import PAGE, paper_style
+from bench.tasks import DEFAULT, TASKS
 
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 
@@ -21,7 +22,8 @@ BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 def draw_training(
     path: Path, rows: list[dict[str, float]], curve: list[dict[str, float]], card: dict[str, Any]
 ) -> None:
-    """Three panels over the steps: losses, the shares that D tells apart, FID of the moving average. Writes a PNG.
+    """Three panels over the steps: losses, the shares that D tells apart, the quality of the moving average. Writes a
+    PNG.
 
     Without a judge there is no third one.
     """
@@ -41,12 +43,13 @@ def draw_training(
         accuracy.set_ylabel("share that D tells apart")
         accuracy.set_ylim(0, 1)
         if curve:
-            fid, values = panels[2], [point["fid"] for point in curve]
+            judge = TASKS[DEFAULT].bounding
+            quality, values = panels[2], [point[judge.name] for point in curve]
             if max(values) > 10 * min(values) > 0:
-                logarithmic_axis(fid.yaxis, padded(values))
+                logarithmic_axis(quality.yaxis, padded(values))
             steps = [point["step"] / 1000 for point in curve]
-            fid.plot(steps, values, "o-", color=GREEN, markersize=2.5, linewidth=0.8)
-            fid.set_ylabel(f"FID[{card['extractor']}],\nlower is better")
+            quality.plot(steps, values, "o-", color=GREEN, markersize=2.5, linewidth=0.8)
+            quality.set_ylabel(f"{judge.title}[{card['extractor']}],\n{judge.better}")
         for axes in panels:
             axes.set_xlabel("thousand steps")
             axes.spines[["top", "right"]].set_visible(False)
@@ -55,9 +58,9 @@ def draw_training(
     write_atomically(path, buffer.getvalue())
 
 
-def draw_samples(path: Path, images: Tensor, columns: int = 10, zoom: int = 2) -> None:
+def draw_samples(path: Path, images: npt.ArrayLike, columns: int = 10, zoom: int = 2) -> None:
     """A PNG grid of grey or colour images ``(N, C, H, W)``, each pixel ``zoom`` pixels wide, nothing interpolated."""
-    array = images.numpy().transpose(0, 2, 3, 1)
+    array = np.asarray(images).transpose(0, 2, 3, 1)
     rows = [np.concatenate(list(array[i : i + columns]), axis=1) for i in range(0, len(array), columns)]
     grid = np.concatenate(rows, axis=0).repeat(zoom, 0).repeat(zoom, 1)
     buffer = io.BytesIO()

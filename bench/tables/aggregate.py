@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.tables.intervals import t_interval
+from bench.statistics import t_interval
 from bench.tables.naming import DENSE, row_order
 from bench.tables.tidy import refuse_mixed_versions, rows_of
 
@@ -21,7 +21,7 @@ AGGREGATED_COLUMNS = [
     *GROUP_COLUMNS, "granularity", "requested", "metric", "unit", "direction", "kind", "version",
     "num_images", "n", "seeds", "mean", "std", "ci95", "low", "high", "interval", "collapsed",
     "delta_n", "delta_mean", "delta_std", "delta_ci95", "delta_low", "delta_high",
-    "achieved_params", "achieved_macs", "physical", "varies", "status", "reason",
+    "achieved_params", "achieved_macs", "physical", "varies", "status", "reason", "task",
 ]  # fmt: skip
 
 Row = dict[str, Any]
@@ -94,7 +94,8 @@ def _row(group: _Group, members: list[Row], dense: dict[tuple[Any, ...], float])
     pairs = [] if first["strategy"] == DENSE else [(row["value"], dense.get(_pair(row), math.nan)) for row in usable]
     interval = t_interval([] if hidden else [row["value"] for row in usable])
     delta = t_interval([] if hidden else [value - base for value, base in pairs if not math.isnan(base)])
-    shared = {name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "metric", "physical"]}
+    named = [*GROUP_COLUMNS, "granularity", "requested", "metric", "physical", "task"]
+    shared = {name: first[name] for name in named}
     number = {name: first[name] for name in ["unit", "direction", "kind", "version", "num_images"]}
     return (
         shared

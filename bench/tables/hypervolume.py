@@ -8,58 +8,42 @@ from typing import Any
 
 import pandas as pd
 
-from bench.tables.intervals import t_interval
-from bench.tables.naming import DENSE, main_metric, row_order
+from bench.statistics import hypervolume, t_interval
+from bench.tables.lead import Judge, bounds_of
+from bench.tables.naming import DENSE, row_order
 from bench.tables.tidy import rows_of
-
-TOLERATED = 10.0
-"""The reference point's FID is this many times the dense FID."""
+from bench.tasks import Quantity
 
 COSTS = ("macs_dense", "macs_effective")
 """What dense kernels execute, and what is left where zeros are skipped (theoretical for masks)."""
 
 HYPERVOLUME_COLUMNS = [
-    "workload", "checkpoint", "strategy", "target", "recovery", "granularity", "cost", "fid_metric", "n", "seeds",
-    "mean", "std", "ci95", "low", "high", "values", "physical", "varies",
+    "workload", "checkpoint", "strategy", "target", "recovery", "granularity", "cost", "metric", "n", "seeds",
+    "mean", "std", "ci95", "low", "high", "values", "physical", "varies", "task",
 ]  # fmt: skip
 
 Row = dict[str, Any]
 _Key = tuple[str, str, str, str, str]
 
 
-def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
-    """Area that ``points`` dominate within the box that ``reference`` bounds; lower is better on both axes.
-
-    A point that is not below the reference on both axes adds nothing; neither does a dominated one.
-    """
-    area, floor = 0.0, reference[1]
-    for x, y in sorted(point for point in points if point[0] < reference[0]):
-        if y < floor:
-            area += (reference[0] - x) * (floor - y)
-            floor = y
-    return area
-
-
 def hypervolume_table(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each (workload, checkpoint, strategy, target, recovery, cost): hypervolume over the seeds.
 
-    For each seed, the 2-D hypervolume of the points (log10 cost, log10 FID) over the strategy's levels. **Reference
-    point**: the dense generator's cost, and `TOLERATED` (10) times its FID, of the same recovery and seed. It depends
-    on dense alone, so a strategy's number does not change with the strategies beside it. Dense itself has 0; a
-    collapsed or unreachable cell adds nothing. More levels fill more of the plane: compare strategies that were run
-    at the same ones.
+    For each seed, the 2-D hypervolume of the points (log10 cost, loss of quality) over the strategy's levels, of the
+    quantity that the task bounds by. **Reference point**: the dense generator's cost, and its quality less what the
+    quantity tolerates (ten times dense's value, say), of the same recovery and seed. It depends on dense alone, so a
+    strategy's number does not change with the strategies beside it. Dense itself has 0; a collapsed or unreachable cell
+    adds nothing. More levels fill more of the plane: compare strategies that were run at the same ones.
 
-    Because the box is one decade of FID high, the number reads as decades of cost saved, averaged over the tolerated
-    FID from the dense one to ten times that (on a log scale): 0 where every saving costs too much quality, 1 where a
-    tenth of the cost holds the dense FID. A FID below dense adds to it.
+    Because the tolerated loss is the unit, the number reads as decades of cost saved, averaged over the losses from
+    none to the tolerated one (on the quantity's scale): 0 where every saving costs too much quality, 1 where a tenth of
+    the cost holds dense's quality. A network better than dense adds to it. A quantity without a tolerated loss has no
+    row.
 
     ``values`` are the seeds' hypervolumes, in the order of the seeds; ``mean, std, ci95, low, high`` their mean and
     95 % t-interval. ``n`` of ``seeds`` have a dense cell to compare with; rows without any are left out.
     """
-    leaders = {
-        str(workload): main_metric(rows["metric"].tolist(), "fid")
-        for workload, rows in frame.groupby("workload", sort=False)
-    }
+    judges = bounds_of(frame)
     cells: dict[tuple[Any, ...], Row] = {}
     for row in rows_of(frame):
         key = (*_key(row), row["level"], row["seed"])
@@ -73,27 +57,28 @@ def hypervolume_table(frame: pd.DataFrame) -> pd.DataFrame:
         elif cell["status"] != "not-applicable":
             groups.setdefault(_key(cell), []).append(cell)
     found = [
-        _row(key, members, dense, cost, fid)
+        _row(key, members, dense, cost, judge)
         for key, members in groups.items()
         for cost in COSTS
-        if (fid := leaders[key[0]])
+        if (judge := judges[key[0]]) and judge.quantity.tolerated is not None
     ]
     rows = [row for row in found if row is not None]
     rows.sort(key=lambda row: (*row_order(*_order(row)), COSTS.index(row["cost"])))
     return pd.DataFrame(rows, columns=HYPERVOLUME_COLUMNS)
 
 
-def _row(key: _Key, cells: Sequence[Row], dense: dict[tuple[Any, ...], Row], cost: str, fid: str) -> Row | None:
+def _row(key: _Key, cells: Sequence[Row], dense: dict[tuple[Any, ...], Row], cost: str, judge: Judge) -> Row | None:
     by_seed: dict[int, list[Row]] = {}
     for cell in cells:
         by_seed.setdefault(cell["seed"], []).append(cell)
     values = []
+    height = _tolerated(judge.quantity)
     for seed in sorted(by_seed):
         base = dense.get(_pair(by_seed[seed][0]))
-        origin = _point(base, cost, fid) if base else None
+        origin = _point(base, cost, judge) if base else None
         if origin is not None:
-            points = [point for cell in by_seed[seed] if (point := _point(cell, cost, fid)) is not None]
-            values.append(hypervolume(points, (origin[0], origin[1] + math.log10(TOLERATED))))
+            points = [point for cell in by_seed[seed] if (point := _point(cell, cost, judge)) is not None]
+            values.append(hypervolume(points, (origin[0], origin[1] + height)) / height)
     if not values:
         return None
     interval = t_interval(values)
@@ -105,19 +90,29 @@ def _row(key: _Key, cells: Sequence[Row], dense: dict[tuple[Any, ...], Row], cos
     described = {
         "granularity": cells[0]["granularity"],
         "cost": cost,
-        "fid_metric": fid,
+        "metric": judge.metric,
         "physical": any(cell["physical"] for cell in cells),
         "varies": "; ".join(sorted({cell["varies"] for cell in cells if cell["varies"]})),
+        "task": cells[0]["task"],
     }
     return shared | described | numbers
 
 
-def _point(cell: Row, cost: str, fid: str) -> tuple[float, float] | None:
-    """(log10 cost, log10 FID); None where the cell has no usable pair."""
-    pair = (cell["numbers"].get(cost, math.nan), cell["numbers"].get(fid, math.nan))
-    if cell["status"] != "ok" or not all(math.isfinite(value) and value > 0 for value in pair):
+def _point(cell: Row, cost: str, judge: Judge) -> tuple[float, float] | None:
+    """(log10 cost, quality with less being better); None where the cell has no usable pair."""
+    spent, value = cell["numbers"].get(cost, math.nan), cell["numbers"].get(judge.metric, math.nan)
+    if cell["status"] != "ok" or not (math.isfinite(spent) and spent > 0 and math.isfinite(value)):
         return None
-    return math.log10(pair[0]), math.log10(pair[1])
+    quantity = judge.quantity
+    if quantity.scale != "log":
+        return math.log10(spent), quantity.sign * quantity.on_scale(value)
+    return (math.log10(spent), quantity.sign * math.log10(value)) if value > 0 else None
+
+
+def _tolerated(quantity: Quantity) -> float:
+    """The tolerated loss where points are: decades on a log scale."""
+    assert quantity.tolerated is not None
+    return math.log10(quantity.tolerated) if quantity.scale == "log" else quantity.tolerated
 
 
 def _key(row: Row) -> _Key:

@@ -1,18 +1,20 @@
-"""At equal quality: how few parameters or MACs, or how little time, at FID <= dense + x."""
+"""At equal quality: how few parameters or MACs, or how little time, at a stated loss against dense."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
 
-from bench.tables.intervals import t_interval
+from bench.statistics import t_interval
 from bench.tables.latency import JOIN, SETTING, main_setting, with_latency
-from bench.tables.naming import DENSE, granularity_of, main_metric, strategy_order
+from bench.tables.lead import Judge, bounds_of
+from bench.tables.naming import DENSE, granularity_of, strategy_order
 from bench.tables.tidy import rows_of
+from bench.tasks import Quantity
 
 Cost = Literal["params", "macs", "latency"]
 Row = dict[str, Any]
@@ -23,37 +25,45 @@ NETWORK = [*JOIN, "zeros"]
 """What cells that share a latency have in common."""
 POINT_COLUMNS = [*CURVE, "seed", "cost", "batch", "margin", "dense", "share", "bound", "reached"]
 ISO_COLUMNS = [
-    *CURVE, "granularity", "physical", "cost", "batch", "margin", "fid_metric", "num_images", "version", "dense",
-    "value", "ci95", "ratio", "n", "reached", "status", "varies",
+    *CURVE, "granularity", "physical", "cost", "batch", "margin", "metric", "num_images", "version", "dense",
+    "value", "ci95", "ratio", "n", "reached", "status", "varies", "task",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Margin:
-    """How much FID may be lost: ``amount`` of FID, or that share of the dense FID where ``relative``."""
+    """How much quality may be lost: ``amount``, or that share of dense's value where ``relative``."""
 
     amount: float
     relative: bool = True
 
     def __post_init__(self) -> None:
         if not self.amount >= 0:
-            raise ValueError(f"a margin of {self.amount}: FID may be lost, so it is 0 or more")
+            raise ValueError(f"a margin of {self.amount}: quality may be lost, so it is 0 or more")
 
-    def limit(self, dense: float) -> float:
-        return dense * (1 + self.amount) if self.relative else dense + self.amount
+    def _of(self, quantity: Quantity) -> Quantity:
+        return replace(quantity, scale="log" if self.relative else "linear")
 
-    @property
-    def label(self) -> str:
-        """``+10 %`` or ``+1.5``."""
-        return f"+{100 * self.amount:g} %" if self.relative else f"+{self.amount:g}"
+    def limit(self, dense: float, quantity: Quantity) -> float:
+        """The worst value that is allowed beside ``dense``."""
+        return self._of(quantity).limit(dense, self.amount)
+
+    def label(self, quantity: Quantity) -> str:
+        """``+10 %`` or ``+1.5``; where higher is better ``/ 1.1`` or ``−1.5``."""
+        return self._of(quantity).allowed(self.amount)
+
+
+def margins_of(quantity: Quantity) -> list[Margin]:
+    """The losses that a quantity's table has rows for."""
+    return [Margin(amount, relative=quantity.scale == "log") for amount in quantity.bounds]
 
 
 @dataclass(frozen=True)
 class Level:
-    """One network of a curve: how much was removed, its FID (NaN: collapsed), its cost as a share of dense."""
+    """One network of a curve: how much was removed, its quality (NaN: collapsed), its cost as a share of dense."""
 
     removed: float
-    fid: float
+    quality: float
     share: float
 
 
@@ -68,44 +78,52 @@ class Crossing:
     """Whether any pruned level holds the quality; if not, the crossing lies between dense and the mildest level."""
 
 
-def lowest_cost(levels: Sequence[Level], limit: float) -> Crossing:
-    """Where a curve (dense first, then more and more removed) has FID <= ``limit`` at the lowest cost.
+def lowest_cost(levels: Sequence[Level], limit: float, quantity: Quantity) -> Crossing:
+    """Where a curve (dense first, then more and more removed) is no worse than ``limit`` at the lowest cost.
 
-    Between neighbouring levels log FID is taken as linear in the cost. Nothing is interpolated towards a collapsed
-    level and nothing extrapolated beyond the last one. Where the curve comes back under the limit after leaving
-    it, the cheaper part counts: that network exists.
+    Between neighbouring levels the quality is taken as linear in the cost, on its own scale. Nothing is interpolated
+    towards a collapsed level and nothing extrapolated beyond the last one. Where the curve comes back to the limit
+    after leaving it, the cheaper part counts: that network exists.
     """
-    holds = [level.fid <= limit for level in levels]
+    holds = [quantity.holds(level.quality, limit) for level in levels]
     found: list[tuple[float, bool]] = []
     for index, level in enumerate(levels):
         after = levels[index + 1] if index + 1 < len(levels) else None
         if holds[index]:
-            found.append((level.share, after is None or math.isnan(after.fid)))
-        if after is not None and holds[index] != holds[index + 1] and not math.isnan(level.fid + after.fid):
-            found.append((_between(level, after, limit), False))
+            found.append((level.share, after is None or math.isnan(after.quality)))
+        if after is not None and holds[index] != holds[index + 1] and not math.isnan(level.quality + after.quality):
+            found.append((_between(level, after, limit, quantity), False))
     if not found:
         return Crossing(math.nan, False, False)
     share, bound = min(found)
     return Crossing(share, bound, any(holds[1:]))
 
 
-def _between(one: Level, other: Level, limit: float) -> float:
-    low, high, wanted = one.fid, other.fid, limit
-    if min(low, high, wanted) > 0:
-        low, high, wanted = math.log(low), math.log(high), math.log(wanted)
-    return one.share + (wanted - low) / (high - low) * (other.share - one.share)
+def _between(one: Level, other: Level, limit: float, quantity: Quantity) -> float:
+    """The share where the line between two levels, of which one holds the limit, crosses it."""
+    low, high, wanted = one.quality, other.quality, limit
+    if quantity.scale != "log" or min(low, high, wanted) > 0:
+        low, high, wanted = quantity.on_scale(low), quantity.on_scale(high), quantity.on_scale(wanted)
+    if low == high:  # told apart from the limit by one rounding: the level that holds it is the crossing
+        return one.share if quantity.holds(one.quality, limit) else other.share
+    return one.share + min(max((wanted - low) / (high - low), 0.0), 1.0) * (other.share - one.share)
 
 
 def iso_points(
-    frame: pd.DataFrame, latency: pd.DataFrame, margins: Sequence[Margin], batches: Sequence[int] = (1, 16)
+    frame: pd.DataFrame,
+    latency: pd.DataFrame,
+    margins: Sequence[Margin] | None = None,
+    batches: Sequence[int] = (1, 16),
 ) -> pd.DataFrame:
     """One row for each curve, seed, cost and margin, from the `tidy` and the `latency_table` table.
 
-    The limit is the dense FID of the same recovery and seed plus the margin. ``share`` is the lowest cost as a
+    The limit is the dense value of the same recovery and seed, made worse by the margin (None: those of the quantity
+    that the workload's task bounds by). ``share`` is the lowest cost as a
     share of ``dense`` (parameters: non-zero; MACs: effective, of those that dense executes; latency: 1 / measured
     speed-up on the main setting, ``dense`` in ms). Seeds without a usable dense cell or a pruned one are missing.
     """
-    cells = _cells(frame)
+    judges = bounds_of(frame)
+    cells = _cells(frame, judges)
     speed = {batch: _speedups(frame, latency, batch) for batch in batches}
     curves: dict[tuple[Any, ...], list[Row]] = {}
     dense: dict[tuple[Any, ...], Row] = {}
@@ -119,23 +137,26 @@ def iso_points(
     rows = []
     for key, members in curves.items():
         base = dense.get(_seed_of(members[0]))
-        if base is None:
+        judge = judges[key[0]]
+        if base is None or judge is None:
             continue
         members.sort(key=lambda cell: cell[f"achieved_{cell['target']}"])
         for cost, batch in costs:
             of_dense, shares = _shares([base, *members], cost, speed.get(batch, {}))
             levels = [
-                Level(cell[f"achieved_{cell['target']}"], cell["fid"] if cell["status"] == "ok" else math.nan, share)
+                Level(
+                    cell[f"achieved_{cell['target']}"], cell["quality"] if cell["status"] == "ok" else math.nan, share
+                )
                 for cell, share in zip([base, *members], shares, strict=True)
                 if not math.isnan(share)
             ]
             if len(levels) < 2 or math.isnan(shares[0]):
                 continue
             named = dict(zip([*CURVE, "seed"], key, strict=True)) | {"cost": cost, "batch": batch, "dense": of_dense}
-            for margin in margins:
-                crossing = lowest_cost(levels, margin.limit(base["fid"]))
+            for margin in margins_of(judge.quantity) if margins is None else margins:
+                crossing = lowest_cost(levels, margin.limit(base["quality"], judge.quantity), judge.quantity)
                 shown = {"share": crossing.share, "bound": crossing.bound, "reached": crossing.reached}
-                rows.append(named | {"margin": margin.label} | shown)
+                rows.append(named | {"margin": margin.label(judge.quantity)} | shown)
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 
@@ -172,23 +193,26 @@ def _over_seeds(members: Sequence[Row]) -> Row:
     if members[0]["cost"] == "latency" and all(row["share"] == 1.0 for row in members):
         return shared | {"status": "as dense", "value": dense, "ci95": math.nan, "ratio": 1.0}
     status, half = ("at least", math.nan) if bound else ("ok", share.half * dense)
-    return shared | {"status": status, "value": share.mean * dense, "ci95": half, "ratio": 1 / share.mean}
-
-
-def _cells(frame: pd.DataFrame) -> list[Row]:
-    """One row for each cell that has a network, with its FID and its counts beside it."""
-    leaders = {
-        str(workload): main_metric(group["metric"].tolist(), "fid") for workload, group in frame.groupby("workload")
+    return shared | {
+        "status": status,
+        "value": share.mean * dense,
+        "ci95": half,
+        "ratio": 1 / share.mean if share.mean else math.inf,
     }
+
+
+def _cells(frame: pd.DataFrame, judges: Mapping[str, Judge | None]) -> list[Row]:
+    """One row for each cell that has a network, with its quality and its counts beside it."""
     cells: dict[tuple[Any, ...], Row] = {}
     for row in rows_of(frame[frame["status"].isin(["ok", "collapsed"])]):
         key = (*(row[name] for name in CURVE), row["level"], row["seed"])
-        cell = cells.setdefault(key, row | {"fid": math.nan})
+        cell = cells.setdefault(key, row | {"quality": math.nan})
         cell[row["metric"]] = row["value"]
-        if row["metric"] == leaders[row["workload"]]:
-            cell["fid"] = row["value"]
+        judge = judges[row["workload"]]
+        if judge and row["metric"] == judge.metric:
+            cell["quality"] = row["value"]
     placed = [cell for cell in cells.values() if not math.isnan(cell[f"achieved_{cell['target']}"])]
-    return [cell for cell in placed if cell["status"] == "collapsed" or not math.isnan(cell["fid"])]
+    return [cell for cell in placed if cell["status"] == "collapsed" or not math.isnan(cell["quality"])]
 
 
 def _seed_of(cell: Row) -> tuple[Any, ...]:
@@ -220,16 +244,19 @@ def _speedups(frame: pd.DataFrame, latency: pd.DataFrame, batch: int) -> dict[tu
 def _about(frame: pd.DataFrame) -> dict[tuple[Any, ...], Row]:
     """What is true of all cells of a curve."""
     found: dict[tuple[Any, ...], Row] = {}
-    for _, rows in frame.groupby("workload"):
-        metric = main_metric(rows["metric"].tolist(), "fid")
+    judges = bounds_of(frame)
+    for workload, rows in frame.groupby("workload"):
+        judge = judges[str(workload)]
+        metric = judge.metric if judge else ""
         for key, group in rows[rows["status"].isin(["ok", "collapsed"])].groupby(CURVE):
             judged = group[group["metric"] == metric]
             found[tuple(key)] = {
-                "fid_metric": metric or "",
+                "metric": metric,
                 "num_images": float(judged["num_images"].max()),
                 "version": str(judged["version"].iloc[0]) if len(judged) else "",
                 "granularity": granularity_of(str(group["strategy"].iloc[0])),
                 "physical": bool(group["physical"].all()),
                 "varies": "; ".join(sorted(set(group["varies"]) - {""})),
+                "task": str(group["task"].iloc[0]),
             }
     return found

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from bench.tasks import is_public
+
 DENSE = "dense"
 """The strategy that removes nothing; every group of rows starts with it."""
 
@@ -68,9 +70,12 @@ def row_order(
 
 
 def main_metric(metrics: Iterable[str], family: str) -> str | None:
-    """The metric of a family (``fid``, ``is``) that leads the tables: ``inception-v3-compat`` if there, else
-    by name.
-    """
+    """The metric of a family that leads the tables: the one of the public judge if it is there, else by name."""
     found = sorted(name for name in set(metrics) if name == family or name.startswith(f"{family}["))
-    public = f"{family}[inception-v3-compat]"
-    return public if public in found else (found[0] if found else None)
+    public = [name for name in found if is_public(judge_in(name))]
+    return next(iter(public or found), None)
+
+
+def judge_in(metric: str) -> str:
+    """The network in the brackets of a metric's name; empty where there is none."""
+    return metric.partition("[")[2].rstrip("]")

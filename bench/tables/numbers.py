@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
+
+from bench.records import LatencyRecord, Record
+from bench.tables.aggregate import aggregate
+from bench.tables.latency import latency_table
+from bench.tables.summary import summarise
+from bench.tables.tidy import cells_of, tidy
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """The tables of one run, as `tidy`, `aggregate`, `summarise` and `latency_table` make them."""
+    """The tables of one run, as `tidy`, `aggregate`, `summarise`, `latency_table` and `cells_of` make them."""
 
     frame: pd.DataFrame
     aggregated: pd.DataFrame
     summary: pd.DataFrame
     latency: pd.DataFrame
+    cells: pd.DataFrame
+
+    def of_workloads(self, workloads: Sequence[str]) -> Numbers:
+        """The rows of these workloads alone."""
+        return replace(self, **{name: table[table["workload"].isin(workloads)] for name, table in vars(self).items()})
+
+
+def numbers_of(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> Numbers:
+    """The tables of these records.
+
+    Raises:
+        UserError: numbers of different versions would stand side by side.
+    """
+    frame = tidy(records)
+    aggregated, timed = aggregate(frame), latency_table(latency)
+    return Numbers(frame, aggregated, summarise(frame, aggregated, timed), timed, cells_of(records))

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import pandas as pd
 
 from bench.tables.naming import DENSE, strategy_order
-from bench.tables.summary import SUMMARY_COLUMNS
 from bench.tables.tidy import rows_of
 
 Axis = Literal["params", "macs", "speedup"]
@@ -22,15 +21,17 @@ Row = dict[str, Any]
 
 PLACE = ["workload", "checkpoint", "recovery"]
 """What all rows of one comparison have in common, dense included."""
-SELECTED_COLUMNS = [*SUMMARY_COLUMNS, "at", "off"]
-"""The summary's columns; ``at``: the level of the row's group (NaN for dense); ``off``: how far the row is from it."""
 
 SPEEDUPS = (1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of `summarise` in groups of equal ``at``; dense of the same place comes first."""
+    """Rows of `summarise` in groups of equal ``at``; dense of the same place comes first.
+
+    The columns are the summary's, and ``at``: the level of the row's group (NaN for dense), ``off``: how far the row is
+    from it.
+    """
 
     axis: Axis
     how: str
@@ -82,7 +83,7 @@ def at_equal_speedup(
         tolerance,
     )
     how = f"nearest row of each strategy with a measured speed-up within {100 * tolerance:g} % of the level's"
-    return Selection("speedup", how, _with_dense(_compared(found), rows), batch=batch)
+    return Selection("speedup", how, _with_dense(_compared(found), summary), batch=batch)
 
 
 def _at_removed(
@@ -107,7 +108,7 @@ def _at_removed(
     if not own:
         matched = _nearest(pruned, [1 - level for level in levels], kept, off, tolerance)
         found = [row | {"at": round(1 - row["at"], 12)} for row in matched]
-        return Selection(axis, how, _with_dense(_compared(found), rows))
+        return Selection(axis, how, _with_dense(_compared(found), summary))
     found, left_out = [], []
     for row in own:
         level = row["requested"]
@@ -122,7 +123,7 @@ def _at_removed(
             found.append(row | {"at": level, "off": distance})
         elif not math.isnan(row["requested"]):
             left_out.append(f"{row['workload']} {row['strategy']} at {level:g} ({row[column]:.3f} achieved)")
-    return Selection(axis, how, _with_dense(_one_each(found), rows), tuple(left_out))
+    return Selection(axis, how, _with_dense(_one_each(found), summary), tuple(left_out))
 
 
 def _nearest(
@@ -163,11 +164,12 @@ def _group(row: Row) -> tuple[Any, ...]:
     return (*(row[name] for name in PLACE), row["at"])
 
 
-def _with_dense(found: Sequence[Row], rows: Sequence[Row]) -> pd.DataFrame:
+def _with_dense(found: Sequence[Row], summary: pd.DataFrame) -> pd.DataFrame:
+    rows = rows_of(summary)
     places = {tuple(row[name] for name in PLACE) for row in found}
     dense = [row for row in rows if row["strategy"] == DENSE and tuple(row[name] for name in PLACE) in places]
     ordered = sorted([*(row | {"at": math.nan, "off": math.nan} for row in dense), *found], key=_order)
-    return pd.DataFrame(ordered, columns=SELECTED_COLUMNS)
+    return pd.DataFrame(ordered, columns=[*summary.columns, "at", "off"])
 
 
 def _order(row: Row) -> tuple[object, ...]:

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.latency import SETTING, main_setting, with_latency
-from bench.tables.lead import LEADERS, lead_metric
+from bench.tables.lead import judge_by, task_of, tasks_of
 from bench.tables.naming import DENSE, main_metric
 from bench.tables.tidy import rows_of
+from bench.tasks import Task
 
-SUMMARY_COLUMNS = [
+_BEFORE = [
     *GROUP_COLUMNS, "granularity", "requested", "achieved_params", "achieved_macs",
     "params", "params_ratio", "params_nonzero", "params_nonzero_ratio",
     "macs_dense", "macs_dense_ratio", "macs_effective", "speedup_theoretical",
-    "fid_metric", "fid_num_images", "fid_mean", "fid_ci95", "fid_delta_mean", "fid_delta_ci95",
-    "kid_metric", "kid_num_images", "kid_mean", "kid_ci95", "kid_delta_mean", "kid_delta_ci95",
-    "is_metric", "is_mean", "is_ci95",
+]  # fmt: skip
+_AFTER = [
     "latency_b1_ms", "latency_b16_ms",
     "speedup_b1", "speedup_b1_low", "speedup_b1_high", "speedup_b16", "speedup_b16_low", "speedup_b16_high",
     "latency_setting", "latency_status",
-    "n", "seeds", "varies", "collapsed", "physical", "status", "reason",
+    "n", "seeds", "varies", "collapsed", "physical", "status", "reason", "task",
 ]  # fmt: skip
+_OF_A_LEADER = ("metric", "num_images", "mean", "ci95", "delta_mean", "delta_ci95")
+_OF_OTHERS = ("metric", "mean", "ci95")
 SHOWN_BATCHES = (1, 16)
 
 Row = dict[str, Any]
+
+
+def summary_columns(tasks: Sequence[Task]) -> list[str]:
+    """The columns of `summarise` for workloads of these tasks: those of each leader, then of what stands beside it."""
+    quality = [f"{name}_{part}" for task in tasks for name in task.leaders for part in _OF_A_LEADER]
+    quality += [f"{name}_{part}" for task in tasks for name in task.beside for part in _OF_OTHERS]
+    return [*_BEFORE, *dict.fromkeys(quality), *_AFTER]
 
 
 def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
@@ -37,41 +47,45 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
     what dense kernels execute, ``macs_effective`` without zeros. ``*_ratio`` are dense / pruned (above 1:
     smaller); ``speedup_theoretical`` is that of the effective MACs, ``speedup_b1`` and ``speedup_b16`` are
     measured on the setting named in ``latency_setting`` (``latency_*_ms``: milliseconds a call; low and high:
-    the widest over the architectures of the seeds). ``fid_delta_*`` and ``kid_delta_*`` are the paired differences to
-    dense of the same recovery; ``n`` is that of FID, where it was not measured that of KID. NaN where there is no
-    number: ``status`` and ``reason`` say why.
+    the widest over the architectures of the seeds). For each quantity ``q`` that leads the workload's task ``q_metric,
+    q_num_images, q_mean, q_ci95`` and ``q_delta_*``, the paired differences to dense of the same recovery; for each
+    that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges. NaN where
+    there is no number: ``status`` and ``reason`` say why.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows_of(aggregated):
         groups.setdefault(tuple(row[name] for name in GROUP_COLUMNS), []).append(row)
     speed = _speedups(frame, latency)
-    leaders = _leaders(aggregated)
+    tasks = {str(workload): task_of(rows) for workload, rows in aggregated.groupby("workload", sort=False)}
+    metrics = {
+        str(workload): _main_metrics(tasks[str(workload)], rows["metric"].tolist())
+        for workload, rows in aggregated.groupby("workload", sort=False)
+    }
+    columns = summary_columns(tasks_of(aggregated))
+    nothing = {name: "" if name.endswith("_metric") else math.nan for name in columns}
     dense = {(key[0], key[1]): _values(rows) for key, rows in groups.items() if key[2] == DENSE}
     rows = [
-        _row(members, dense.get((key[0], key[1]), {}), speed.get(key, {}), leaders[key[0]])
+        nothing | _row(members, dense.get((key[0], key[1]), {}), speed.get(key, {}), tasks[key[0]], metrics[key[0]])
         for key, members in groups.items()
     ]
-    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _leaders(aggregated: pd.DataFrame) -> dict[str, dict[str, str | None]]:
-    return {
-        str(workload): {family: main_metric(group["metric"].tolist(), family) for family in (*LEADERS, "is")}
-        for workload, group in aggregated.groupby("workload", sort=False)
-    }
+def _main_metrics(task: Task, metrics: list[str]) -> dict[str, str | None]:
+    return {name: main_metric(metrics, name) for name in (*task.leaders, *task.beside)}
 
 
 def _values(rows: list[Row]) -> dict[str, float]:
     return {row["metric"]: row["mean"] for row in rows}
 
 
-def _row(rows: list[Row], dense: dict[str, float], speed: Row, leaders: dict[str, str | None]) -> Row:
+def _row(rows: list[Row], dense: dict[str, float], speed: Row, task: Task, names: dict[str, str | None]) -> Row:
     first = rows[0]
     metrics = {row["metric"]: row for row in rows}
     value = _values(rows)
-    lead: Row = metrics.get(lead_metric(name for name in leaders.values() if name) or "", {})
-    inception: Row = metrics.get(leaders["is"] or "", {})
-    shared = {name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "achieved_params"]}
+    judge = judge_by(task, [name for name in names.values() if name])
+    lead: Row = metrics.get(judge.metric, {}) if judge else {}
+    shared = {name: first[name] for name in [*GROUP_COLUMNS, "granularity", "requested", "achieved_params", "task"]}
     copied = {name: first[name] for name in ["achieved_macs", "seeds", "varies", "physical", "status", "reason"]}
     counts = {name: value.get(name, math.nan) for name in ["params", "params_nonzero", "macs_dense", "macs_effective"]}
     ratios = {
@@ -80,29 +94,19 @@ def _row(rows: list[Row], dense: dict[str, float], speed: Row, leaders: dict[str
         "macs_dense_ratio": _ratio(dense.get("macs_dense"), counts["macs_dense"]),
         "speedup_theoretical": _ratio(dense.get("macs_dense"), counts["macs_effective"]),
     }
+    quality: Row = {}
+    for name in (*task.leaders, *task.beside):
+        quality |= _judged(name, names[name], metrics, _OF_A_LEADER if name in task.leaders else _OF_OTHERS)
+    collapsed = next((row["collapsed"] for row in rows if row["collapsed"]), "")
     return (
-        shared
-        | copied
-        | counts
-        | ratios
-        | _judged("fid", leaders["fid"], metrics)
-        | _judged("kid", leaders["kid"], metrics)
-        | {
-            "is_metric": leaders["is"] or "",
-            "is_mean": inception.get("mean", math.nan),
-            "is_ci95": inception.get("ci95", math.nan),
-            "n": lead.get("n", first["n"]),
-            "collapsed": next((row["collapsed"] for row in rows if row["collapsed"]), ""),
-        }
-        | speed
+        shared | copied | counts | ratios | quality | {"n": lead.get("n", first["n"]), "collapsed": collapsed} | speed
     )
 
 
-def _judged(family: str, metric: str | None, metrics: dict[str, Row]) -> Row:
-    """The columns of one of the `LEADERS`."""
+def _judged(name: str, metric: str | None, metrics: dict[str, Row], parts: Sequence[str]) -> Row:
+    """The columns of one quantity."""
     row: Row = metrics.get(metric or "", {})
-    names = ("num_images", "mean", "ci95", "delta_mean", "delta_ci95")
-    return {f"{family}_metric": metric or ""} | {f"{family}_{name}": row.get(name, math.nan) for name in names}
+    return {f"{name}_metric": metric or ""} | {f"{name}_{part}": row.get(part, math.nan) for part in parts[1:]}
 
 
 def _ratio(dense: float | None, pruned: float) -> float:

@@ -10,24 +10,45 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from bench.tables.lead import TITLES, digits_of, family_of, lead_metric, lead_of, power_for, scaled, times_ten
+from bench.tables.lead import (
+    beside_of,
+    family_of,
+    judge_by,
+    lead_of,
+    metric_in,
+    power_for,
+    power_in,
+    scaled,
+    task_of,
+    times_ten,
+)
 from bench.tables.naming import main_metric
 from bench.tables.tidy import rows_of
+from bench.tasks import Quantity, quantity_of
 
 MISSING = "—"
 
 _VARIES = {"": "nothing (exact)", "eval": "eval (latents only)"}
 
 
+def one_line(text: object) -> str:
+    """``text`` as one line: what cannot be printed and white space become single blanks."""
+    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in str(text))).strip()
+
+
 def escape(text: object) -> str:
     """``text`` as one line of Markdown that shows exactly its characters: no HTML, no links, no new table
     cell.
     """
-    line = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in str(text))).strip()
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*|~])", r"\\\1", line)
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
     return line.replace("](", "]\\(").replace("][", "]\\[").replace("://", ":&#8203;//")
+
+
+def numeric(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[bool]:
+    """Which columns are set as numbers, at the right: all but the first ``left`` and those with words."""
+    return [index >= left and all(_is_number(row[index]) for row in rows) for index in range(len(headers))]
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -36,9 +57,13 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: 
     """
     if not rows:
         return "*no rows*"
-    numeric = [all(_is_number(row[index]) for row in rows) for index in range(len(headers))]
-    align = ["right" if is_number and index >= left else "left" for index, is_number in enumerate(numeric)]
+    align = ["right" if right else "left" for right in numeric(headers, rows, left)]
     return str(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=align))
+
+
+def escaped_table(headers: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> str:
+    """`markdown_table` of plain cells."""
+    return markdown_table([escape(name) for name in headers], [[escape(cell) for cell in row] for row in rows], left)
 
 
 def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -46,92 +71,87 @@ def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     intervals.
     """
     rows = rows_of(summary)
-    lead = lead_of(rows)
-    judges = _judges(rows, lead)
+    lead, beside = lead_of(rows), beside_of(rows)
+    power = power_in(rows, lead)
+    judges = []
+    if lead:
+        judges += [" ".join(filter(None, (metric_in(rows, lead), times_ten(power), lead.arrow))), "difference to dense"]
+    judges += [f"{metric_in(rows, quantity)} {quantity.arrow}" for quantity in beside]
     headers = [
         "strategy", "level", "recovery", "achieved sparsity", "params (M) ↓", "non-zero (M) ↓",
         "MACs executed ↓", "MACs effective ↓", *judges, "speed-up theoretical", "measured, batch 1",
         "measured, batch 16", "n", "varies", "status", "reason",
     ]  # fmt: skip
     extra = [name for name in ("checkpoint", "target") if summary[name].nunique() > 1]
-    power = power_for(lead, [row[f"{lead}_mean"] for row in rows] if lead else [])
-    inception = bool(_name(rows, "is"))
-    table = [[*_cells(row, lead, power, inception), *(escape(row[name]) for name in extra)] for row in rows]
+    table = [[*_cells(row, lead, power, beside), *(str(row[name]) for name in extra)] for row in rows]
     return [*headers, *extra], table
 
 
-def _judges(rows: Sequence[dict[str, Any]], lead: str) -> list[str]:
-    """Headers of the quality columns that the run has numbers for."""
-    found = []
-    if lead:
-        power = times_ten(power_for(lead, [row[f"{lead}_mean"] for row in rows]))
-        found += [" ".join(filter(None, (escape(_name(rows, lead)), power, "↓"))), "difference to dense"]
-    inception = _name(rows, "is")
-    return [*found, f"{escape(inception)} ↑"] if inception else found
-
-
-def _name(rows: Sequence[dict[str, Any]], family: str) -> str:
-    return next((str(row[f"{family}_metric"]) for row in rows if row[f"{family}_metric"]), "")
-
-
 def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of one workload's other stochastic metrics (agreement with dense, FID to held-out
-    images, ...).
+    """Headers and rows of one workload's other stochastic metrics: all that the main table has no column for.
 
     One column for each metric, mean ± half width, in its unit; no rows where there is no such metric.
     """
-    names = aggregated["metric"].tolist()
-    main = {lead_metric(names), main_metric(names, "is")}
+    names, task = aggregated["metric"].tolist(), task_of(aggregated)
+    judge = judge_by(task, names)
+    main = {judge.metric if judge else None, *(main_metric(names, name) for name in task.beside)}
     other = aggregated[
         (aggregated["kind"] == "stochastic") & ~aggregated["metric"].isin([name for name in main if name])
     ]
     metrics = list(dict.fromkeys(other["metric"]))
-    powers = {name: power_for(family_of(str(name)), group["mean"]) for name, group in other.groupby("metric")}
+    quantities = {name: quantity_of(family_of(str(name))) for name in metrics}
+    powers = {name: power_for(quantities[name], group["mean"]) for name, group in other.groupby("metric")}
     table: dict[tuple[str, str, str], dict[str, str]] = {}
     arrows = {"lower": " ↓", "higher": " ↑"}
     headers = {}
     for row in rows_of(other):
-        key = (escape(row["strategy"]), escape(row["level"]), escape(row["recovery"]))
-        family, power = family_of(row["metric"]), powers[row["metric"]]
-        digits = digits_of(family) if family in TITLES else 2
-        shown = row["collapsed"] or with_interval(*scaled(row, ("mean", "ci95"), power), digits)
+        key = (str(row["strategy"]), str(row["level"]), str(row["recovery"]))
+        power = powers[row["metric"]]
+        shown = row["collapsed"] or with_interval(
+            *scaled(row, ("mean", "ci95"), power), quantities[row["metric"]].decimals
+        )
         table.setdefault(key, {})[row["metric"]] = str(shown)
-        unit = f" ({escape(row['unit'])})" if row["unit"] else ""
+        unit = f" ({row['unit']})" if row["unit"] else ""
         times = f" {times_ten(power)}" if power else ""
-        headers[row["metric"]] = escape(row["metric"]) + times + unit + arrows.get(row["direction"], "")
+        headers[row["metric"]] = row["metric"] + times + unit + arrows.get(row["direction"], "")
     rows = [[*key, *(values.get(metric, MISSING) for metric in metrics)] for key, values in table.items()]
     return ["strategy", "level", "recovery", *(headers[metric] for metric in metrics)], rows
 
 
-def _cells(row: dict[str, Any], lead: str, power: int, inception: bool) -> list[str]:
+def _cells(row: dict[str, Any], lead: Quantity | None, power: int, beside: Sequence[Quantity]) -> list[str]:
     collapsed = str(row["collapsed"])
     quality = []
     if lead:
-        difference = scaled(row, (f"{lead}_delta_mean", f"{lead}_delta_ci95"), power)
+        mean, difference = (
+            scaled(row, (f"{lead.name}_{part}mean", f"{lead.name}_{part}ci95"), power) for part in ("", "delta_")
+        )
         quality = [
-            collapsed or with_interval(*scaled(row, (f"{lead}_mean", f"{lead}_ci95"), power), 2),
-            MISSING if collapsed else with_interval(*difference, 2, signed=True),
+            collapsed or with_interval(*mean, lead.decimals),
+            MISSING if collapsed else with_interval(*difference, lead.decimals, signed=True),
         ]
+    quality += [
+        collapsed or with_interval(row[f"{other.name}_mean"], row[f"{other.name}_ci95"], other.decimals)
+        for other in beside
+    ]
     count = f"{row['n']:.0f}" if row["n"] == row["seeds"] else f"{row['n']:.0f} of {row['seeds']:.0f}"
     unknown = row["status"] in ("not-applicable", "infeasible")
     return [
-        escape(row["strategy"]),
-        escape(row["level"]),
-        escape(row["recovery"]),
+        str(row["strategy"]),
+        str(row["level"]),
+        str(row["recovery"]),
         number(row["achieved_params"], 3),
         with_ratio(row["params"], row["params_ratio"], 1e6, ""),
         with_ratio(row["params_nonzero"], row["params_nonzero_ratio"], 1e6, ""),
         macs(row["macs_dense"], row["macs_dense_ratio"]),
         macs(row["macs_effective"], row["speedup_theoretical"]),
         *quality,
-        *([collapsed or with_interval(row["is_mean"], row["is_ci95"], 2)] if inception else []),
         number(row["speedup_theoretical"], 2, "x"),
         number(row["speedup_b1"], 2, "x"),
         number(row["speedup_b16"], 2, "x"),
         count,
-        MISSING if unknown else escape(_VARIES.get(str(row["varies"]), row["varies"])),
-        escape(row["status"]),
-        escape(row["reason"]) or "",
+        MISSING if unknown else _VARIES.get(str(row["varies"]), str(row["varies"])),
+        str(row["status"]),
+        str(row["reason"]),
     ]
 
 

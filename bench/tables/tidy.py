@@ -19,7 +19,7 @@ CELL_COLUMNS = [
 ]  # fmt: skip
 NUMBER_COLUMNS = ["metric", "value", "unit", "direction", "kind", "version", "num_images"]
 KEY_COLUMNS = ["eval_key", "dense_key"]
-TIDY_COLUMNS = [*CELL_COLUMNS, *NUMBER_COLUMNS, *KEY_COLUMNS]
+TIDY_COLUMNS = [*CELL_COLUMNS, *NUMBER_COLUMNS, *KEY_COLUMNS, "task"]
 
 _NUMERIC = {"requested", "achieved_params", "achieved_macs", "value", "num_images"}
 
@@ -27,12 +27,12 @@ _NUMERIC = {"requested", "achieved_params", "achieved_macs", "value", "num_image
 def tidy(records: Sequence[Record]) -> pd.DataFrame:
     """One row for each number of each cell.
 
-    Columns: ``workload, checkpoint, strategy, granularity, target, level`` (label), ``requested`` (sparsity,
-    NaN for a strategy with its own knob), ``achieved_params, achieved_macs`` (fractions removed), ``recovery,
-    seed, status, reason, varies, physical, architecture`` (hash), ``zeros`` (hash of
-    the density of masked layers), ``metric, value`` (NaN: could not be
-    computed), ``unit, direction, kind, version, num_images`` (NaN where it does not apply), ``eval_key,
-    dense_key``. A cell without numbers (not applicable, infeasible) is one row with an empty ``metric``.
+    Columns: ``workload, checkpoint, strategy, granularity, target, level`` (label), ``requested`` (sparsity, NaN for a
+    strategy with its own knob), ``achieved_params, achieved_macs`` (fractions removed), ``recovery, seed, status,
+    reason, varies, physical, architecture`` (hash), ``zeros`` (hash of the density of masked layers), ``metric, value``
+    (NaN: could not be computed), ``unit, direction, kind, version, num_images`` (NaN where it does not apply),
+    ``eval_key, dense_key, task`` (what the workload is for). A cell without numbers (not applicable, infeasible) is one
+    row with an empty ``metric``.
 
     Raises:
         UserError: one metric of one workload comes in several versions or image counts.
@@ -44,15 +44,23 @@ def tidy(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def wide(records: Sequence[Record]) -> pd.DataFrame:
-    """One row for each cell: its description, one column for each metric (its value), its cost, and the keys.
-
-    The cost on the machine that made it: ``prune_seconds, recover_seconds, measure_seconds, train_steps,
-    train_images, training_macs, peak_memory_bytes``.
+    """`cells_of` records that may stand in one table.
 
     Raises:
         UserError: as `tidy`.
     """
     tidy(records)
+    return cells_of(records)
+
+
+def cells_of(records: Sequence[Record]) -> pd.DataFrame:
+    """One row for each cell: its description, one column for each metric (its value), its cost, and the keys.
+
+    The cost on the machine that made it: ``prune_seconds, recover_seconds, measure_seconds, train_steps,
+    train_images, training_macs, peak_memory_bytes``.
+
+    It is not looked whether these numbers may stand in one column, as `tidy` and `wide` do.
+    """
     metrics = list(dict.fromkeys(name for record in records for name in record.numbers))
     rows = []
     for record in records:
@@ -68,9 +76,10 @@ def refuse_mixed_versions(frame: pd.DataFrame) -> None:
         UserError: names the workload, the metric, and for each version (or ``num_images``) one of its cells.
     """
     seen: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
-    for row in rows_of(frame):
-        if not row["metric"]:
-            continue
+    kinds_of = frame[["workload", "metric", "version", "num_images"]].drop_duplicates()
+    if not kinds_of.loc[kinds_of["metric"] != "", ["workload", "metric"]].duplicated().any():
+        return
+    for row in rows_of(frame[frame["metric"] != ""]):
         count = "" if pd.isna(row["num_images"]) else f", {int(row['num_images'])} images"
         kinds = seen.setdefault((row["workload"], row["metric"]), {})
         cell = f"{row['strategy']} @{row['level']} {row['recovery']} seed {row['seed']}"
@@ -91,7 +100,7 @@ def _kind(version: str, count: str, cells: list[str]) -> str:
 
 
 def _number_rows(record: Record) -> list[dict[str, Any]]:
-    cell, keys = _cell(record), _keys(record)
+    cell, keys = _cell(record), _keys(record) | {"task": record.task}
     if not record.numbers:
         empty = dict.fromkeys(NUMBER_COLUMNS, "") | {"value": math.nan, "num_images": math.nan}
         return [cell | empty | keys]
@@ -150,5 +159,7 @@ def _frame(rows: list[dict[str, Any]], columns: list[str], numeric: set[str] = _
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of any table as plain dictionaries."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    """The rows of any table as plain dictionaries. Column by column, which is much faster than `DataFrame.to_dict`."""
+    names = [str(name) for name in frame.columns]
+    columns = [frame.iloc[:, index].tolist() for index in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

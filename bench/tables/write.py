@@ -3,75 +3,92 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from bench.base.files import write_atomically
-from bench.records import LatencyRecord, Record
-from bench.tables.aggregate import aggregate
 from bench.tables.hypervolume import hypervolume_table
-from bench.tables.latency import latency_table
-from bench.tables.summary import summarise
-from bench.tables.text import MISSING, escape, markdown_table, other_metrics_text, summary_text
-from bench.tables.tidy import tidy, wide
+from bench.tables.lead import tasks_of
+from bench.tables.numbers import Numbers
+from bench.tables.text import MISSING, escape, escaped_table, markdown_table, other_metrics_text, summary_text
+from bench.tasks import DEFAULT
+
+Text = tuple[str, list[str], list[list[str]]]
+"""A table as text: the workload that it is of, headers, rows; nothing is escaped."""
 
 
-def write_tables(
-    folder: Path, records: Sequence[Record], latency_records: Sequence[LatencyRecord] = ()
-) -> dict[str, Path]:
-    """Write ``summary`` (the main table), ``cells`` (wide), ``metrics`` (aggregated, long), ``latency`` and
-    ``hypervolume``, each as ``.csv`` (plain numbers, full precision, empty where missing) and ``.md``, into ``folder``.
+def files_of(numbers: Numbers) -> dict[str, pd.DataFrame]:
+    """The tables that a run leaves as files: ``summary`` (the main table), ``cells`` (wide), ``metrics`` (aggregated,
+    long), ``latency`` and ``hypervolume``, with the columns of the files.
+    """
+    return {
+        "summary": _without_task(numbers.summary),
+        "cells": numbers.cells,
+        "metrics": _without_task(numbers.aggregated),
+        "latency": numbers.latency,
+        "hypervolume": hypervolume_csv(numbers.frame),
+    }
+
+
+def write_tables(folder: Path, numbers: Numbers) -> dict[str, Path]:
+    """Write `files_of` a run, each as ``.csv`` (plain numbers, every digit, empty where missing) and ``.md``, into
+    ``folder``.
 
     Returns:
         The files by name: ``summary.csv``, ``summary.md``, ...
-
-    Raises:
-        UserError: numbers of different versions would stand side by side.
     """
-    frame = tidy(records)
-    aggregated = aggregate(frame)
-    latency = latency_table(latency_records)
-    summary = summarise(frame, aggregated, latency)
-    content = {"summary.csv": _csv(summary), "summary.md": summary_markdown(summary)}
-    others = {"cells": wide(records), "metrics": aggregated, "latency": latency, "hypervolume": hypervolume_csv(frame)}
-    for name, table in others.items():
-        content |= {f"{name}.csv": _csv(table), f"{name}.md": _markdown(table)}
+    return write_files(folder, files_of(numbers), numbers.summary)
+
+
+def write_files(folder: Path, tables: Mapping[str, pd.DataFrame], summary: pd.DataFrame) -> dict[str, Path]:
+    """As `write_tables`, of tables that are there already."""
+    content = {}
+    for name, table in tables.items():
+        content[f"{name}.csv"] = comma_separated(table)
+        content[f"{name}.md"] = summary_markdown(summary) if name == "summary" else _markdown(table)
     for name, text in content.items():
         write_atomically(folder / name, text)
     return {name: folder / name for name in content}
 
 
 def hypervolume_csv(frame: pd.DataFrame) -> pd.DataFrame:
-    """`hypervolume_table` with the seeds' values of a row as words between blanks."""
+    """`hypervolume_table` with the seeds' values of a row as words between blanks; the metric stands under the name of
+    the quantity, as in the main table, where all workloads have the same.
+    """
     table = hypervolume_table(frame)
-    return table.assign(values=[" ".join(f"{value:.6g}" for value in values) for values in table["values"]])
+    bounds = {task.bound for task in tasks_of(table)}
+    name = f"{bounds.pop()}_metric" if len(bounds) == 1 else "metric"
+    shown = table.assign(values=[" ".join(f"{value:.6g}" for value in values) for values in table["values"]])
+    return _without_task(shown.rename(columns={"metric": name}))
+
+
+def _without_task(table: pd.DataFrame) -> pd.DataFrame:
+    """The task is a column of the files only where a run has more than the default one."""
+    return table.drop(columns="task") if {task.name for task in tasks_of(table)} == {DEFAULT} else table
+
+
+def summary_texts(summary: pd.DataFrame) -> list[Text]:
+    """The main table as text, one for each workload."""
+    return [(str(workload), *summary_text(group)) for workload, group in summary.groupby("workload", sort=False)]
+
+
+def other_metrics_texts(aggregated: pd.DataFrame) -> list[Text]:
+    """The metrics that the main table leaves out, one table for each workload that has some."""
+    found = [(str(name), *other_metrics_text(group)) for name, group in aggregated.groupby("workload", sort=False)]
+    return [text for text in found if text[2]]
 
 
 def summary_markdown(summary: pd.DataFrame) -> str:
     """The main table as Markdown, one section for each workload."""
-    if summary.empty:
-        return "*no cells*\n"
-    parts = []
-    for workload, group in summary.groupby("workload", sort=False):
-        parts.append(f"### {escape(workload)}\n\n{markdown_table(*summary_text(group), left=3)}\n")
-    return "\n".join(parts)
+    texts = summary_texts(summary)
+    parts = [f"### {escape(workload)}\n\n{escaped_table(headers, rows, left=3)}\n" for workload, headers, rows in texts]
+    return "\n".join(parts) or "*no cells*\n"
 
 
-def other_metrics_markdown(aggregated: pd.DataFrame) -> str:
-    """The metrics that the main table leaves out, one section for each workload; empty where there are
-    none.
-    """
-    parts = []
-    for workload, group in aggregated.groupby("workload", sort=False):
-        headers, rows = other_metrics_text(group)
-        if rows:
-            parts.append(f"### {escape(workload)}: other metrics\n\n{markdown_table(headers, rows, left=3)}\n")
-    return "\n".join(parts)
-
-
-def _csv(table: pd.DataFrame) -> str:
+def comma_separated(table: pd.DataFrame) -> str:
+    """The table as CSV."""
     return table.to_csv(index=False, lineterminator="\n")
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from bench.base.errors import UserError
 from bench.tasks.base import Quantity, Scale, Task
 from bench.tasks.generation import GENERATION
 
-__all__ = ["DEFAULT", "GATED", "TASKS", "Quantity", "Scale", "Task", "known_quantity", "quantity_of"]
+__all__ = [
+    "DEFAULT",
+    "GATED",
+    "TASKS",
+    "Quantity",
+    "Scale",
+    "Task",
+    "is_public",
+    "known_quantity",
+    "quantity_of",
+    "task_named",
+]
 
 TASKS: dict[str, Task] = {task.name: task for task in (GENERATION,)}
 """All tasks by name."""
@@ -18,6 +30,22 @@ GATED = tuple(dict.fromkeys(name for task in TASKS.values() for name in task.gat
 """What the gate tests, of whatever task."""
 
 
+def task_named(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        UserError: there is none; a record may come from another version.
+    """
+    if name not in TASKS:
+        raise UserError(f"no task {name!r}; there are {', '.join(TASKS)}.")
+    return TASKS[name]
+
+
+def is_public(judge: str) -> bool:
+    """Whether numbers by this judge go by their plain title in papers."""
+    return judge != "" and judge in {task.public_judge for task in TASKS.values()}
+
+
 def known_quantity(family: str) -> Quantity | None:
     """The quantity of that name, whichever task it belongs to; None where no task has it."""
     found = (quantity for task in TASKS.values() for quantity in task.quantities if quantity.name == family)
@@ -26,4 +54,4 @@ def known_quantity(family: str) -> Quantity | None:
 
 def quantity_of(family: str) -> Quantity:
     """The quantity of that name; one that no task knows keeps its own word and stands on a linear scale."""
-    return known_quantity(family) or Quantity(family, family, "", "none", "")
+    return known_quantity(family) or Quantity(family, family, "", "none", "", decimals=2)

@@ -42,6 +42,51 @@ class Quantity:
     habit: int | None = None
     """The power of ten that papers show it times, where its values are far below 1; None: it is shown as it is."""
 
+    tolerated: float | None = None
+    """How much worse than dense still wins area in the hypervolume: a factor on the log scale, an amount on the others.
+    None: it is given no hypervolume."""
+    bounds: tuple[float, ...] = ()
+    """The losses, meant as `margin` is, that the table of costs *at equal quality* has rows for."""
+    about: str = ""
+    """What a reader of its column in the main table has to know."""
+    caution: str = ""
+    """What a reader of any of its values has to know; said under "Method" where it was measured."""
+    no_margin: str = ""
+    """Why `margin` is None: the first half of the sentence that no network is said to hold the quality of dense."""
+
+    @property
+    def sign(self) -> float:
+        """What a difference is multiplied by so that less is better: -1 where higher is better, else 1."""
+        return -1.0 if self.direction == "higher" else 1.0
+
+    def limit(self, dense: float, margin: float) -> float:
+        """The worst value that loses no more than ``margin`` against ``dense``."""
+        if self.scale == "log":
+            return dense * (1 + margin) if self.sign > 0 else dense / (1 + margin)
+        if self.scale == "logit":
+            logit = self.on_scale(dense) + self.sign * margin
+            return 1 / (1 + math.exp(-logit))
+        return dense + self.sign * margin
+
+    def holds(self, value: float, limit: float) -> bool:
+        """Whether ``value`` is no worse than ``limit``."""
+        return value >= limit if self.sign < 0 else value <= limit
+
+    def amount(self, margin: float) -> str:
+        """``margin`` in words: ``5%`` of dense's value, or ``0.1 dB``."""
+        return f"{margin:.0%}" if self.scale == "log" else f"{margin:g} {self.unit}".strip()
+
+    def allowed(self, margin: float) -> str:
+        """What a limit is called beside dense: ``+10 %`` where more is worse, ``/ 1.1`` or ``−0.5`` where less is."""
+        if self.scale == "log":
+            return f"+{100 * margin:g} %" if self.sign > 0 else f"/ {1 + margin:g}"
+        return f"{'+' if self.sign > 0 else '−'}{margin:g}"
+
+    @property
+    def tested(self) -> str:
+        """What tests are of: the title, with its scale where that is not the value itself."""
+        return self.title if self.scale == "linear" else f"{self.scale} {self.title}"
+
     @property
     def better(self) -> str:
         """``lower is better``; empty where neither is."""
@@ -106,6 +151,10 @@ class Task:
     """From a model card's values to what it says of the quality, and of the learning curve, in Markdown."""
     evaluation: Callable[[], Evaluation[Any]]
     """Makes what computes this task's numbers. Imports PyTorch."""
+    public_judge: str = ""
+    """The judge whose numbers go by the plain title in papers; it leads the tables where several judged."""
+    also: tuple[tuple[str, str], ...] = ()
+    """Numbers that are no quantity of their own: the names of their columns, and what their reader has to know."""
 
     @property
     def leading(self) -> Quantity:
@@ -116,6 +165,11 @@ class Task:
         """The quantity of that name. Raises KeyError."""
         found = {quantity.name: quantity for quantity in self.quantities}
         return found[name]
+
+    @property
+    def bounding(self) -> Quantity:
+        """The quantity of *at equal quality*."""
+        return self.quantity(self.bound)
 
     def leader(self, names: Iterable[str]) -> str | None:
         """The first of the leaders among ``names``; None: nothing that judges was measured."""

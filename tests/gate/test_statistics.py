@@ -21,7 +21,7 @@ from bench.gate.statistics import (
     trigamma_inverse,
     welch,
 )
-from bench.tables.intervals import holm
+from bench.statistics import holm
 
 SAMPLES = st.lists(st.floats(-3, 3), min_size=2, max_size=6)
 

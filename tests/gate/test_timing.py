@@ -70,7 +70,7 @@ def test_too_few_clean_pairs_are_no_ratio_but_cpu_time_remains() -> None:
 
 
 def test_an_estimate_is_the_t_interval_over_processes() -> None:
-    from bench.tables.intervals import t_interval
+    from bench.statistics import t_interval
 
     values = [0.01, 0.02, 0.04, 0.0, 0.03]
     found, expected = estimate(values), t_interval(values)

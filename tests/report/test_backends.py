@@ -11,9 +11,11 @@ import pytest
 from bench.measure.backends import BACKENDS
 from bench.records import LatencyRecord, Record
 from bench.records.zeros import zeros_of
-from bench.report.backends import LOOKS, backend_figures, backends_section
+from bench.report.backends import backends_section
 from bench.report.build import build_report
+from bench.report.figures.backends import LOOKS, backends_figure
 from bench.report.inputs import ReportInputs
+from bench.report.markdown import markdown
 from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.backends import ORDER, by_backend
 from bench.tables.latency import SKIP_ZEROS
@@ -56,6 +58,10 @@ def table(*latency: LatencyRecord) -> pd.DataFrame:
     frame = tidy(RECORDS)
     times = latency_table(latency)
     return by_backend(frame, summarise(frame, aggregate(frame), times), times)
+
+
+def section_text(found: pd.DataFrame) -> str:
+    return markdown(backends_section(found).blocks)
 
 
 def speedups(found: pd.DataFrame, strategy: str, level: str) -> dict[str, float]:
@@ -101,26 +107,26 @@ def test_the_tables_know_which_backends_skip_zeros() -> None:
 def test_what_was_not_timed_has_a_reason_and_no_number(status: str) -> None:
     found = table(timed("eager", CHANNEL, 2.0), untimed("onnx", status, "because <b>"))
     assert math.isnan(speedups(found, "l1-channel-global", "0.5")["onnx"])
-    text = backends_section(found)
+    text = section_text(found)
     assert f"- onnx, mnist-mlp: {status}. because &lt;b&gt;" in text
     row = next(line for line in text.splitlines() if "l1-channel-global" in line)
     assert row.count(status) == 1 and "2.00x [1.80, 2.20]" in row
 
 
 def test_the_section_needs_two_backends() -> None:
-    assert backends_section(table(timed("eager", CHANNEL, 2.0))) == ""
-    assert backend_figures(table(timed("eager", CHANNEL, 2.0))) == []
-    assert backends_section(table()) == ""
+    assert section_text(table(timed("eager", CHANNEL, 2.0))) == ""
+    assert backends_figure(table(timed("eager", CHANNEL, 2.0))) is None
+    assert section_text(table()) == ""
 
 
 def test_where_dense_runs_otherwise_it_is_said() -> None:
     tenth = zeros_of(masked(0.9)).hash
     sparse = timed("csr", f"{WORKLOAD}-dense", 1.7, zeros=tenth).model_copy(update={"dense_backend": "eager"})
-    assert "Under csr dense runs eager" in backends_section(table(timed("eager", CHANNEL, 2.0), sparse))
+    assert "Under csr dense runs eager" in section_text(table(timed("eager", CHANNEL, 2.0), sparse))
 
 
 def test_times_of_exporting_stand_apart() -> None:
-    text = backends_section(table(timed("eager", CHANNEL, 2.0), timed("onnx", CHANNEL, 3.0)))
+    text = section_text(table(timed("eager", CHANNEL, 2.0), timed("onnx", CHANNEL, 3.0)))
     assert "no part of these times" in text
     cells = [[word.strip() for word in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert ["onnx", "2", "1", "—"] in cells
@@ -128,10 +134,11 @@ def test_times_of_exporting_stand_apart() -> None:
 
 def test_the_figure_has_a_panel_for_each_batch_and_a_colour_for_each_backend() -> None:
     latency = [timed(name, CHANNEL, s, batch=b) for name, s in (("eager", 2.0), ("onnx", 3.0)) for b in (1, 16)]
-    (drawn,) = backend_figures(table(*latency))
-    panels = [axes for axes in drawn.figure.axes if axes.get_visible()]
+    drawn = backends_figure(table(*latency))
+    assert drawn is not None
+    panels = [axes for axes in drawn.axes if axes.get_visible()]
     assert [axes.get_title(loc="left") for axes in panels] == ["mnist-mlp, batch 1", "mnist-mlp, batch 16"]
-    assert [text.get_text() for text in drawn.figure.legends[0].get_texts()] == ["eager", "onnx"]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["eager", "onnx"]
 
 
 @pytest.mark.slow

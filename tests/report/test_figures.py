@@ -11,22 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from bench.records import Record
-from bench.report.cost import Point, _covers, front
-from bench.report.figures import Drawn, draw_figures
-from bench.report.grid import sample_grid
-from bench.report.labels import spread
+from bench.report.figures.cost import Point, _covers, front
+from bench.report.figures.grid import sample_grid
+from bench.report.figures.labels import spread
 from bench.report.style import PAGE, look_of, paper_style, save
-from bench.tables import aggregate, latency_table, summarise, tidy
+from tests.report.drawn import Drawn, headline
 from tests.report.synthetic import FID, STRATEGIES, make_latency, make_record, make_records
 
 NAMES = {"quality-fid", "quality-is", "pareto-macs", "pareto-latency", "speedup"}
 
 
 def figures_of(records: list[Record], *, timed: bool = True) -> list[Drawn]:
-    frame = tidy(records)
-    aggregated = aggregate(frame)
-    latency = latency_table(make_latency(records) if timed else [])
-    return draw_figures(frame, aggregated, summarise(frame, aggregated, latency))
+    return headline(records, make_latency(records) if timed else [])
 
 
 def is_cut_off(figure: Figure) -> bool:

@@ -9,24 +9,28 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from bench.cli import terminal
 from bench.records import LatencyRecord, Record
-from bench.report.answer import answer
+from bench.report.answer import answer as answered
 from bench.report.build import build_report
-from bench.report.claims import against_dense, against_reference
+from bench.report.claims import against_dense, against_reference, claims_of
 from bench.report.cost_words import cost_section
-from bench.report.figures import draw_figures
+from bench.report.drawings import figures_of
 from bench.report.inputs import ReportInputs
-from bench.report.paper import paper_tables
+from bench.report.markdown import markdown
+from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.papertable import counted, decimals, faster
-from bench.tables import aggregate, latency_table, summarise, tidy, with_latency, write_tables
+from bench.tables import aggregate, latency_table, numbers_of, summarise, tidy, with_latency, write_tables
+from bench.tables.backends import by_backend
 from bench.tables.isoquality import Margin, iso_points, iso_quality
 from bench.tables.latency import timing_noise
-from bench.tables.lead import lead_metric, power_for, times_ten
+from bench.tables.lead import judge_by, power_for, times_ten
 from bench.tables.text import other_metrics_text, summary_text, with_interval
+from bench.tasks.generation import FID, GENERATION, KID
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records, with_metrics
 
 FIDS = ("fid", "fid-held-out")
@@ -37,9 +41,12 @@ def records_without(drop: Collection[str] = ()) -> list[Record]:
 
 
 def papers(folder: Path, records: list[Record], latency: list[LatencyRecord]) -> dict[str, Path]:
-    frame, timed = tidy(records), latency_table(latency)
-    aggregated = aggregate(frame)
-    return paper_tables(frame, aggregated, summarise(frame, aggregated, timed), timed, folder)
+    numbers = numbers_of(records, latency)
+    return write_paper_tables(folder, paper_tables(numbers, claims_of(numbers.frame, "l1-weight-global")))
+
+
+def answer(frame: pd.DataFrame, reference: str) -> list[str]:
+    return [markdown(part.blocks) for part in answered(frame, claims_of(frame, reference))]
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
@@ -103,7 +110,7 @@ def test_dense_against_itself_is_noise_and_no_speed_up(tmp_path: Path):
     assert {row["speedup_b1_low"] for row in masked} == {""}
     words = files["equal-params.md"].read_text()
     assert "1.00x: the dense architecture" in words and "within 3.2 % of 1" in words
-    write_tables(tmp_path, records, latency)
+    write_tables(tmp_path, numbers_of(records, latency))
     assert re.search(r",1\.012,", (tmp_path / "latency.csv").read_text())
 
 
@@ -141,9 +148,13 @@ def test_the_latency_of_masks_at_equal_quality_is_that_of_dense(tmp_path: Path):
 
 
 def test_fid_judges_where_it_was_measured_else_kid():
-    assert lead_metric(["kid[a]", "fid[b]", "is[b]"]) == "fid[b]"
-    assert lead_metric(["kid[a]", "is[b]", "fid-held-out[b]"]) == "kid[a]"
-    assert lead_metric(["is[b]", "precision[b]"]) is None
+    def judging(*metrics: str) -> str | None:
+        judge = judge_by(GENERATION, metrics)
+        return judge.metric if judge else None
+
+    assert judging("kid[a]", "fid[b]", "is[b]") == "fid[b]"
+    assert judging("kid[a]", "is[b]", "fid-held-out[b]") == "kid[a]"
+    assert judging("is[b]", "precision[b]") is None
 
 
 @pytest.mark.parametrize(
@@ -157,8 +168,8 @@ def test_fid_judges_where_it_was_measured_else_kid():
     ],
 )
 def test_kid_is_shown_times_a_power_of_ten_from_the_data(values: list[float], power: int, words: str):
-    assert power_for("kid", values) == power and times_ten(power) == words
-    assert power_for("fid", values) == 0
+    assert power_for(KID, values) == power and times_ten(power) == words
+    assert power_for(FID, values) == 0
 
 
 def test_kid_stands_in_the_tables_times_its_power(tmp_path: Path):
@@ -191,9 +202,9 @@ def test_without_fid_kid_takes_its_place_and_nobody_speaks_of_fid(tmp_path: Path
     assert {"higher"} <= {claim.verdict for claim in claims}
     files = papers(tmp_path, records, [])
     table = files["equal-params.md"].read_text()
-    assert "lowest KID of its group" in table and "FID" not in table and "**" in table
+    assert "paired t tests of KID" in table and "FID" not in table and "**" in table
     assert not any(name.startswith("iso-quality") for name in files)
-    figures = draw_figures(frame, aggregate(frame), summary)
+    figures = figures_of(numbers_of(records), records, by_backend(frame, summary, latency_table([])))
     assert {"quality-kid", "quality-precision", "quality-coverage", "pareto-macs"} <= {each.name for each in figures}
     assert not any("fid" in each.name for each in figures)
 
@@ -241,7 +252,7 @@ def terminal_text(records: list[Record], monkeypatch: pytest.MonkeyPatch) -> str
     frame = tidy(records)
     console = Console(file=io.StringIO(), width=160)
     monkeypatch.setattr(terminal, "console", console)
-    console.print(terminal._summary_table(summarise(frame, aggregate(frame), latency_table([]))))
+    console.print(*terminal._summary_tables(summarise(frame, aggregate(frame), latency_table([]))))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -259,17 +270,17 @@ def test_what_pruning_cost_names_the_memory():
     costly = record.model_copy(
         update={"cost": record.cost.model_copy(update={"peak_memory_bytes": 3 * 2**20, "recover_seconds": 1.5})}
     )
-    words = cost_section([record, costly], latency_table([]))
+    words = markdown(cost_section([record, costly], latency_table([])).blocks)
     assert "peak memory (MiB)" in words and re.search(r"\| +2 \| +0\.00 \| +0\.75 \| .* 3 \|", words)
     assert "upper bound" in words and "no counter of its own" in words
     timed = latency_record("mnist-dcgan", "x", 1, 2.0).model_copy(update={"peak_memory_bytes": 5 * 2**20})
-    assert "| 5.0" in re.sub(" +", " ", cost_section([record], latency_table([timed])))
-    assert "No cell has a cost" in cost_section([], latency_table([]))
+    assert "| 5.0" in re.sub(" +", " ", markdown(cost_section([record], latency_table([timed])).blocks))
+    assert "No cell has a cost" in markdown(cost_section([], latency_table([])).blocks)
 
 
 def test_the_hypervolumes_are_a_table_of_the_run(tmp_path: Path):
     records = make_records()
-    write_tables(tmp_path, records)
+    write_tables(tmp_path, numbers_of(records))
     rows = csv_rows(tmp_path / "hypervolume.csv")
     assert {row["cost"] for row in rows} == {"macs_dense", "macs_effective"}
     for row in rows:

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.records import LatencyRecord, Record
-from bench.report.best import not_separable
+from bench.report.best import leading, not_separable
+from bench.report.claims import claims_of
 from bench.report.latex import escape_latex, label, latex, preview
 from bench.report.paper import paper_tables, write_paper_tables
-from bench.report.paper_equal import equal_params
+from bench.report.paper_equal import VERDICTS, equal_params
 from bench.report.papertable import Column, Line, PaperTable, Value, comma_separated, counted, decimals, markdown, parts
-from bench.tables import aggregate, latency_table, summarise, tidy
-from bench.tables.numbers import Numbers
+from bench.tables import numbers_of
 from tests.report.synthetic import make_latency, make_record, make_records
 
 NASTY = r"a_b#$%&{}~^\<d>|e\"f`g'h--i[j]*k ?`é ß Ł α ≤ 中 ŝ“”…"
@@ -32,15 +32,9 @@ COMPILER = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil
 needs_latex = pytest.mark.skipif(COMPILER is None, reason="no pdflatex, lualatex or tectonic on this machine")
 
 
-def numbers_of(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> Numbers:
-    frame, timed = tidy(records), latency_table(latency)
-    aggregated = aggregate(frame)
-    return Numbers(frame, aggregated, summarise(frame, aggregated, timed), timed)
-
-
 def written(folder: Path, records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> dict[str, Path]:
     numbers = numbers_of(records, latency)
-    return paper_tables(*vars(numbers).values(), folder)
+    return write_paper_tables(folder, paper_tables(numbers, claims_of(numbers.frame, "l1-weight-global")))
 
 
 def compiled(folder: Path) -> str:
@@ -147,7 +141,8 @@ def test_a_row_alone_is_not_the_best_of_anything_and_a_bound_is_never_worse():
 
 
 def test_collapsed_rows_and_dense_are_never_bold():
-    built = equal_params(numbers_of(make_records()))
+    numbers = numbers_of(make_records())
+    built = equal_params(numbers, claims_of(numbers.frame, "l1-weight-global"))
     assert built is not None
     for row in built.lines:
         if row.dense or any("collapsed" in cell.text for cell in row.cells):
@@ -159,7 +154,7 @@ def test_one_seed_has_no_bold_and_the_caption_says_why(tmp_path: Path):
     files = written(tmp_path, [record for record in make_records() if record.cell.seed == 0])
     words = files["equal-params.tex"].read_text()
     assert r"\mathbf" not in words and r"\pm" not in words.split(r"\begin{tabular}")[1]
-    assert "Nothing is bold: with fewer than three shared seeds" in words
+    assert "Nothing is bold: no comparison could be tested" in words
 
 
 def test_counts_have_three_digits_one_unit_and_their_ratio():
@@ -313,11 +308,26 @@ def test_ascii_prints_as_it_is_written(tmp_path: Path):
     assert words.replace("_", "") in plain  # drawn as a line
 
 
-def test_the_claims_against_the_reference_stand_beside_fid_where_asked_for():
+def test_bold_is_what_the_claims_put_first_and_nothing_is_tested_for_it():
+    claim = claims_of(numbers_of(make_records()).frame, "l1-weight-global").against_reference[0]
+    known = {
+        "worse": replace(claim, verdict="higher"),
+        "same": replace(claim, verdict="not separable"),
+        "lost": replace(claim, verdict="collapsed"),
+        "first": replace(claim, verdict="lower"),
+    }
+    assert leading(["ref", "worse", "same", "lost"], "ref", known) == {"ref", "same"}
+    assert leading(["ref", "worse", "same", "first"], "ref", known) == {"first"}
+    assert leading(["worse", "same"], None, known) == leading(["ref", "lost"], "ref", known) == frozenset()
+
+
+def test_the_claims_against_the_reference_stand_beside_the_quality():
     numbers = numbers_of(make_records())
-    plain, built = equal_params(numbers), equal_params(numbers, "l1-weight-global")
-    assert plain is not None and built is not None
-    assert built.columns[: len(plain.columns)] == plain.columns
+    built = equal_params(numbers, claims_of(numbers.frame, "l1-weight-global"))
+    assert built is not None
     verdicts = {row.cells[built.strategy].text: row.cells[-1].text for row in built.lines}
     assert verdicts["l1-weight-global"] == "ref." and verdicts["dense"] == "—"
-    assert set(verdicts.values()) <= {"ref.", "—", "higher", "lower", "n.s.", "identical"}
+    assert set(verdicts.values()) <= {"ref.", "—", *VERDICTS.values()}
+    without = equal_params(numbers, claims_of(numbers.frame, "not-in-this-run"))
+    assert without is not None and without.columns == built.columns[:-1]
+    assert not any(row.best for row in without.lines)

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from bench.records import Record
-from bench.report.cost import macs_figure, speedup_figure
-from bench.report.figures import pages
-from bench.report.grid import MOST_STRATEGIES, sample_grid, sample_pages
-from bench.report.ranking import ranking_figure, rankings
+from bench.report.drawings import MOST_STRATEGIES, pages, sample_pages
+from bench.report.figures.cost import macs_figure, speedup_figure
+from bench.report.figures.grid import sample_grid
+from bench.report.figures.ranking import ranking_figure
+from bench.report.rankings import rankings
 from bench.report.style import PAGE, look_of
 from bench.tables import aggregate, latency_table, summarise, tidy
+from bench.tables.lead import leads_of
 from tests.report.synthetic import MANY, STRATEGIES, make_latency, make_records
 
 TALLEST = 10.5
@@ -40,7 +42,7 @@ def test_forty_strategies_have_forty_looks_even_without_lines():
 
 
 def test_a_pareto_front_names_few_and_counts_the_others(summary: pd.DataFrame):
-    figure = macs_figure(summary)
+    figure = macs_figure(summary, leads_of(summary))
     assert figure is not None
     (legend,) = figure.legends
     words = [text.get_text() for text in legend.get_texts()]

@@ -21,18 +21,20 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from bench.records import Record
-from bench.report.achieved import achieved_figure
-from bench.report.curves import CURVE_COLUMNS, curves_figure, curves_frame
-from bench.report.figures import Drawn, draw_figures
-from bench.report.grid import sample_grid
-from bench.report.hypervolume import hypervolume_figure
-from bench.report.layers import layers_figure
-from bench.report.more import draw_more
-from bench.report.ranking import agreements, ranking_figure, rankings
+from bench.report.figures.achieved import achieved_figure
+from bench.report.figures.curves import curves_figure
+from bench.report.figures.grid import sample_grid
+from bench.report.figures.hypervolume import hypervolume_figure
+from bench.report.figures.layers import layers_figure
+from bench.report.figures.ranking import ranking_figure
+from bench.report.layer_shares import layer_blocks
+from bench.report.learning import CURVE_COLUMNS, QUALITY, curves_frame
+from bench.report.rankings import agreements, rankings
 from bench.report.style import COLUMN, PAGE, save
-from bench.tables import aggregate, latency_table, summarise, tidy
+from bench.tables import tidy
 from bench.tables.hypervolume import hypervolume_table
 from strategies.cut import LayerCut
+from tests.report.drawn import Drawn, behind, headline
 from tests.report.synthetic import STRATEGIES, make_latency, make_record, make_records
 from tests.report.test_figures import is_cut_off
 
@@ -83,23 +85,18 @@ def small_run(*, curves: bool = True) -> list[Record]:
 
 
 def more_of(records: Sequence[Record]) -> dict[str, Drawn]:
-    frame = tidy(records)
-    aggregated = aggregate(frame)
-    drawn = draw_more(records, frame, aggregated, summarise(frame, aggregated, latency_table([])))
-    return {figure.name: figure for figure in drawn}
+    return {figure.name: figure for figure in behind(records)}
 
 
 def every_figure() -> dict[str, Figure]:
     """All that a report draws of a run."""
     records = small_run()
-    frame = tidy(records)
-    aggregated = aggregate(frame)
-    headline = draw_figures(frame, aggregated, summarise(frame, aggregated, latency_table(make_latency(records))))
+    first = headline(records, make_latency(records))
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 28, 28), dtype=np.uint8)
     samples = {("w", name, level): images for name in ("dense", "a-channel") for level in ("0.3", "0.7")}
     grid = sample_grid(samples, {}, "w")
     assert grid is not None
-    return {drawn.name: drawn.figure for drawn in [*headline, *more_of(records).values()]} | {"samples": grid}
+    return {drawn.name: drawn.figure for drawn in [*first, *more_of(records).values()]} | {"samples": grid}
 
 
 @dataclass(frozen=True)
@@ -224,7 +221,7 @@ def test_the_heatmap_averages_seeds_and_separates_masks_from_removed_channels():
         return make_record(strategy=strategy, seed=seed).model_copy(update={"layers": layers})
 
     masked = [record("l1-weight-global", 0, (150, 1)), record("l1-weight-global", 1, (90, 1))]
-    figure = layers_figure([record("l1-channel-global", 0, (300, 0)), *masked])
+    figure = layers_figure(layer_blocks([record("l1-channel-global", 0, (300, 0)), *masked]))
     assert figure is not None
     axes = figure.axes[0]
     assert texts(axes) == ["60", "99", "0", "100"]
@@ -240,10 +237,10 @@ def test_a_strategy_without_a_network_at_a_level_is_a_dash():
         with_layers(make_record(strategy="l1-weight-global", sparsity=0.9), 1),
         with_layers(make_record(strategy="l1-weight-uniform", sparsity=0.3), 1),
     ]
-    figure = layers_figure(records)
+    figure = layers_figure(layer_blocks(records))
     assert figure is not None
     assert texts(figure.axes[1])[1] == "–"
-    assert layers_figure([make_record()]) is None
+    assert layers_figure(layer_blocks([make_record()])) is None
 
 
 def ranked(values: dict[str, tuple[float | None, float | None]]) -> pd.DataFrame:
@@ -291,9 +288,9 @@ def test_the_hypervolume_figure_shows_one_dot_a_strategy():
 def test_curves_come_from_the_records_and_records_without_one_are_fine():
     frame = curves_frame([with_curve(make_record(fid=10.0)), make_record(seed=1)])
     assert list(frame.columns) == CURVE_COLUMNS
-    assert set(frame["metric"]) == {"fid", "loss_g", "loss_d"} and set(frame["seed"]) == {0}
+    assert set(frame["metric"]) == {QUALITY, "loss_g", "loss_d"} and set(frame["seed"]) == {0}
     assert list(curves_frame([]).columns) == CURVE_COLUMNS
-    assert curves_figure(curves_frame([])) is None
+    assert curves_figure(curves_frame([]), QUALITY, "") is None
 
 
 def test_how_well_d_tells_apart_is_half_of_the_real_and_half_of_the_generated_images():
@@ -311,7 +308,7 @@ def test_how_well_d_tells_apart_is_half_of_the_real_and_half_of_the_generated_im
 def test_curves_have_at_most_eight_lines_a_panel_and_dense_in_each():
     names = ["dense", *(f"mine{index}-weight-global" for index in range(10))]
     frame = curves_frame([with_curve(make_record(strategy=name, seed=0)) for name in names])
-    figure = curves_figure(frame)
+    figure = curves_figure(frame, QUALITY, "FID")
     assert figure is not None
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert [len(axes.lines) for axes in panels] == [6, 6]

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.records import Record
 from bench.report.build import build_report
 from bench.report.inputs import ReportInputs
+from bench.report.markdown import markdown
 from bench.report.recoveries import recoveries_section
 from bench.tables import aggregate, latency_table, summarise, tidy
 from tests.report.synthetic import make_record
@@ -31,6 +32,10 @@ def records(recoveries: tuple[str, ...] = RECOVERIES) -> list[Record]:
     return found
 
 
+def section_text(table: pd.DataFrame) -> str:
+    return markdown(recoveries_section(table).blocks)
+
+
 def summary(found: list[Record]) -> pd.DataFrame:
     frame = tidy(found)
     return summarise(frame, aggregate(frame), latency_table([]))
@@ -44,7 +49,7 @@ def rows_of(text: str, heading: str) -> list[list[str]]:
 
 
 def test_rows_are_recoveries_and_columns_strategies() -> None:
-    text = recoveries_section(summary(records()))
+    text = section_text(summary(records()))
     head, *body = rows_of(text, "### mnist-dcgan, 0.8: fid[mnist-lenet] ↓")
     assert head == ["recovery", "dense", "l1-weight-global"]
     found = {row[0]: row[1:] for row in body}
@@ -55,12 +60,12 @@ def test_rows_are_recoveries_and_columns_strategies() -> None:
 
 
 def test_a_single_recovery_needs_no_such_table() -> None:
-    assert recoveries_section(summary(records(("none",)))) == ""
+    assert section_text(summary(records(("none",)))) == ""
 
 
 def test_where_nothing_was_judged_there_is_none() -> None:
     judged = [r.model_copy(update={"numbers": {k: v for k, v in r.numbers.items() if "[" not in k}}) for r in records()]
-    assert recoveries_section(summary(judged)) == ""
+    assert section_text(summary(judged)) == ""
 
 
 def test_what_collapsed_or_does_not_fit_says_so() -> None:
@@ -76,7 +81,7 @@ def test_what_collapsed_or_does_not_fit_says_so() -> None:
                     status="not-applicable", reason="no BatchNorm")
         for s in (0, 1, 2)
     ]  # fmt: skip
-    text = recoveries_section(summary([*fallen, *other]))
+    text = section_text(summary([*fallen, *other]))
     head, *body = rows_of(text, "### mnist-dcgan, 0.8: ")
     none = dict(zip(head, next(row for row in body if row[0] == "none"), strict=True))
     assert none["l1-weight-global"] == "collapsed 1/3"
@@ -92,14 +97,14 @@ def changed(record: Record, **fields: object) -> Record:
 def test_dense_stands_beside_cells_of_any_target() -> None:
     """Dense has no target: its own is always ``params``."""
     found = [r if r.cell.strategy == "dense" else changed(r, target="macs") for r in records()]
-    head, *body = rows_of(recoveries_section(summary(found)), "### mnist-dcgan, 0.8: ")
+    head, *body = rows_of(section_text(summary(found)), "### mnist-dcgan, 0.8: ")
     assert head == ["recovery", "dense", "l1-weight-global"]
     assert {row[0]: row[1][:4] for row in body} == {"none": "4.00", "bn-recalibrate": "3.00"}
 
 
 def test_two_targets_are_two_tables() -> None:
     found = [*records(), *(changed(r, target="macs") for r in records() if r.cell.strategy != "dense")]
-    text = recoveries_section(summary(found))
+    text = section_text(summary(found))
     assert text.count("### mnist-dcgan, ") == 4
     assert "### mnist-dcgan, macs, 0.8: " in text and "### mnist-dcgan, params, 0.8: " in text
 
@@ -110,7 +115,7 @@ def test_levels_come_in_their_order_whichever_strategy_has_them() -> None:
         for seed in (0, 1, 2)
         for recovery in RECOVERIES
     ]
-    text = recoveries_section(summary([*records(), *other]))
+    text = section_text(summary([*records(), *other]))
     headings = [line for line in text.splitlines() if line.startswith("###")]
     assert [heading.split(", ")[1][:3] for heading in headings] == ["0.3", "0.8", "0.9"]
 
@@ -122,7 +127,7 @@ def test_kid_stands_in_where_fid_was_not_asked_for() -> None:
         assert fid.value is not None
         kid = fid.model_copy(update={"value": fid.value / 1e4})
         found.append(record.model_copy(update={"numbers": {"kid[mnist-lenet]": kid}}))
-    text = recoveries_section(summary(found))
+    text = section_text(summary(found))
     assert "### mnist-dcgan, 0.8: kid[mnist-lenet] × 10³ ↓" in text
     assert {row[0]: row[2][:4] for row in rows_of(text, "### mnist-dcgan, 0.8: ")[1:]} == {
         "none": "2.00",

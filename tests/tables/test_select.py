@@ -13,6 +13,7 @@ from bench.records import LatencyRecord, Record
 from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
+from bench.tasks.generation import FID
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records
 
 CHANNEL = "l1-channel-global"
@@ -113,28 +114,28 @@ def test_equal_speed_takes_the_nearest_measured_row_and_no_group_of_one():
 
 def test_the_crossing_is_interpolated_in_log_fid():
     levels = [Level(0.0, 1.0, 1.0), Level(0.5, 10.0, 0.5), Level(0.9, 1000.0, 0.1)]
-    crossing = lowest_cost(levels, 100.0)
+    crossing = lowest_cost(levels, 100.0, FID)
     assert crossing.share == pytest.approx(0.3) and crossing.reached and not crossing.bound
-    crossing = lowest_cost(levels, math.sqrt(10))
+    crossing = lowest_cost(levels, math.sqrt(10), FID)
     assert crossing.share == pytest.approx(0.75) and not crossing.reached
 
 
 def test_nothing_is_extrapolated_beyond_the_last_level_or_towards_a_collapse():
     levels = [Level(0.0, 1.0, 1.0), Level(0.5, 2.0, 0.5)]
-    assert lowest_cost(levels, 4.0) == lowest_cost([*levels, Level(0.9, math.nan, 0.1)], 4.0)
-    crossing = lowest_cost(levels, 4.0)
+    assert lowest_cost(levels, 4.0, FID) == lowest_cost([*levels, Level(0.9, math.nan, 0.1)], 4.0, FID)
+    crossing = lowest_cost(levels, 4.0, FID)
     assert (crossing.share, crossing.bound, crossing.reached) == (0.5, True, True)
 
 
 def test_a_curve_that_comes_back_counts_where_it_is_cheaper():
     levels = [Level(0, 1, 1.0), Level(0.3, 8, 0.7), Level(0.5, 2, 0.5), Level(0.9, 8, 0.1)]
-    assert lowest_cost(levels, 4.0).share == pytest.approx(0.3)
+    assert lowest_cost(levels, 4.0, FID).share == pytest.approx(0.3)
 
 
 @given(st.lists(st.floats(0.01, 1e4), min_size=2, max_size=8), st.floats(0.01, 1e4))
 def test_a_looser_limit_never_costs_more_and_the_share_stays_within_the_curve(fids: list[float], limit: float):
     levels = [Level(i / len(fids), fid, 1 - i / len(fids)) for i, fid in enumerate(fids)]
-    tight, loose = lowest_cost(levels, limit), lowest_cost(levels, limit * 2)
+    tight, loose = lowest_cost(levels, limit, FID), lowest_cost(levels, limit * 2, FID)
     if not math.isnan(tight.share):
         assert loose.share <= tight.share + 1e-12
         assert levels[-1].share - 1e-12 <= tight.share <= 1 + 1e-12

@@ -11,16 +11,45 @@ if TYPE_CHECKING:
     from bench.tasks.evaluation import Evaluation
     from bench.tasks.generation.evaluation import Images
 
-_SQUARED = "squared feature distance"
-
 FID = Quantity(
-    "fid", "FID", _SQUARED, "lower", "Frechet distance to the training images", scale="log", margin=0.05, decimals=2
+    "fid",
+    "FID",
+    "squared feature distance",
+    "lower",
+    "Frechet distance to the training images",
+    scale="log",
+    margin=0.05,
+    decimals=2,
+    tolerated=10.0,
+    bounds=(0.1, 0.5),
+    about="Fréchet distance to the training images in the features of the network in brackets, lower is better; "
+    "mean ± half width of the 95 % t-interval over the seeds. Comparable only with the same extractor, version and N",
+    caution="Small N biases FID upwards, by an amount that depends on the model: compare within a column only.",
 )
-KID = Quantity("kid", "KID", "squared kernel distance", "lower", "kernel distance to training images",
-               decimals=2, habit=3)  # fmt: skip
-IS = Quantity("is", "IS", "effective classes", "higher", "Inception Score on the judge's classes", scale="log",
-              margin=0.05, decimals=2)  # fmt: skip
-
+KID = Quantity(
+    "kid",
+    "KID",
+    "squared kernel distance",
+    "lower",
+    "kernel distance to training images",
+    decimals=2,
+    habit=3,
+    about="kernel distance to training images in the features of that network, lower is better; unbiased, so about 0 "
+    "for a perfect generator and then below 0 half of the time; shown times a power of ten",
+    no_margin="KID is about 0 for a good generator, so a share of the dense KID is no margin",
+)
+IS = Quantity(
+    "is",
+    "IS",
+    "effective classes",
+    "higher",
+    "Inception score in that network's classes",
+    scale="log",
+    margin=0.05,
+    decimals=2,
+    about="Inception score in the classes of that network, higher is better",
+)
+_SQUARED = "squared feature distance"
 
 NUMBERS = (
     Listed("fid", _SQUARED, "lower", "stochastic", "Frechet distance to the training images"),
@@ -99,4 +128,16 @@ GENERATION = Task(
     code=CODE,
     card=lambda card: (quality_words(card), curve_words(card)),
     evaluation=_evaluation,
+    public_judge="inception-v3-compat",
+    also=(
+        (
+            "fid-held-out[...], fid-train-subset[...]",
+            "FID to images that nothing was trained on, and to an equally large subset of the training images: only "
+            "the gap between these two says something about memorising",
+        ),
+        (
+            "psnr-to-dense, feature-distance-to-dense[...]",
+            "how far the images are from those of dense (same recovery, same inputs): agreement, not quality",
+        ),
+    ),
 )

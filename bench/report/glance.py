@@ -9,20 +9,21 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.answer import difference_text
+from bench.report.answer import difference_text, words
+from bench.report.blocks import Code, Inline, Strong, line
 from bench.report.claims import LEAST_SEEDS, SAME_SIZE, Claim, Verdict
-from bench.tables import escape
-from bench.tables.lead import family_of, lead_of, power_for, scaled, times_ten, title_of
+from bench.tables.lead import lead_of, power_in, scaled, titled
 from bench.tables.naming import DENSE
 from bench.tables.text import number, with_interval
 from bench.tables.tidy import rows_of
+from bench.tasks import Quantity
 
 PLACE = ["workload", "checkpoint", "recovery", "target"]
 Row = dict[str, Any]
 
 SIGNS: dict[Verdict, tuple[str, str]] = {
-    "lower": ("▼", "lower"),
-    "higher": ("▲", "higher"),
+    "lower": ("▼", ""),
+    "higher": ("▲", ""),
     "not separable": ("≈", "not separable"),
     "identical": ("=", "identical"),
     "collapsed": ("×", "not compared: a seed collapsed"),
@@ -36,6 +37,7 @@ class Mark:
     """One comparison with the reference, as a sign, in words, and as numbers."""
 
     kind: str
+    """``better``, ``worse``, or the verdict."""
     sign: str
     words: str
     numbers: str
@@ -46,14 +48,22 @@ class Verdicts:
     """All comparisons with the reference in one place: strategies down, levels across."""
 
     place: str
-    levels: list[str]
-    rows: list[tuple[str, list[Mark | None]]]
+    judge: str
+    """The title of what was compared."""
+    levels: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Mark | None, ...]], ...]
 
 
-def lowest_means(summary: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """For each workload (and checkpoint, recovery, target), one Markdown sentence a level: the lowest mean FID (or KID)
-    and what that network saves. A description of the means; nothing here is a test.
-    """
+@dataclass(frozen=True)
+class Best:
+    """The best means of one place, a sentence a level. A description of the means; nothing here is a test."""
+
+    place: str
+    lines: tuple[Inline, ...]
+
+
+def best_means(summary: pd.DataFrame) -> list[Best]:
+    """For each workload (and checkpoint, recovery, target) the best mean at each level and what that network saves."""
     found = []
     for place, group in _places(summary):
         rows = rows_of(group)
@@ -63,12 +73,19 @@ def lowest_means(summary: pd.DataFrame) -> list[tuple[str, list[str]]]:
         dense = [row for row in rows_of(summary) if _is_dense_of(row, rows[0])]
         pruned = [row for row in rows if row["strategy"] != DENSE and not math.isnan(row["requested"])]
         levels = dict.fromkeys(row["level"] for row in sorted(pruned, key=lambda row: row["requested"]))
-        sentences = [_sentence([row for row in pruned if row["level"] == level], dense, lead) for level in levels]
+        lines = [_sentence([row for row in pruned if row["level"] == level], dense, lead) for level in levels]
         if any(row["strategy"] != DENSE and math.isnan(row["requested"]) for row in rows):
-            sentences.append("Strategies with a knob of their own have no level in common and stand in the table only.")
-        if sentences:
-            found.append((place, sentences))
+            lines.append(("Strategies with a knob of their own have no level in common and stand in the table only.",))
+        if lines:
+            found.append(Best(place, tuple(lines)))
     return found
+
+
+def best_words(judging: Sequence[Quantity]) -> str:
+    """``Lowest mean`` with the title of what judges; where directions differ, ``Best``."""
+    directions = {quantity.direction for quantity in judging}
+    word = {"lower": "Lowest", "higher": "Highest"}.get(directions.pop(), "Best") if len(directions) == 1 else "Best"
+    return f"{word} mean {' or '.join(quantity.title for quantity in judging)}"
 
 
 def verdicts(claims: Sequence[Claim]) -> list[Verdicts]:
@@ -79,36 +96,34 @@ def verdicts(claims: Sequence[Claim]) -> list[Verdicts]:
         places.setdefault(", ".join(getattr(claim, name) for name in names), []).append(claim)
     found = []
     for place, group in places.items():
-        levels = list(dict.fromkeys(claim.level for claim in sorted(group, key=lambda claim: claim.requested)))
+        levels = tuple(dict.fromkeys(claim.level for claim in sorted(group, key=lambda claim: claim.requested)))
         rows = []
         for strategy in dict.fromkeys(claim.strategy for claim in group):
             mine = {claim.level: _mark(claim) for claim in group if claim.strategy == strategy}
-            rows.append((strategy, [mine.get(level) for level in levels]))
-        found.append(Verdicts(place, levels, rows))
+            rows.append((strategy, tuple(mine.get(level) for level in levels)))
+        found.append(Verdicts(place, group[0].quantity.title, levels, tuple(rows)))
     return found
 
 
-def _sentence(rows: list[Row], dense: list[Row], lead: str) -> str:
-    """Markdown; ``rows`` are all strategies at one level of one place, judged by the family ``lead``."""
-    level, mean, judge = escape(rows[0]["level"]), f"{lead}_mean", title_of(lead)
+def _sentence(rows: list[Row], dense: list[Row], lead: Quantity) -> Inline:
+    """``rows`` are all strategies at one level of one place, judged by ``lead``."""
+    level, mean = Strong((str(rows[0]["level"]),)), f"{lead.name}_mean"
     usable = [row for row in rows if not row["collapsed"] and not math.isnan(row[mean])]
     if not usable:
-        return f"**{level}**: no strategy has a mean {judge}."
-    best = min(usable, key=lambda row: row[mean])
-    power = power_for(lead, [row[mean] for row in usable])
-    judge = " ".join(filter(None, (judge, times_ten(power))))
-    shown = with_interval(*scaled(best, (mean, f"{lead}_ci95"), power), 2)
+        return line(level, f": no strategy has a mean {lead.title}.")
+    best = min(usable, key=lambda row: lead.sign * row[mean])
+    power = power_in(usable, lead)
+    shown = with_interval(*scaled(best, (mean, f"{lead.name}_ci95"), power), lead.decimals)
     known = [row for row in dense if not math.isnan(row[mean])]
-    base = f", dense {number(known[0][mean] * 10**power, 2)}" if known else ""
+    base = f", dense {number(known[0][mean] * 10**power, lead.decimals)}" if known else ""
     few = f"; n = {int(best['n'])} is too few for a claim" if best["n"] < LEAST_SEEDS else ""
     among = f"of {len(usable)} strategies" if len(usable) > 1 else "the only strategy with a mean"
-    text = f"**{level}**: `{escape(best['strategy'])}` ({among}), {judge} {shown}{base}{few}. {_saving(best)}"
-    notes = []
+    notes = [f"{titled(lead, power)} {shown}{base}{few}. {_saving(best)}"]
     if abs(best["achieved_params"] - best["requested"]) > SAME_SIZE:
         notes.append(f"It achieved {best['achieved_params']:.2f}.")
     if len(rows) > len(usable):
         notes.append(f"{len(rows) - len(usable)} without a mean here (collapsed or not possible).")
-    return " ".join([text, *notes])
+    return line(level, ": ", Code(str(best["strategy"])), f" ({among}), {' '.join(notes)}")
 
 
 def _saving(row: Row) -> str:
@@ -127,12 +142,12 @@ def _saving(row: Row) -> str:
 
 
 def _mark(claim: Claim) -> Mark:
-    sign, words = SIGNS[claim.verdict]
-    if claim.verdict in ("lower", "higher"):
-        words = f"{words} {title_of(family_of(claim.metric))}"
+    sign, said = SIGNS[claim.verdict]
+    kind = claim.verdict.replace(" ", "-")
+    if claim.better is not None:
+        kind, said = "better" if claim.better else "worse", words(claim.verdict, claim.quantity)
     shown = claim.verdict in ("lower", "higher", "not separable")
-    numbers = difference_text(claim) if shown else ""
-    return Mark(claim.verdict.replace(" ", "-"), sign, words, numbers)
+    return Mark(kind, sign, said, difference_text(claim) if shown else "")
 
 
 def _places(summary: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

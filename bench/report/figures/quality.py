@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.axes import logarithmic_axis
-from bench.report.labels import EndLabel, label_ends
+from bench.report.figures.axes import TITLE_AT, logarithmic_axis
+from bench.report.figures.labels import EndLabel, label_ends
 from bench.report.style import COLUMN, GREY, PAGE, SMALL, Look, look_of, paper_style
+from bench.report.words import quality_label
 from bench.tables import strategy_order
-from bench.tables.lead import family_of, power_for, times_ten, title_of
+from bench.tables.lead import Judge, power_for
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
 
@@ -33,8 +34,8 @@ DRAWN = ("mean", "ci95", "low", "high")
 Row = dict[str, Any]
 
 
-def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -> Figure | None:
-    """``metric`` against the achieved sparsity of the parameters, a panel for each workload and granularity.
+def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, judge: Judge) -> Figure | None:
+    """What judges, against the achieved sparsity of the parameters, a panel for each workload and granularity.
 
     Takes `tidy` and `aggregate`d rows of one checkpoint, target and recovery. Drawn: means with 95 %
     t-intervals, every seed as a short horizontal stroke, the dense mean as a line, the noise floor (the
@@ -44,7 +45,8 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
     Returns:
         The figure, or None where no cell has a place in it.
     """
-    power = power_for(family_of(metric), aggregated.loc[aggregated["metric"] == metric, "mean"])
+    metric = judge.metric
+    power = power_for(judge.quantity, aggregated.loc[aggregated["metric"] == metric, "mean"])
     frame, aggregated = _times(frame, metric, ["value"], power), _times(aggregated, metric, DRAWN, power)
     pruned = [row for row in rows_of(frame) if row["strategy"] != DENSE and not math.isnan(row["achieved_params"])]
     drawn = [row for row in pruned if row["metric"] == metric or row["status"] == "collapsed"]
@@ -59,7 +61,7 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(lines), columns, squeeze=False)
         for line, row in zip(lines, grid, strict=True):
-            row[0].set_ylabel(quality_label(metric, _direction(frame, metric), power).replace(", ", ",\n"))
+            row[0].set_ylabel(quality_label(judge.quantity, metric, power).replace(", ", ",\n"))
             for axes in row[len(line) :]:
                 axes.set_visible(False)
             for axes, (workload, title, strategies) in zip(row, line, strict=False):
@@ -74,14 +76,6 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, metric: str) -
             _legend(figure, {name for line in lines for _, _, names in line for name in names}, columns)
         sns.despine(fig=figure)
     return figure
-
-
-def quality_label(metric: str, direction: str, power: int = 0) -> str:
-    """``FID[mnist-lenet], lower is better``; ``KID[mnist-lenet] × 10³, ...``."""
-    family, bracket, rest = metric.partition("[")
-    times = f" {times_ten(power)}" if power else ""
-    better = f", {direction} is better" if direction in ("lower", "higher") else ""
-    return f"{title_of(family)}{bracket}{rest}{times}{better}"
 
 
 def _times(table: pd.DataFrame, metric: str, columns: Sequence[str], power: int) -> pd.DataFrame:
@@ -173,7 +167,7 @@ def _edge(count: int) -> float:
 
 
 def _setup(axes: Axes, scale: _Scale | None, logarithmic: bool, title: str) -> None:
-    axes.set_title(title, loc="left")
+    axes.set_title(title, loc="left", y=TITLE_AT)
     axes.set_xlim(0, 1)
     axes.xaxis.set_tick_params(labelbottom=True)
     if scale is None:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
+from bench.report.figures.axes import TITLE_AT
 from bench.report.style import COLUMN, GREY, PAGE, look_of, paper_style
 from bench.tables import strategy_order
 from bench.tables.tidy import rows_of
@@ -50,7 +51,7 @@ def hypervolume_figure(table: pd.DataFrame) -> Figure | None:
             axes.set_visible(index < len(workloads))
             if index < len(workloads):
                 _panel(axes, [row for row in rows if row["workload"] == workloads[index]], names)
-                axes.set_title(workloads[index], loc="left")
+                axes.set_title(workloads[index], loc="left", y=TITLE_AT)
                 axes.tick_params(labelbottom=index + columns >= len(workloads))
         right = max([0.01, *table["mean"], *table["high"].dropna()])
         grid[0, 0].set_xlim(-0.025 * right, 1.03 * right)

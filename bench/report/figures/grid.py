@@ -7,35 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from bench.report.inputs import Images, SampleKey
 from bench.report.style import DPI, PAGE, SMALL, paper_style
 from bench.tables import strategy_order
 from bench.tables.naming import DENSE
-
-Images = npt.NDArray[np.uint8]
-SampleKey = tuple[str, str, str]
-"""(workload, strategy, label of the level)"""
 
 LABEL = 0.26
 """Inches above a block for the strategy's name and the caption."""
 GAP = 0.07
 """Inches between blocks."""
 IMAGES_PER_ROW = 4
-MOST_STRATEGIES = 10
-"""Strategies on one page."""
 TALLEST = 9.0
 """Inches: blocks have two rows of images where that stays within a page, else one, and a smaller zoom."""
-
-
-def sample_pages(samples: Mapping[SampleKey, Images]) -> list[dict[SampleKey, Images]]:
-    """One workload's samples in portions that fit a page each: `MOST_STRATEGIES`, and dense in all of them."""
-    dense = {key: images for key, images in samples.items() if key[1] == DENSE}
-    names = sorted({key[1] for key in samples if key[1] != DENSE}, key=strategy_order)
-    size = math.ceil(len(names) / math.ceil(len(names) / MOST_STRATEGIES)) if names else 1
-    portions = [names[start : start + size] for start in range(0, len(names), size)] or [[]]
-    return [dense | {key: images for key, images in samples.items() if key[1] in portion} for portion in portions]
 
 
 def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey, str], workload: str) -> Figure | None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from bench.report.figures.axes import TITLE_AT
 from bench.report.style import COLUMN, GREY, PAGE, SMALL, look_of, paper_style
 from bench.tables import strategy_order
 from bench.tables.naming import DENSE
@@ -60,7 +61,7 @@ def achieved_figure(frame: pd.DataFrame) -> Figure | None:
             left, bottom = LEFT + column * (side + GAP), height - (row + 1) * (side + TITLE)
             axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
             _panel(axes, cells[cells["workload"] == workload], measure, strategies)
-            axes.set_title(title, loc="left", fontsize=SMALL, pad=4)
+            axes.set_title(title, loc="left", y=TITLE_AT, fontsize=SMALL, pad=4)
             axes.tick_params(labelbottom=index + columns >= len(panels), labelleft=column == 0)
             if index + columns >= len(panels):
                 axes.set_xlabel("requested sparsity")

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
-from bench.tables.lead import lead_of, power_for, scaled, times_ten, title_of
+from bench.tables.lead import beside_of, lead_of, metric_in, power_in, scaled, times_ten, titled
 from bench.tables.naming import DENSE
 from bench.tables.text import MISSING, number, with_interval
 from bench.tables.tidy import rows_of
+from bench.tasks import Quantity
 
 Row = dict[str, Any]
 MEAN = "mean ± half width of the 95 % t-interval over the seeds"
@@ -46,8 +47,8 @@ class Column:
 class Seeds:
     """The single values behind a row: one line for each seed."""
 
-    headers: list[str]
-    rows: list[list[str]]
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Entry:
     granularity: str
     recovery: str
     dense: bool
-    cells: list[Cell]
+    cells: tuple[Cell, ...]
     seeds: Seeds
     reason: str
     samples: str | None
@@ -77,10 +78,10 @@ class Table:
 
     ident: str
     workload: str
-    columns: list[Column]
-    groups: list[tuple[str, int]]
+    columns: tuple[Column, ...]
+    groups: tuple[tuple[str, int], ...]
     """Headers above neighbouring columns and how many they span."""
-    entries: list[Entry]
+    entries: tuple[Entry, ...]
     caption: str
 
 
@@ -110,7 +111,7 @@ def main_tables(
                     granularity=str(row["granularity"]),
                     recovery=str(row["recovery"]),
                     dense=key[1] == DENSE,
-                    cells=[column.cell(row) for column in columns],
+                    cells=tuple(column.cell(row) for column in columns),
                     seeds=seeds[tuple(row[name] for name in GROUP_COLUMNS)],
                     reason=str(row["reason"]),
                     samples=shown,
@@ -118,19 +119,17 @@ def main_tables(
                     quality=quality(row),
                 )
             )
-        tables.append(Table(f"table-{index + 1}", str(workload), columns, _groups(columns), entries, _caption(group)))
+        heads = _groups(columns)
+        tables.append(
+            Table(f"table-{index + 1}", str(workload), tuple(columns), heads, tuple(entries), _caption(group))
+        )
     return tables
 
 
 def _columns(group: pd.DataFrame) -> list[Column]:
     """The columns that this workload has something for; names that are the same everywhere go into the caption."""
     rows = rows_of(group)
-    lead = lead_of(rows) or "fid"
-    judge = next((str(name) for name in group[f"{lead}_metric"] if name), "")
-    inception = next((str(name) for name in group["is_metric"] if name), "")
-    power = power_for(lead, group[f"{lead}_mean"])
-    judged, score = _measured(f"{lead}_mean", f"{lead}_ci95", power), _measured("is_mean", "is_ci95")
-    title = " ".join(filter(None, (judge, times_ten(power), "↓")))
+    lead, beside = lead_of(rows), beside_of(rows)
     columns = [
         Column("strategy", "strategy", "", "criterion, granularity, allocation, schedule", False, _text("strategy")),
         Column("level", "level", "", "the sparsity asked for, or the strategy's own knob", True, _level),
@@ -140,9 +139,13 @@ def _columns(group: pd.DataFrame) -> list[Column]:
             columns.append(Column(name, name, "", "", False, _text(name)))
     columns += [
         Column("achieved", "achieved sparsity", "", "share of the weights that was removed", True, _achieved),
-        Column("lead", title, "Quality", MEAN, True, judged),
-        Column("delta", "difference to dense ↓", "Quality", "paired by seed, same recovery", True, _delta(lead, power)),
-        Column("is", f"{inception} ↑", "Quality", "Inception score in that network's classes", True, score),
+        *(_judging(rows, lead) if lead else []),
+        *(
+            Column(
+                other.name, f"{metric_in(rows, other)} {other.arrow}", "Quality", other.summary, True, _measured(other)
+            )
+            for other in beside
+        ),
         Column("params", "params (M) ↓", "Size", "parameters stored, in millions", True, _ratio("params")),
         Column("nonzero", "non-zero (M) ↓", "Size", "parameters that are not zero", True, _ratio("params_nonzero")),
         Column("executed", "MACs executed (M) ↓", "Compute", "what dense kernels run", True, _ratio("macs_dense")),
@@ -154,19 +157,28 @@ def _columns(group: pd.DataFrame) -> list[Column]:
         Column("varies", "varies", "Evidence", "the random streams that the interval is over", False, _varies),
         Column("status", "status", "Evidence", "", False, _status),
     ]  # fmt: skip
-    needs = {"lead": bool(judge), "delta": bool(judge), "is": bool(inception)}
-    needs |= {f"b{batch}": bool(group[f"speedup_b{batch}"].notna().any()) for batch in (1, 16)}
+    needs = {f"b{batch}": bool(group[f"speedup_b{batch}"].notna().any()) for batch in (1, 16)}
     return [column for column in columns if needs.get(column.key, True)]
 
 
-def _groups(columns: list[Column]) -> list[tuple[str, int]]:
+def _judging(rows: Sequence[Row], lead: Quantity) -> list[Column]:
+    power = power_in(rows, lead)
+    title = " ".join(filter(None, (metric_in(rows, lead), times_ten(power), lead.arrow)))
+    to_dense = f"difference to dense {lead.arrow}"
+    return [
+        Column("lead", title, "Quality", MEAN, True, _measured(lead, power)),
+        Column("delta", to_dense, "Quality", "paired by seed, same recovery", True, _delta(lead, power)),
+    ]
+
+
+def _groups(columns: list[Column]) -> tuple[tuple[str, int], ...]:
     groups: list[tuple[str, int]] = []
     for column in columns:
         if groups and groups[-1][0] == column.group:
             groups[-1] = (column.group, groups[-1][1] + 1)
         else:
             groups.append((column.group, 1))
-    return groups
+    return tuple(groups)
 
 
 def _caption(group: pd.DataFrame) -> str:
@@ -174,9 +186,9 @@ def _caption(group: pd.DataFrame) -> str:
         f"{name} {group[name].iloc[0]}" for name in ("recovery", "target", "checkpoint") if group[name].nunique() == 1
     ]
     lead = lead_of(rows_of(group))
-    images = sorted({int(count) for count in group[f"{lead}_num_images"].dropna()}) if lead else []
-    if images:
-        same.append(f"{title_of(lead)} of {' or '.join(f'{count:,}' for count in images)} images")
+    images = sorted({int(count) for count in group[f"{lead.name}_num_images"].dropna()}) if lead else []
+    if lead and images:
+        same.append(f"{lead.title} of {' or '.join(f'{count:,}' for count in images)} images")
     settings = sorted({str(text) for text in group["latency_setting"].dropna() if text})
     if settings:
         same.append(f"latency on {'; '.join(settings)}")
@@ -185,16 +197,20 @@ def _caption(group: pd.DataFrame) -> str:
 
 def _seeds(frame: pd.DataFrame) -> dict[tuple[Any, ...], Seeds]:
     """For each group its single seeds: achieved sparsity and every stochastic metric."""
+    groups: dict[tuple[Any, ...], dict[int, list[Row]]] = {}
+    for row in rows_of(frame):
+        groups.setdefault(tuple(row[name] for name in GROUP_COLUMNS), {}).setdefault(row["seed"], []).append(row)
     found = {}
-    for key, group in frame.groupby(GROUP_COLUMNS, sort=False):
-        metrics = list(dict.fromkeys(group.loc[(group["kind"] == "stochastic"), "metric"]))
+    for key, cells in groups.items():
+        named = (row["metric"] for cell in cells.values() for row in cell if row["kind"] == "stochastic")
+        metrics = list(dict.fromkeys(named))
         rows = []
-        for seed, cell in group.groupby("seed", sort=True):
-            values = {row["metric"]: row["value"] for row in rows_of(cell)}
-            first = rows_of(cell)[0]
+        for seed in sorted(cells):
+            first = cells[seed][0]
+            values = {row["metric"]: row["value"] for row in cells[seed]}
             shown = [_significant(values.get(metric, math.nan)) for metric in metrics]
-            rows.append([str(seed), str(first["status"]), number(first["achieved_params"], 4), *shown])
-        found[tuple(key)] = Seeds(["seed", "status", "achieved sparsity", *metrics], rows)
+            rows.append((str(seed), str(first["status"]), number(first["achieved_params"], 4), *shown))
+        found[key] = Seeds(("seed", "status", "achieved sparsity", *metrics), tuple(rows))
     return found
 
 
@@ -232,31 +248,33 @@ def _ratio(name: str, ratio: str = "") -> Callable[[Row], Cell]:
     return cell
 
 
-def _measured(mean: str, half: str, power: int = 0) -> Callable[[Row], Cell]:
+def _measured(quantity: Quantity, power: int = 0) -> Callable[[Row], Cell]:
+    mean, half = f"{quantity.name}_mean", f"{quantity.name}_ci95"
+
     def cell(row: Row) -> Cell:
         if row["collapsed"]:
             return Cell(str(row["collapsed"]), "", warn=True)
-        return Cell(with_interval(*scaled(row, (mean, half), power), 2), _sort(row[mean]))
+        return Cell(with_interval(*scaled(row, (mean, half), power), quantity.decimals), _sort(row[mean]))
 
     return cell
 
 
-def _delta(lead: str, power: int) -> Callable[[Row], Cell]:
-    names = (f"{lead}_delta_mean", f"{lead}_delta_ci95")
-    return lambda row: Cell(with_interval(*scaled(row, names, power), 2, signed=True), _sort(row[names[0]]))
+def _delta(lead: Quantity, power: int) -> Callable[[Row], Cell]:
+    names = (f"{lead.name}_delta_mean", f"{lead.name}_delta_ci95")
+    return lambda row: Cell(with_interval(*scaled(row, names, power), lead.decimals, signed=True), _sort(row[names[0]]))
 
 
 def quality_words(rows: Sequence[Row], *, interval: bool = True) -> Callable[[Row], str]:
-    """What is said beside a row's samples: ``FID 12.3 ± 0.4``, ``collapsed 1/3``; without a judge its status."""
+    """What is said beside a row's samples: the mean with its title, ``collapsed 1/3``; without a judge its status."""
     lead = lead_of(rows)
     if not lead:
         return lambda row: str(row["collapsed"] or row["status"])
-    power = power_for(lead, [row[f"{lead}_mean"] for row in rows])
-    title = " ".join(filter(None, (title_of(lead), times_ten(power))))
+    power, digits = power_in(rows, lead), max(lead.decimals - 1, 0)
+    title, names = titled(lead, power), (f"{lead.name}_mean", f"{lead.name}_ci95")
 
     def words(row: Row) -> str:
-        mean, half = scaled(row, (f"{lead}_mean", f"{lead}_ci95"), power)
-        shown = with_interval(mean, half, 1) if interval else number(mean, 1)
+        mean, half = scaled(row, names, power)
+        shown = with_interval(mean, half, digits) if interval else number(mean, digits)
         return str(row["collapsed"]) or f"{title} {shown}"
 
     return words

@@ -9,6 +9,14 @@ from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
 
+ROUNDING = 1e-12
+"""Numbers that differ by a smaller share than this differ by how they were added up."""
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two numbers differ by rounding at most."""
+    return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=0.0)
+
 
 @dataclass(frozen=True)
 class Interval:

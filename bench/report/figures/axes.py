@@ -7,6 +7,9 @@ import math
 from matplotlib.axis import Axis, XAxis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+TITLE_AT = 1.0
+"""Where a panel's title stands. Said, so that it is not looked for each time a figure is drawn: no axis is above it."""
+
 
 def logarithmic_axis(axis: Axis, limits: tuple[float, float]) -> None:
     """A log scale with ticks like 5, 10, 20 instead of powers; fewer of them where there are many decades."""

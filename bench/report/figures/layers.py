@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from statistics import fmean
 
 import numpy as np
 import seaborn as sns
@@ -16,10 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from bench.records import Record
+from bench.report.layer_shares import LayerBlock
 from bench.report.style import PAGE, SMALL, paper_style
-from bench.tables import strategy_order
-from bench.tables.naming import DENSE
 
 CELL = 0.165
 """Inches: height of a cell."""
@@ -45,30 +41,17 @@ COLOURS: dict[bool, Colormap] = {
 WORDS = {False: "masked (zeros stay stored)", True: "physically removed"}
 
 
-@dataclass
-class _Block:
-    """One workload at one level: a row for each strategy, a column for each layer."""
-
-    workload: str
-    title: str
-    layers: list[str]
-    shares: list[float]
-    rows: dict[str, list[float]] = field(default_factory=dict)
-    """Label -> sparsity of each layer, NaN where nothing is known."""
-    physical: dict[str, bool] = field(default_factory=dict)
-
-
-def layers_figure(records: Sequence[Record]) -> Figure | None:
+def layers_figure(blocks: Sequence[LayerBlock]) -> Figure | None:
     """Sparsity of each layer (columns) under each strategy (rows), a block for each workload and level.
 
-    Takes the records of a slice; seeds are averaged. Numbers are percent removed (99: less than 100). The axis names
-    the layers with their share of the generator's weights. Masked strategies stand first in blue, physically smaller
-    ones below a gap in orange. Strategies with a knob of their own share one block, a row for each of their levels.
+    Takes `layer_blocks` of the records of a slice; seeds are averaged. Numbers are percent removed (99: less than 100).
+    The axis names the layers with their share of the generator's weights. Masked strategies stand first in blue,
+    physically smaller ones below a gap in orange. Strategies with a knob of their own share one block, a row for each
+    of their levels.
 
     Returns:
         The figure, or None where no record has layers.
     """
-    blocks = _blocks(records)
     if not blocks:
         return None
     names = [_text_width(block.workload) * 8 / SMALL for block in blocks]
@@ -98,56 +81,9 @@ def layers_figure(records: Sequence[Record]) -> Figure | None:
     return figure
 
 
-def _blocks(records: Sequence[Record]) -> list[_Block]:
-    """Blocks by workload and level; levels that are no sparsity come last, together."""
-    found: dict[tuple[str, float], _Block] = {}
-    sums: dict[tuple[str, float], dict[str, list[Record]]] = {}
-    for record in records:
-        cell = record.cell
-        if cell.strategy == DENSE or not record.layers:
-            continue
-        level = cell.level.get("sparsity", math.inf)
-        label = cell.strategy if level < math.inf else f"{cell.strategy} {cell.level_label}"
-        sums.setdefault((cell.workload, level), {}).setdefault(label, []).append(record)
-    for key in sorted(sums):
-        workload, level = key
-        names = list(dict.fromkeys(layer.name for group in sums[key].values() for r in group for layer in r.layers))
-        weights = {layer.name: layer.weights for group in sums[key].values() for r in group for layer in r.layers}
-        total = sum(weights.values()) or 1
-        title = "own levels" if level == math.inf else f"level {level:g}"
-        block = _Block(workload, title, names, [weights[name] / total for name in names])
-        physical = {label: any(record.physical for record in group) for label, group in sums[key].items()}
-        for label in sorted(sums[key], key=lambda name: (physical[name], strategy_order(name.split(" ")[0]), name)):
-            block.rows[label] = [_sparsity(sums[key][label], name) for name in names]
-            block.physical[label] = physical[label]
-        found[key] = block
-    return _with_all_rows(list(found.values()))
-
-
-def _with_all_rows(blocks: list[_Block]) -> list[_Block]:
-    """The blocks of a workload's sparsities show the same strategies, so that they share their labels."""
-    result = []
-    for block in blocks:
-        shared = [b for b in blocks if b.workload == block.workload and b.title != "own levels"]
-        if block in shared:
-            physical = {label: value for b in shared for label, value in b.physical.items()}
-            order = sorted(physical, key=lambda name: (physical[name], strategy_order(name)))
-            empty = [math.nan] * len(block.layers)
-            rows = {label: block.rows.get(label, empty) for label in order}
-            block = replace(block, rows=rows, physical={label: physical[label] for label in order})
-        result.append(block)
-    return result
-
-
-def _sparsity(records: Sequence[Record], name: str) -> float:
-    layers = [layer for record in records for layer in record.layers if layer.name == name and layer.weights]
-    values = [1 - layer.kept / layer.weights for layer in layers]
-    return fmean(values) if values else math.nan
-
-
-def _lines(blocks: Sequence[_Block], width: float) -> list[list[_Block]]:
+def _lines(blocks: Sequence[LayerBlock], width: float) -> list[list[LayerBlock]]:
     """Blocks with the same rows side by side, evenly over as few lines as cells of the least width allow."""
-    groups: list[list[_Block]] = []
+    groups: list[list[LayerBlock]] = []
     for block in blocks:
         last = groups[-1][-1] if groups else None
         if last and (last.workload, list(last.rows)) == (block.workload, list(block.rows)):
@@ -162,7 +98,7 @@ def _lines(blocks: Sequence[_Block], width: float) -> list[list[_Block]]:
     return lines
 
 
-def _width(lines: Sequence[Sequence[_Block]], line: Sequence[_Block], width: float) -> float:
+def _width(lines: Sequence[Sequence[LayerBlock]], line: Sequence[LayerBlock], width: float) -> float:
     """Of a cell: the same in all lines of a workload."""
     workload = line[0].workload
     mine = [other for other in lines if other[0].workload == workload]
@@ -180,16 +116,16 @@ def _shown(label: str) -> str:
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 21]}…{label[-20:]}"
 
 
-def _height(block: _Block) -> float:
+def _height(block: LayerBlock) -> float:
     return CELL * (len(block.rows) + 0.35 * (len(set(block.physical.values())) - 1))
 
 
-def _named(block: _Block, index: int) -> str:
+def _named(block: LayerBlock, index: int) -> str:
     share = block.shares[index]
     return f"{block.layers[index]}  {'<1' if 0 < share < 0.005 else f'{share:.0%}'[:-1]} %"
 
 
-def _draw(axes: Axes, block: _Block, cell: float, *, named: bool) -> None:
+def _draw(axes: Axes, block: LayerBlock, cell: float, *, named: bool) -> None:
     """Rows from the top, a gap between masked and removed ones."""
     places, y = [], 0.0
     previous: bool | None = None

@@ -4,108 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from statistics import fmean
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
-from scipy.stats import kendalltau, rankdata
 
-from bench.report.claims import SAME_SIZE
-from bench.report.labels import EndLabel, label_ends
+from bench.report.figures.axes import TITLE_AT
+from bench.report.figures.labels import EndLabel, label_ends
+from bench.report.rankings import Ranking, is_table
 from bench.report.style import PAGE, look_of, paper_style
-from bench.tables import lead_metric, strategy_order
-from bench.tables.naming import DENSE
-from bench.tables.tidy import rows_of
 
 ROW = 0.17
 """Inches for a rank."""
-MOST_LINES = 8
-"""Lines in a panel; with more strategies each granularity has its own."""
-LEAST = 3
-"""Fewer strategies have no ranking worth a figure."""
-
-
 CELL = 0.165
 """Inches: height of a row of the table."""
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Ranks of the strategies of one level; 1 is the lowest FID, ties share their mean rank."""
-
-    level: float
-    workloads: list[str]
-    ranks: dict[str, list[list[float]]]
-    """Strategy -> for each workload, its rank under each seed."""
-
-    def mean(self, strategy: str, workload: int) -> float:
-        return fmean(self.ranks[strategy][workload])
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How alike two workloads order the strategies of a level, by their mean ranks; NaN where one has only ties."""
-
-    level: float
-    first: str
-    second: str
-    count: int
-    spearman: float
-    kendall: float
-
-
-def rankings(frame: pd.DataFrame) -> list[Ranking]:
-    """One ranking for each requested sparsity; `tidy` rows of a slice.
-
-    Ranked within each seed: strategies that reach the level (within .02) on every workload and have a FID or a collapse
-    for every seed. A collapsed seed ranks last, tied with the others that collapsed. Nothing for one workload, or fewer
-    than three strategies.
-    """
-    cells = _cells(frame)
-    workloads = sorted(set(cells["workload"]))
-    found = []
-    if len(workloads) < 2:
-        return []
-    for level in sorted(set(cells["requested"])):
-        mine = cells[cells["requested"] == level]
-        score: dict[tuple[str, str], dict[int, float]] = {}
-        for row in rows_of(mine):
-            score.setdefault((row["workload"], row["strategy"]), {})[row["seed"]] = row["value"]
-        seeds = {name: sorted({seed for (w, _), by in score.items() if w == name for seed in by}) for name in workloads}
-        complete = [
-            strategy
-            for strategy in sorted(set(mine["strategy"]), key=strategy_order)
-            if all(sorted(score.get((name, strategy), {})) == seeds[name] != [] for name in workloads)
-        ]
-        if len(complete) < LEAST:
-            continue
-        ranks: dict[str, list[list[float]]] = {strategy: [] for strategy in complete}
-        for name in workloads:
-            table = np.array([[score[name, strategy][seed] for seed in seeds[name]] for strategy in complete])
-            for strategy, row in zip(complete, rankdata(table, axis=0), strict=True):
-                ranks[strategy].append([float(rank) for rank in row])
-        found.append(Ranking(float(level), workloads, ranks))
-    return found
-
-
-def agreements(ranking: Ranking) -> list[Agreement]:
-    """Spearman's rho and Kendall's tau-b for each pair of workloads."""
-    result = []
-    for first, second in combinations(range(len(ranking.workloads)), 2):
-        x, y = ([ranking.mean(strategy, place) for strategy in ranking.ranks] for place in (first, second))
-        constant = len(set(x)) == 1 or len(set(y)) == 1
-        rho = math.nan if constant else float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
-        tau = math.nan if constant else float(kendalltau(x, y).statistic)
-        names = ranking.workloads[first], ranking.workloads[second]
-        result.append(Agreement(ranking.level, *names, len(x), rho, tau))
-    return result
 
 
 def ranking_figure(found: Sequence[Ranking]) -> Figure | None:
@@ -132,32 +48,11 @@ def ranking_figure(found: Sequence[Ranking]) -> Figure | None:
             if index < len(panels):
                 ranking, title, names = panels[index]
                 _panel(axes, ranking, names, height)
-                axes.set_title(title, loc="left")
+                axes.set_title(title, loc="left", y=TITLE_AT)
                 if index % 2 == 0:
-                    axes.set_ylabel("rank,\n1 is the lowest")
+                    axes.set_ylabel(f"rank,\n1 is the {ranking.first}")
         sns.despine(fig=figure)
     return figure
-
-
-def _cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each cell that can be ranked: its FID, infinite where it collapsed."""
-    frame = frame[(frame["strategy"] != DENSE) & frame["requested"].notna()]
-    parts = []
-    for _, rows in frame.groupby("workload", sort=True):
-        metric = lead_metric(rows["metric"])
-        lost = rows[rows["status"] == "collapsed"].drop_duplicates(["strategy", "level", "seed"])
-        kept = rows[(rows["status"] == "ok") & (rows["metric"] == metric) & rows["value"].notna()]
-        parts += [lost.assign(value=math.inf), kept]
-    if not parts:
-        return frame.iloc[:0]
-    cells = pd.concat(parts)
-    achieved = cells["achieved_macs"].where(cells["target"] == "macs", cells["achieved_params"])
-    return cells[(achieved - cells["requested"]).abs() <= SAME_SIZE]
-
-
-def is_table(found: Sequence[Ranking]) -> bool:
-    """Whether there are too many strategies for lines."""
-    return max((len(ranking.ranks) for ranking in found), default=0) > MOST_LINES
 
 
 def ranking_table(found: Sequence[Ranking]) -> Figure:

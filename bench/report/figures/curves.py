@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -12,16 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.records import CurvePoint, Record
-from bench.report.axes import logarithmic_axis, padded
-from bench.report.quality import quality_label
+from bench.report.figures.axes import TITLE_AT, logarithmic_axis, padded
 from bench.report.style import COLUMN, PAGE, look_of, paper_style
 from bench.tables import granularity_of, strategy_order
 from bench.tables.naming import DENSE
 
-CURVE_COLUMNS = ["workload", "strategy", "level", "recovery", "seed", "step", "metric", "value"]
-TOLD_APART = "told_apart"
-"""How well D tells real from generated images, .5 by guessing: .5 says that G keeps up, 1 that it does not."""
 MOST_LINES = 8
 """Lines in a panel, dense among them."""
 COLUMNS = 4
@@ -33,41 +27,14 @@ Panel = tuple[str, str, list[str]]
 """Level, the panel's group (granularity), strategies."""
 
 
-def curves_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row for each number of each learning curve.
-
-    Columns: ``workload, strategy, level`` (label), ``recovery, seed, step, metric`` (``fid, loss_g, loss_d``, what
-    else a point holds, and `TOLD_APART`), ``value``. Cells without a curve have no row; steps at which a number was
-    not taken neither.
-    """
-    rows: list[dict[str, Any]] = []
-    for record in records:
-        cell = record.cell
-        shared = {
-            "workload": cell.workload, "strategy": cell.strategy, "level": cell.level_label, "recovery": cell.recovery,
-            "seed": cell.seed,
-        }  # fmt: skip
-        for point in getattr(record, "curve", []):
-            for metric, value in {**point, TOLD_APART: _told_apart(point)}.items():
-                if metric != "step" and value is not None:
-                    rows.append(shared | {"step": point["step"], "metric": metric, "value": float(value)})
-    return pd.DataFrame(rows, columns=CURVE_COLUMNS)
-
-
-def _told_apart(point: CurvePoint) -> float | None:
-    """Share of real and generated images, half each, that D named rightly in training; None where none was asked."""
-    real, fake = point.get("accuracy_real"), point.get("accuracy_fake")
-    return None if real is None or fake is None else (real + fake) / 2
-
-
 def curves_figure(
-    frame: pd.DataFrame, metric: str = "fid", label: str = "", limits: tuple[float, float] | None = None
+    frame: pd.DataFrame, metric: str, label: str, limits: tuple[float, float] | None = None
 ) -> Figure | None:
     """``metric`` over the training steps, a panel for each level and granularity, dense in each.
 
     Takes `curves_frame`'s rows of one workload and recovery. Thick: the mean of the seeds, where all of them have a
     value; thin: each seed. The scale is the same in all panels: linear between ``limits``, without them logarithmic
-    where all values are positive. ``label`` is the axis' (default: the metric's name).
+    where all values are positive. ``label`` is the axis'.
 
     Returns:
         The figure, or None where no pruned cell has a curve of that metric.
@@ -94,14 +61,14 @@ def curves_figure(
             logarithmic_axis(grid[0, 0].yaxis, padded(values))
             grid[0, 0].set_ylim(padded(values))
         for line, row in zip(lines, grid, strict=True):
-            row[0].set_ylabel(label or quality_label(metric, "lower" if metric == "fid" else "none"))
+            row[0].set_ylabel(label)
             for index, axes in enumerate(row):
                 axes.set_visible(index < len(line))
             for axes, (level, group, strategies) in zip(row, line, strict=False):
                 _panel(axes, rows, level, strategies)
                 # A knob's own level is long, and says which strategy it belongs to.
                 title = level if _number(level) is None else f"{group} pruning, {_level(level)}"
-                axes.set_title(title, loc="left", fontsize=7)
+                axes.set_title(title, loc="left", y=TITLE_AT, fontsize=7)
         for index in range(columns):
             lowest = [row[index] for row in grid if row[index].get_visible()][-1]
             lowest.set_xlabel("training steps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import seaborn as sns
@@ -14,14 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from bench.report.axes import logarithmic_axis, padded
-from bench.report.quality import quality_label
+from bench.report.figures.axes import TITLE_AT, logarithmic_axis, padded
 from bench.report.style import GREY, PAGE, SMALL, Look, look_of, paper_style
+from bench.report.words import quality_label
 from bench.tables import strategy_order
-from bench.tables.lead import LEADERS, lead_of, power_for, scaled
+from bench.tables.lead import Judge, power_for, scaled
 from bench.tables.naming import DENSE
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
+from bench.tasks import Quantity
 
 FADED = 0.3
 MOST_NAMED = 8
@@ -32,13 +33,24 @@ PANEL = 2.25
 """Height of a panel in inches."""
 
 Row = dict[str, Any]
-Judged = tuple[str, int]
-"""The family that judges, and the power of ten that it is shown times."""
+
+
+class Judged(NamedTuple):
+    """What is drawn upwards in a panel."""
+
+    quantity: Quantity
+    metric: str
+    power: int
+    """The power of ten that it is shown times."""
+
+    @property
+    def label(self) -> str:
+        return quality_label(self.quantity, self.metric, self.power).replace(", ", ",\n")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One row of the main table in a cost-quality plane; lower is better on both."""
+    """One row of the main table in a cost-quality plane; a lower cost is better, the quality has its own direction."""
 
     strategy: str
     cost: float
@@ -52,49 +64,51 @@ class Point:
     """A cost that nothing on this machine realises."""
 
 
-def front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other one beats in cost and quality, by rising cost."""
+def front(points: Sequence[Point], sign: float = 1.0) -> list[Point]:
+    """The points that no other one beats in cost and quality, by rising cost; ``sign`` is -1 where more is better."""
     kept: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, point.quality)):
-        if not kept or point.quality < kept[-1].quality:
+    for point in sorted(points, key=lambda point: (point.cost, sign * point.quality)):
+        if not kept or sign * point.quality < sign * kept[-1].quality:
             kept.append(point)
     return kept
 
 
-def macs_figure(summary: pd.DataFrame) -> Figure | None:
-    """FID (KID, where there is no FID) against MACs, a panel for each workload.
+def macs_figure(summary: pd.DataFrame, judges: Mapping[str, Judge]) -> Figure | None:
+    """What judges against MACs, a panel for each workload.
 
-    Takes `summarise`'s rows of one checkpoint, target and recovery.
+    Takes `summarise`'s rows of one checkpoint, target and recovery; a workload that nothing judges has no panel.
 
     Filled: the MACs that dense kernels execute. Hollow: the effective MACs of masked networks, theoretical
     because nothing skips the zeros. Lines: the non-dominated front of the filled points, and dotted that of
     all.
     """
     panels = {}
-    judged = _judged(summary)
+    judged = _judged(summary, judges)
     for workload, rows in _by_workload(summary).items():
-        points = [_point(row, row["macs_dense"] / 1e6, judged) for row in rows]
-        points += [_point(row, row["macs_effective"] / 1e6, judged, hollow=True) for row in rows if _is_masked(row)]
-        panels[workload] = _usable(points)
-    return _pareto(panels, summary, "MACs for one image (millions)")
+        if workload in judged:
+            of = judged[workload]
+            points = [_point(row, row["macs_dense"] / 1e6, of) for row in rows]
+            points += [_point(row, row["macs_effective"] / 1e6, of, hollow=True) for row in rows if _is_masked(row)]
+            panels[workload] = (of, _usable(points))
+    return _pareto(panels, "MACs for one image (millions)")
 
 
-def latency_figure(summary: pd.DataFrame) -> Figure | None:
-    """FID (or KID) against measured latency, a row for each workload, a column for each batch size; None without
+def latency_figure(summary: pd.DataFrame, judges: Mapping[str, Judge]) -> Figure | None:
+    """What judges against measured latency, a row for each workload, a column for each batch size; None without
     latency.
 
     Masked networks stand where dense stands: they run the dense kernels.
     """
     panels = {}
-    judged = _judged(summary)
+    judged = _judged(summary, judges)
     for workload, rows in _by_workload(summary).items():
-        for batch in SHOWN_BATCHES:
-            points = _usable([_timed(row, batch, judged) for row in rows])
+        for batch in SHOWN_BATCHES if workload in judged else ():
+            points = _usable([_timed(row, batch, judged[workload]) for row in rows])
             if points:
-                panels[f"{workload}, batch {batch}"] = points
+                panels[f"{workload}, batch {batch}"] = (judged[workload], points)
     setting = next((text for text in summary["latency_setting"].dropna() if text), "")
     words = [setting.split(" (")[0], *setting.rsplit(", ", 3)[1:]]
-    return _pareto(panels, summary, f"milliseconds a call ({', '.join(words)})")
+    return _pareto(panels, f"milliseconds a call ({', '.join(words)})")
 
 
 def speedup_figure(summary: pd.DataFrame) -> Figure | None:
@@ -118,8 +132,14 @@ def speedup_figure(summary: pd.DataFrame) -> Figure | None:
         figure, grid = _grid(len(panels))
         for axes, (title, rows) in zip(grid, panels.items(), strict=False):
             _speedups(axes, rows, int(title.rsplit(" ", 1)[1]), many=many)
-            axes.set_title(title, loc="left")
-        _finish(figure, grid, len(panels), "theoretical speed-up (dense / effective MACs)", "measured speed-up")
+            axes.set_title(title, loc="left", y=TITLE_AT)
+        _finish(
+            figure,
+            grid,
+            len(panels),
+            "theoretical speed-up (dense / effective MACs)",
+            ["measured speed-up"] * len(panels),
+        )
         masked = {row["strategy"] for rows in panels.values() for row in rows if _is_masked(row)}
         if many:
             kinds = [
@@ -181,20 +201,18 @@ def _covers(later: Row, row: Row, column: str) -> bool:
     return not _is_masked(later) and all(math.isclose(a, b, rel_tol=SAME_PLACE) for a, b in both)
 
 
-def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -> Figure | None:
-    panels = {title: points for title, points in panels.items() if points}
+def _pareto(panels: dict[str, tuple[Judged, list[Point]]], label: str) -> Figure | None:
+    panels = {title: panel for title, panel in panels.items() if panel[1]}
     if not panels:
         return None
-    family, power = _judged(summary)
-    metric = next(name for name in summary[f"{family}_metric"] if name)
     with paper_style():
         figure, grid = _grid(len(panels))
         named = _named(panels)
-        for axes, (title, points) in zip(grid, panels.items(), strict=False):
-            _draw(axes, points, named)
-            axes.set_title(title, loc="left")
-        _finish(figure, grid, len(panels), label, quality_label(metric, "lower", power).replace(", ", ",\n"))
-        everything = [point for points in panels.values() for point in points]
+        for axes, (title, (judged, points)) in zip(grid, panels.items(), strict=False):
+            _draw(axes, points, named, judged.quantity.sign)
+            axes.set_title(title, loc="left", y=TITLE_AT)
+        _finish(figure, grid, len(panels), label, [judged.label for judged, _ in panels.values()])
+        everything = [point for _, points in panels.values() for point in points]
         extra = [Line2D([], [], color=GREY, linewidth=0.8, label="non-dominated")]
         if any(point.hollow for point in everything):
             extra.append(Line2D([], [], color=GREY, linewidth=0.8, linestyle=":", label="with theoretical (hollow)"))
@@ -206,17 +224,19 @@ def _pareto(panels: dict[str, list[Point]], summary: pd.DataFrame, label: str) -
     return figure
 
 
-def _named(panels: Mapping[str, Sequence[Point]]) -> set[str]:
+def _named(panels: Mapping[str, tuple[Judged, Sequence[Point]]]) -> set[str]:
     """The strategies that are named: all of them where they are few, else those on a front of some panel."""
-    strategies = {point.strategy for points in panels.values() for point in points}
+    strategies = {point.strategy for _, points in panels.values() for point in points}
     if len(strategies - {DENSE}) <= MOST_NAMED:
         return strategies
-    fronts = [front([point for point in points if not point.hollow]) for points in panels.values()]
-    fronts += [front(points) for points in panels.values()]
+    fronts = []
+    for judged, points in panels.values():
+        sign = judged.quantity.sign
+        fronts += [front([point for point in points if not point.hollow], sign), front(points, sign)]
     return {point.strategy for line in fronts for point in line}
 
 
-def _draw(axes: Axes, points: Sequence[Point], named: Set[str]) -> None:
+def _draw(axes: Axes, points: Sequence[Point], named: Set[str], sign: float) -> None:
     costs = [point.cost for point in points]
     qualities = [point.quality for point in points if point.quality > 0]
     wide_x = max(costs) / min(costs) > 1.5
@@ -227,8 +247,8 @@ def _draw(axes: Axes, points: Sequence[Point], named: Set[str]) -> None:
     if logarithmic:
         logarithmic_axis(axes.yaxis, padded(qualities))
         axes.set_ylim(padded(qualities))
-    real = front([point for point in points if not point.hollow])
-    everything = front(points)
+    real = front([point for point in points if not point.hollow], sign)
+    everything = front(points, sign)
     for line, style in ((everything, ":"), (real, "-")):
         axes.plot([p.cost for p in line], [p.quality for p in line], style, color=GREY, linewidth=0.8, zorder=1)
     others = [point for point in points if point.strategy not in named]
@@ -270,11 +290,13 @@ def _grid(count: int) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def _finish(figure: Figure, grid: Sequence[Axes], count: int, across: str, up: str) -> None:
+def _finish(figure: Figure, grid: Sequence[Axes], count: int, across: str, up: Sequence[str]) -> None:
+    """Labels: ``up`` of each panel, said once a row where all are the same."""
+    same = len(set(up)) == 1
     for index, axes in enumerate(grid):
         axes.set_visible(index < count)
-        if index % 2 == 0:
-            axes.set_ylabel(up)
+        if index % 2 == 0 or (index < count and not same):
+            axes.set_ylabel(up[index])
         if index + 2 >= count:
             axes.set_xlabel(across)
     sns.despine(fig=figure)
@@ -306,16 +328,20 @@ def _by_workload(summary: pd.DataFrame) -> dict[str, list[Row]]:
     return found
 
 
-def _judged(summary: pd.DataFrame) -> Judged:
-    """What is drawn upwards. Without FID and KID it is FID, of which no point has a value."""
-    family = lead_of(rows_of(summary)) or LEADERS[0]
-    return family, power_for(family, summary[f"{family}_mean"])
+def _judged(summary: pd.DataFrame, judges: Mapping[str, Judge]) -> dict[str, Judged]:
+    """What is drawn upwards for each workload; one power of ten for all that have the same quantity."""
+    powers: dict[str, int] = {}
+    for quantity in {judge.quantity.name: judge.quantity for judge in judges.values()}.values():
+        mine = [workload for workload, judge in judges.items() if judge.quantity == quantity]
+        rows = summary[summary["workload"].isin(mine)]
+        powers[quantity.name] = power_for(quantity, rows[f"{quantity.name}_mean"])
+    return {name: Judged(judge.quantity, judge.metric, powers[judge.quantity.name]) for name, judge in judges.items()}
 
 
 def _quality(row: Row, judged: Judged) -> tuple[float, float]:
     """Mean and half width of the interval; 0 where there is none."""
-    family, power = judged
-    mean, half = scaled(row, (f"{family}_mean", f"{family}_ci95"), power)
+    name = judged.quantity.name
+    mean, half = scaled(row, (f"{name}_mean", f"{name}_ci95"), judged.power)
     return mean, 0.0 if math.isnan(half) else half
 
 
@@ -335,7 +361,7 @@ def _usable(points: Sequence[Point]) -> list[Point]:
 
 
 def _is_masked(row: Row) -> bool:
-    # Not by the MACs: a few weights that half precision rounded to zero make no mask.
+    # Not by the MACs: a few weights that 16 bits rounded to zero make no mask.
     return bool(row["strategy"] != DENSE and not row["physical"] and row["macs_effective"] < row["macs_dense"])
 
 

@@ -12,11 +12,12 @@ BASE ?= $(EXPERIMENT)
 # What `make calibrate` has collected; hours of it, so it is kept and continued.
 CALIBRATION ?= results/calibration
 
-.PHONY: regression calibrate bench ci-bench test test-fast lint type report install bench-harness docs clean help
+.PHONY: regression calibrate bench ci-bench test test-fast test-gpu lint type report install bench-harness docs clean help
 
 help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
 	@echo "make test           the whole test suite"
+	@echo "make test-gpu       tests that need a CUDA device; without one they say so and are skipped"
 	@echo "make report         draw reports/quick/ again from the newest run"
 	@echo "make lint type      ruff, the import contracts, mypy"
 	@echo "make regression     measure ci afresh and compare it with its baseline (BASE=REVISION: with a revision's)"
@@ -43,6 +44,9 @@ test: install
 
 test-fast: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+test-gpu: install
+	$(BIN)/python -m pytest tests/gpu tests/strategies/criteria tests/measure -k "gpu or cuda"
 
 bench-harness: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s -q \

@@ -7,6 +7,7 @@ layer themselves and use it by a function: equalised, modulated and demodulated 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -131,6 +132,12 @@ def weight_widths(layer: nn.Module) -> tuple[int, int]:
     return int(weight.shape[dims.out]), int(weight.shape[dims.into])
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where the first parameter or buffer of ``model`` is; the CPU where it has none."""
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
 def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str, int]:
     """How often each weight entry of a layer is multiplied in one forward pass of one image.
 
@@ -161,7 +168,7 @@ def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str,
             stack.enter_context(products)  # PyTorch imports its compiler at the first such mode: over a second
         try:
             with torch.no_grad():
-                model.eval()(*example_inputs)
+                model.eval()(*(x.to(device_of(model)) for x in example_inputs))
         finally:
             for module, mode in modes.items():
                 module.training = mode

@@ -24,7 +24,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from strategies.baking import is_plain, plain_copy
 from strategies.base import Kept
-from strategies.layers import in_dim, layer_dims, mark_own_layers, out_dim, tensors_of, weight_widths
+from strategies.layers import device_of, in_dim, layer_dims, mark_own_layers, out_dim, tensors_of, weight_widths
 
 CHANNEL_MODULES: dict[type[nn.Module], tuple[str, int]] = {
     _NormBase: ("num_features", 0),
@@ -236,7 +236,8 @@ def _in_double(model: nn.Module) -> nn.Module:
 
 def _doubles(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     """Every non-empty tensor of real numbers that ``model`` (in float64) returns, also from tuples and dicts."""
-    inputs = tuple(x.double() if x.is_floating_point() else x for x in inputs)
+    device = device_of(model)
+    inputs = tuple((x.double() if x.is_floating_point() else x).to(device) for x in inputs)
     devices = sorted({x.device.index or 0 for x in inputs if x.device.type == "cuda"})
     with torch.no_grad(), torch.random.fork_rng(devices=devices), _double_by_default():
         torch.manual_seed(0)

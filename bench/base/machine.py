@@ -83,6 +83,17 @@ def machine(device: str) -> dict[str, Any]:
         "system": platform.system(),
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
+    } | ({"gpu": gpu(device)} if torch.device(device).type == "cuda" else {})
+
+
+def gpu(device: str) -> dict[str, Any]:
+    """What the numbers of a GPU depend on besides its name."""
+    return {
+        "capability": ".".join(map(str, torch.cuda.get_device_capability(device))),
+        "memory_bytes": torch.cuda.get_device_properties(device).total_memory,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
     }
 
 

@@ -20,7 +20,7 @@ def pack(model: nn.Module, codes: Mapping[str, Tensor]) -> bytes:
     A layer with L different codes takes ``ceil(log2 L)`` bits a weight, rounded up to whole bytes at its end.
     """
     layers = prunable_layers(model)
-    coded = {f"{name}.weight": (layers[name].weight.detach().cpu().float(), codes[name]) for name in codes}
+    coded = {f"{name}.weight": (layers[name].weight.detach().cpu().float(), codes[name].cpu()) for name in codes}
     stored: dict[str, Tensor] = {}
     for key, tensor in model.state_dict().items():
         if key not in coded:

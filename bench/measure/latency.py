@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from bench.artifact.outputs import difference
 from bench.base.machine import device_model
+from bench.base.precision import tf32
 from bench.measure.backends import Backend, Inputs, Prepare
 from bench.measure.backends import Call as Call
 from bench.measure.backends.eager import EAGER, eager
@@ -91,18 +92,22 @@ def _mattered(wall: float, cpu: float) -> bool:
 
 
 def cuda_timer(device: torch.device | str) -> Timer:
-    """Time on ``device`` by CUDA events around the block; CPU seconds are what the host took to launch it."""
+    """Time on ``device`` by CUDA events around the block; CPU seconds are what the host took to launch it.
+
+    A block is interrupted where the host was, while it launched: small networks wait for their launches.
+    """
 
     def timer(call: Call, calls: int) -> Block:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         with torch.cuda.device(device):
             torch.cuda.synchronize()
-            switches, cpu = _switches(), _cpu_seconds()
+            switches, cpu, host = _switches(), _cpu_seconds(), time.perf_counter()
             start.record()
             for _ in range(calls):
                 call()
             end.record()
-            cpu, interrupted = _cpu_seconds() - cpu, _switches() > switches
+            host, cpu = time.perf_counter() - host, _cpu_seconds() - cpu
+            interrupted = _switches() > switches and _mattered(host, cpu)
             torch.cuda.synchronize()
         return Block(start.elapsed_time(end) / 1_000 / calls, cpu / calls, interrupted)
 
@@ -236,7 +241,7 @@ def prepare(backend: Prepare, module: nn.Module, inputs: Inputs) -> Prepared:
     device = inputs[0].device
     expected: object = None
     if backend is not eager:
-        with torch.inference_mode():
+        with torch.inference_mode(), tf32(False):
             expected = copy.deepcopy(module).to(device).eval()(*inputs)
     network = copy.deepcopy(module).to(device).eval()
     start = time.perf_counter()
@@ -274,7 +279,8 @@ def measure_latency(
 
     Copies of both networks are timed, in eval and inference mode; the given ones are left alone. Where the machine
     lacks what the backend needs, where it does nothing for the network, or where an output differs from eager's by
-    more than the backend's tolerance, nothing is timed: the status and its reason say so.
+    more than the backend's tolerance, nothing is timed: the status and its reason say so. On a GPU float32 is not
+    rounded to TF32, but by the backend of that name.
 
     Returns:
         The fields of `bench.records.LatencyRecord` that timing determines.
@@ -300,15 +306,21 @@ def measure_latency(
     }
     if reason := backend.missing(device):
         return fields | _untimed("unavailable", reason)
+    with tf32(False):
+        return fields | _timed(backend, dense, pruned, rows, plan)
+
+
+def _timed(backend: Backend, dense: nn.Module, pruned: nn.Module, rows: Inputs, plan: Plan) -> dict[str, Any]:
+    """What preparing and timing the pair determines."""
     backend.begin()
     try:
         # The pruned one first: it says cheaply whether the backend has anything to do.
         second = prepare(backend.prepare, pruned, rows)
         first = prepare(backend.prepare_dense or backend.prepare, dense, rows)
     except NotApplicable as error:
-        return fields | _untimed("not-applicable", str(error))
+        return _untimed("not-applicable", str(error))
     errors = [member.error for member in (first, second) if member.error is not None]
-    fields |= {
+    fields: dict[str, Any] = {
         "prepare_dense_seconds": first.seconds,
         "prepare_pruned_seconds": second.seconds,
         "output_error": max(errors) if errors and math.isfinite(sum(errors)) else None,
@@ -320,12 +332,14 @@ def measure_latency(
                 f"{backend.tolerance:g} is allowed"
             )
             return fields | _untimed("refused", reason)
+    device = rows[0].device
     on_cuda = device.type == "cuda"
     samples = time_pair(first.call, second.call, timer=cuda_timer(device) if on_cuda else cpu_timer, plan=plan)
     summary = asdict(summarise(samples))
     if on_cuda:
         summary["speedup_cpu"] = None  # the host only launches
-    peak = peak_of_call(second.call, second.network, device) if on_cuda else None
+    seen = on_cuda and not backend.private_memory
+    peak = peak_of_call(second.call, second.network, device) if seen else None
     return fields | {"samples": list(samples), **summary, "peak_memory_bytes": peak}
 
 

@@ -31,7 +31,7 @@ NETWORK: Mapping[str, tuple[str, ...]] = {
     "cell": ("bench.sweep.cell", "bench.sweep.resolved", "bench.sweep.made"),
     "streams": ("bench.base.seeds",),
     "inputs": ("bench.workloads.base", "bench.workloads.loaded", "bench.workloads.condition"),
-    "layout": ("bench.base.layout",),
+    "layout": ("bench.base.layout", "bench.base.precision"),
     "recovery": tuple(f"{_RECOVERY}.{name}" for name in ("spec", "recover", "finish")),
 }
 """What every pruned network is made by, dense included."""
@@ -70,7 +70,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
         "strategies.layers",
         "strategies.cut",
     ),
-    "precision": ("bench.measure.precision",),
+    "precision": ("bench.base.precision",),
 }
 """What makes numbers of a network."""
 

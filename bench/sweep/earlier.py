@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bench.sweep.resolved import ResolvedCell
-from bench.workloads.checkpoints import SHIPPED, load_initialisation, load_rewind
+from bench.workloads.checkpoints import SHIPPED, OtherInitialisation, load_initialisation, load_rewind
 from strategies.base import NotApplicable, Snapshot
 
 
@@ -25,4 +25,7 @@ def _earlier(load: Callable[..., tuple[nn.Module, nn.Module | None]], todo: Reso
     workload, checkpoint = todo.gan.workload, todo.cell.checkpoint
     if workload.own is not None or (workload.weights == "initialisation" and checkpoint == SHIPPED):
         raise NotApplicable(f"{todo.cell.strategy} goes back to an earlier state of the training, which is not known")
-    return Snapshot(*load(workload, checkpoint))
+    try:
+        return Snapshot(*load(workload, checkpoint))
+    except OtherInitialisation as error:
+        raise NotApplicable(str(error)) from error

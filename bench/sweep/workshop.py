@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from bench.base.errors import UserError
 from bench.base.kept import Kept
 from bench.base.machine import check_device, git_revision, libraries, machine
+from bench.base.precision import use_tf32
 from bench.base.seeds import stream
 from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
-from bench.measure.precision import use_tf32
 from bench.measure.structure import structure
 from bench.records import Cell, Keys
 from bench.records.paths import RunPaths

@@ -11,7 +11,7 @@ from bench.tables.latency import SAME, SETTING, with_latency
 from bench.tables.naming import DENSE, strategy_order
 from bench.tables.tidy import rows_of
 
-ORDER = ("eager", "channels_last", "bf16", "compile", "onnx", "openvino", "csr", "nm-2-4")
+ORDER = ("eager", "channels_last", "bf16", "compile", "onnx", "openvino", "csr", "nm-2-4", "tf32", "cuda-graph")
 """Of columns and colours; others follow by name."""
 NETWORKS = ["workload", "checkpoint", "strategy", "target", "level"]
 """What the timings of one row have in common; they do not depend on the recovery."""

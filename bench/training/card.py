@@ -24,7 +24,7 @@ precision, and every number below was measured after that rounding.
 | | |
 |---|---|
 | data | `{card["data"]}`, split by hash: {card["training_images"]:,} training images, {card["held_out_images"]:,} held out |
-| data fingerprint | `{card["data_fingerprint"][:16]}` |
+{_note(card)}| data fingerprint | `{card["data_fingerprint"][:16]}` |
 | parameters | G {card["parameters"]["generator"]:,}, D {card["parameters"]["discriminator"]:,} |
 | steps | {card["steps"]:,}; `rewind` snapshot of G and D at step {card["rewind_step"]:,} |
 | training | {settings} |
@@ -45,6 +45,10 @@ precision, and every number below was measured after that rounding.
 """
 
 
+def _note(card: dict[str, Any]) -> str:
+    return f"| about the data | {card['data_note']} |\n" if "data_note" in card else ""
+
+
 def _beside(card: dict[str, Any]) -> str:
     return f" beside one {card['device_model']}" if "device_model" in card else ""
 
@@ -53,13 +57,13 @@ def judge_card(card: dict[str, Any]) -> str:
     """Markdown for the weights of the feature network."""
     return f"""# {card["extractor"]}
 
-Made by `ganprune train {card["extractor"]} --seed {card["seed"]}`: the feature network that judges the MNIST workloads
+Made by `ganprune train {card["extractor"]} --seed {card["seed"]}`: the feature network that judges the {card.get("judges", "MNIST")} workloads
 offline. {card["parameters"]:,} parameters, 64 features, 10 classes.
 
 | | |
 |---|---|
 | data | `{card["data"]}`, split by hash: {card["training_images"]:,} training images, {card["held_out_images"]:,} held out |
-| data fingerprint | `{card["data_fingerprint"][:16]}` |
+{_note(card)}| data fingerprint | `{card["data_fingerprint"][:16]}` |
 | training | {card["epochs"]} epochs, {card["steps"]:,} steps, {card["cpu_seconds"]:.0f} CPU seconds, torch {card["torch"]} |
 | accuracy | training {card["accuracy_train"]:.2%}, held out {card["accuracy_held_out"]:.2%} |
 | hash | `{card["hashes"]["classifier"]}` |

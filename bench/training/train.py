@@ -21,6 +21,7 @@ from bench.report.training import draw_samples, draw_training
 from bench.tasks import TASKS
 from bench.tasks.evaluation import TrainingJudge
 from bench.training.card import workload_card
+from bench.training.graphs import GraphedTraining
 from bench.training.loop import GanTraining, StepStats
 from bench.workloads.base import Workload
 from bench.workloads.checkpoints import initialise
@@ -139,7 +140,8 @@ def _begin(workload: Workload, out: Path, *, seed: int, steps: int, device: str)
     generator, discriminator = initialise(workload, seed)
     assert discriminator is not None
     initialisation = state_hash(generator.state_dict())
-    training = GanTraining(
+    made = GraphedTraining if torch.device(device).type == "cuda" else GanTraining
+    training = made(
         generator,
         discriminator,
         workload.recipe.spec,

@@ -27,20 +27,24 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a generator is fed: a latent vector, one row an image."""
+    """What a generator is fed: a latent vector, one row an image, and the number of a class where there are any."""
 
     latent: int
     distribution: Literal["normal", "uniform"] = "normal"
+    classes: int = 0
+    """0: the generator takes no labels."""
 
     def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """``n`` inputs from ``rng``, on the CPU: a tuple with one float32 tensor ``(n, latent)``.
+        """``n`` inputs from ``rng``, on the CPU: float32 ``(n, latent)`` and, with classes, int64 labels ``(n,)``.
 
         One draw of ``n`` equals any sequence of smaller draws only if they are cut from it: draw all the
         inputs of an image set at once, then batch.
         """
         if self.distribution == "normal":
-            return (torch.randn(n, self.latent, generator=rng),)
-        return (torch.rand(n, self.latent, generator=rng) * 2 - 1,)
+            z = torch.randn(n, self.latent, generator=rng)
+        else:
+            z = torch.rand(n, self.latent, generator=rng) * 2 - 1
+        return (z, torch.randint(self.classes, (n,), generator=rng)) if self.classes else (z,)
 
     @property
     def identity(self) -> dict[str, Any]:

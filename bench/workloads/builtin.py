@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bench.workloads.base import InputSpec, Workload
 from bench.workloads.catalogue import Catalogue
+from bench.workloads.cifar10 import CLASSES, LATENT, CifarDiscriminator, CifarGenerator
+from bench.workloads.cifar_data import cifar10 as cifar10
+from bench.workloads.condition import Condition
 from bench.workloads.networks import (
     Dcgan64Discriminator,
     Dcgan64Generator,
@@ -77,6 +80,32 @@ DCGAN_64 = Workload(
     image_shape=(3, 64, 64),
 )
 
+CIFAR10_CGAN = Workload(
+    name="cifar10-cgan",
+    summary="class-conditional residual GAN, 32 x 32 in colour",
+    generator=CifarGenerator,
+    discriminator=CifarDiscriminator,
+    inputs=InputSpec(latent=LATENT, classes=CLASSES),
+    data="cifar10",
+    extractor="cifar-net",
+    recipe=Recipe(
+        spec=TrainingSpec(
+            loss="hinge",
+            batch_size=256,
+            lr=2e-4,
+            lr_discriminator=4e-4,
+            betas=(0.0, 0.99),
+            ema_decay=0.999,
+            lr_decay="linear",
+            shift=4,
+            precision="bf16",
+            channels_last=True,
+        ),
+        steps=19_000,
+    ),
+    condition=Condition(place=1, classes=CLASSES),
+)
+
 DUMMY = Workload(
     name="dummy",
     summary="an untrained miniature DCGAN on synthetic 8 x 8 images, for tests of the pipeline",
@@ -89,5 +118,5 @@ DUMMY = Workload(
     weights="initialisation",
 )
 
-BUILT_IN = Catalogue((MNIST_DCGAN, MNIST_MLP, DCGAN_64, DUMMY))
+BUILT_IN = Catalogue((MNIST_DCGAN, MNIST_MLP, DCGAN_64, CIFAR10_CGAN, DUMMY))
 """All of them."""

@@ -23,6 +23,10 @@ of `ganprune train`, in which ``{workload}`` stands for the workload's name, or 
 PARTS = ("generator", "discriminator", "rewind-generator", "rewind-discriminator")
 
 
+class OtherInitialisation(UserError):
+    """The networks before their first step cannot be had again on this machine."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """The trained networks of a workload, in eval mode, and what identifies them."""
@@ -91,14 +95,14 @@ def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Mod
     """G and D as they were before the first step, regenerated from the card's seed and checked by hash.
 
     Raises:
-        UserError: this version of torch draws another initialisation from that seed.
+        OtherInitialisation: this version of torch, or this machine, draws another initialisation from that seed.
     """
     card = load_checkpoint(workload, name).card
     generator, discriminator = initialise(workload, int(card["seed"]))
     expected = card.get("initialisation")
     found = state_hash(generator.state_dict())
     if expected is not None and found != expected:
-        raise UserError(
+        raise OtherInitialisation(
             f"workload {workload.name!r}: torch {torch.__version__} draws another initialisation from seed "
             f"{card['seed']} than torch {card.get('torch')} did; rewinding to it is not possible here."
         )

@@ -86,7 +86,8 @@ def principal_moves(net: Differentiable, batches: list[Inputs]) -> tuple[Tensor,
     latents = torch.cat([batch[_latent(batch)].flatten(1) for batch in batches])
     features = torch.cat(seen)
     covariance = (latents - latents.mean(0)).double().T @ (features - features.mean(0)).double()
-    values, vectors = torch.linalg.eigh(covariance @ covariance.T)
-    spread = values.clamp_min(0).cpu()
+    # On the CPU whatever the device: the sign of an eigenvector is free, and libraries choose it differently.
+    values, vectors = torch.linalg.eigh((covariance @ covariance.T).cpu())
+    spread = values.clamp_min(0)
     shares = spread / spread.sum().clamp_min(torch.finfo(torch.float64).tiny)
-    return vectors.T.to(latents.dtype), shares + NEVER_ZERO
+    return vectors.T.to(latents), shares + NEVER_ZERO

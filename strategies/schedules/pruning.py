@@ -24,6 +24,7 @@ from strategies.base import (
 )
 from strategies.composition import Strategy
 from strategies.hooks import NoHooks, Training
+from strategies.layers import device_of
 
 
 @runtime_checkable
@@ -124,7 +125,8 @@ class PruningHooks(NoHooks):
         lost = [name for name, x in training.generator.named_parameters() if not bool(torch.isfinite(x).all())]
         if lost:
             raise Diverged(f"the weights of {lost[0]} are no longer finite")
-        return self.strategy.rank(replace(self.context, generator=training.generator), after=self.removal)
+        context = replace(self.context, generator=training.generator, device=device_of(training.generator))
+        return self.strategy.rank(context, after=self.removal)
 
     def state_dict(self) -> dict[str, Any]:
         """What is held, whether that is final, and the state of the `prune` stream.

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.tasks.generation.generate import generate
-
 from bench.base.seeds import stream
 from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
@@ -17,6 +15,7 @@ from bench.experiments import load_experiment
 from bench.sweep.run import run_experiment
 from bench.workloads.builtin import WORKLOADS
 from bench.workloads.checkpoints import load_checkpoint
+from bench.workloads.generate import generate
 from tests.benchmarks.clocked import ClockedExecutor
 from tests.benchmarks.test_harness import report
 

@@ -19,14 +19,14 @@ from bench.sweep.closure import network_modules, numbers_modules, timing_modules
 from bench.sweep.keys import cell_keys, latency_key
 from bench.training.recovery import parse_recovery
 from bench.workloads.base import Workload
-from bench.workloads.builtin import DCGAN_64, DUMMY, MNIST_MLP
+from bench.workloads.builtin import CIFAR10_CGAN, DCGAN_64, DUMMY, MNIST_MLP
 from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
 from strategies.catalog import DENSE, STRATEGIES
 
 OUTSIDE = {
     "words, files and pictures made of finished records": [
-        "bench.report", "bench.tables", "bench.documentation", "bench.training.card",
+        "bench.report", "bench.tables", "bench.statistics", "bench.documentation", "bench.training.card",
         "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.onnx",
         "bench.tasks.generation.card",
     ],
@@ -40,18 +40,20 @@ OUTSIDE = {
         "bench.sweep", "bench.sweep.run", "bench.sweep.preload", "bench.sweep.prune",
         "bench.sweep.groups", "bench.sweep.progress",
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
+        "bench.records.upgrade",
         "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
     ],
     "answers that are printed and kept nowhere": ["bench.sweep.tune", "bench.tasks.generation.folds"],
     "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code"],
     "what is read comes into the key by its content": [
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
-        "bench.workloads.data", "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
+        "bench.workloads.cifar_data", "bench.workloads.data", "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
         "bench.workloads.store",
         "bench.workloads.public",
     ],
     "the training of shipped weights, which come into the key by their content": [
         "bench.training", "bench.training.command", "bench.training.judge", "bench.training.train",
+        "bench.training.cifar_net", "bench.training.graphs",
         "bench.tasks.generation.training",
     ],
     "packages without code of their own": ["bench.measure", "bench.measure.backends", "bench.training.recovery"],
@@ -63,7 +65,7 @@ OUTSIDE = {
 """Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""
 
 WHOLE = (
-    "bench.report", "bench.tables", "bench.documentation", "bench.gate", "bench.executors",
+    "bench.report", "bench.tables", "bench.documentation", "bench.gate", "bench.executors", "bench.statistics",
     "bench.cli", "bench.check", "bench.experiments", "bench.workloads.public",
 )  # fmt: skip
 """Folders of which every module is outside."""
@@ -93,7 +95,13 @@ def samples() -> list[tuple[Workload, str, str]]:
     found = [(DUMMY, name, "none") for name in [DENSE, *STRATEGIES] if name == DENSE or not STRATEGIES[name].schedule]
     found += [(DUMMY, name, "finetune-8") for name in STRATEGIES if STRATEGIES[name].schedule]
     found += [(DUMMY, DENSE, "finetune-8-d.adapt-distil.feature"), (DUMMY, DENSE, "bn-recalibrate")]
-    return [*found, (OWN, DENSE, "none"), (MNIST_MLP, DENSE, "none"), (DCGAN_64, DENSE, "none")]
+    return [
+        *found,
+        (OWN, DENSE, "none"),
+        (MNIST_MLP, DENSE, "none"),
+        (DCGAN_64, DENSE, "none"),
+        (CIFAR10_CGAN, DENSE, "none"),
+    ]
 
 
 def inside(workload: Workload, strategy: str, recovery: str) -> set[str]:

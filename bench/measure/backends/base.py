@@ -49,6 +49,8 @@ class Backend:
     """Whether zeros in a weight change the time, so that the architecture does not say it all."""
     missing: Callable[[torch.device], str] = _everywhere
     """What this machine lacks to run the backend on a device, in words; empty: nothing."""
+    private_memory: bool = False
+    """Whether a call works in memory that was set aside before, so that its peak cannot be seen."""
     begin: Callable[[], None] = _nothing
     """Called once before a pair is prepared."""
 

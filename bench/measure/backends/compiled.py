@@ -51,7 +51,8 @@ def no_compiler(device: torch.device) -> str:
 def begin() -> None:
     """Without a reset torch.compile silently gives up on a piece of code after eight versions, and runs it eagerly."""
     torch.compiler.reset()
-    _load()
+    if not no_compiler(torch.device("cpu")):  # with a GPU there may be none for C++
+        _load()
 
 
 @functools.cache

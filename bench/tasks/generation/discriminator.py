@@ -16,7 +16,6 @@ D_ACCURACY_VERSION = "logit-sign-1"
 BATCH = 250
 
 
-@torch.inference_mode()
 def says_real(
     discriminator: nn.Module, images: Tensor, device: torch.device | str = "cpu", *, given: tuple[Tensor, ...] = ()
 ) -> float:
@@ -31,12 +30,13 @@ def says_real(
         raise ValueError(f"at least one uint8 image is needed, found {images.dtype} {tuple(images.shape)}")
     modes = {module: module.training for module in discriminator.modules()}
     place = next((p.device for p in discriminator.parameters()), torch.device("cpu"))
-    discriminator.to(device).eval()
+    discriminator.to(device).eval()  # not in inference mode: what is moved there cannot be trained afterwards
     try:
-        named = sum(
-            int((discriminator(centred(part), *besides).float() > 0).sum())
-            for part, *besides in batches((images, *given), BATCH, device)
-        )
+        with torch.inference_mode():
+            named = sum(
+                int((discriminator(centred(part), *besides).float() > 0).sum())
+                for part, *besides in batches((images, *given), BATCH, device)
+            )
     finally:
         discriminator.to(place)
         for module, mode in modes.items():

@@ -43,7 +43,6 @@ class Extractor:
     standard: bool = False
     """Whether these are the field's own features, on which metrics are computed as they come."""
 
-    @torch.inference_mode()
     def __call__(self, images: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
         """Features ``(N, d)`` and logits ``(N, classes)`` (None where it has none), float32 on the CPU, of uint8
         images ``(N, C, H, W)``.
@@ -59,12 +58,14 @@ class Extractor:
         module = self.module.to(device)
         features = torch.empty(len(images), self.width)
         logits = None if self.classes is None else torch.empty(len(images), self.classes)
-        for start in range(0, len(images), self.batch):
-            part = slice(start, start + self.batch)
-            found, scores = _outputs(module(self.prepare(images[part].to(device))))
-            features[part] = found
-            if logits is not None and scores is not None:
-                logits[part] = scores
+        # Moved before: what is moved in inference mode cannot take gradients afterwards.
+        with torch.inference_mode():
+            for start in range(0, len(images), self.batch):
+                part = slice(start, start + self.batch)
+                found, scores = _outputs(module(self.prepare(images[part].to(device))))
+                features[part] = found
+                if logits is not None and scores is not None:
+                    logits[part] = scores
         return features, logits
 
 
@@ -128,6 +129,18 @@ def mnist_lenet() -> Extractor:
     path = shipped_folder("mnist-lenet") / "classifier.safetensors"
     module = load_into(LeNet(), read_weights(path), str(path))
     return extractor_of("mnist-lenet", module, (1, 28, 28))
+
+
+@EXTRACTORS.register("cifar-net")
+def cifar_net() -> Extractor:
+    """A classifier of CIFAR-10 (see its model card): 64 features, 10 classes, 32 x 32 colour."""
+    from bench.tasks.generation.judge_networks import CifarNet
+    from bench.workloads.checkpoints import shipped_folder
+    from bench.workloads.store import load_into, read_weights
+
+    path = shipped_folder("cifar-net") / "classifier.safetensors"
+    module = load_into(CifarNet(), read_weights(path), str(path))
+    return extractor_of("cifar-net", module, (3, 32, 32))
 
 
 @EXTRACTORS.register("dummy-judge")

@@ -50,3 +50,40 @@ class DummyJudge(nn.Module):
         features: Tensor = self.embed(x)
         corners = self.corners(x)
         return features, self.classify(30 * (corners - corners.mean(1, keepdim=True)))
+
+
+def convolution(width_in: int, width: int) -> list[nn.Module]:
+    """A 3 x 3 convolution of the same side, BatchNorm and ReLU."""
+    return [nn.Conv2d(width_in, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+
+
+class CifarNet(nn.Module):
+    """A classifier that judges 32 x 32 colour images: seven convolutions, 64 features, ten logits; 29 M operations.
+
+    Input: float ``(B, 3, 32, 32)`` in [-1, 1]. Output: features ``(B, 64)`` out of a leaky ReLU, so that none is dead
+    and their covariance has full rank, and logits ``(B, 10)``.
+    """
+
+    def __init__(self, classes: int = 10, features: int = 64) -> None:
+        super().__init__()
+        pool: list[nn.Module] = [nn.MaxPool2d(2)]
+        self.convolutions = nn.Sequential(
+            *convolution(3, 24),
+            *convolution(24, 24),
+            *pool,
+            *convolution(24, 56),
+            *convolution(56, 56),
+            *pool,
+            *convolution(56, 112),
+            *convolution(112, 112),
+            *pool,
+            *convolution(112, 128),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.embed = nn.Sequential(nn.Linear(128, features), nn.LeakyReLU(0.1))
+        self.classify = nn.Linear(features, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features: Tensor = self.embed(self.convolutions(x))
+        return features, self.classify(features)

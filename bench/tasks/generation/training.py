@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from bench.base.errors import UserError
+from bench.base.precision import tf32
 from bench.base.seeds import stream
 from bench.tasks.generation.classifier import auto_classifier
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor
@@ -43,7 +44,8 @@ class GenerationTraining:
     def final(self, model: nn.Module, curve: list[dict[str, float]]) -> dict[str, Any]:
         """What the card says of the quality of the weights."""
         made = self._quality(model, FINAL_IMAGES)
-        real = quality(judge(self.extractor, self.data.train, self.device), self.real)
+        with tf32(False):
+            real = quality(judge(self.extractor, self.data.train, self.device), self.real)
         return {
             "extractor": self.extractor.name,
             "extractor_fingerprint": self.extractor.fingerprint,
@@ -57,8 +59,9 @@ class GenerationTraining:
         }
 
     def _quality(self, model: nn.Module, count: int) -> Quality:
-        images, _ = generate(model, self.workload.inputs.sample(count, stream(0, "eval")), device=self.device)
-        return quality(judge(self.extractor, images, self.device), self.real)
+        with tf32(False):
+            images, _ = generate(model, self.workload.inputs.sample(count, stream(0, "eval")), device=self.device)
+            return quality(judge(self.extractor, images, self.device), self.real)
 
 
 def training_judge(workload: Workload, data: ImageData, device: str) -> GenerationTraining | None:
@@ -75,7 +78,9 @@ def training_judge(workload: Workload, data: ImageData, device: str) -> Generati
             f"data source {data.name!r} has images of {tuple(data.train.shape[1:])}, workload {workload.name!r} "
             f"and its judge {extractor.name!r} want {extractor.image_shape}."
         )
-    return GenerationTraining(workload, data, extractor, reference(extractor, data, device), device)
+    with tf32(False):
+        real = reference(extractor, data, device)
+    return GenerationTraining(workload, data, extractor, real, device)
 
 
 def _extractor(workload: Workload, data: ImageData) -> Extractor | None:

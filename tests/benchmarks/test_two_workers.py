@@ -13,11 +13,10 @@ from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiments import load_experiment
 from bench.sweep.run import run_experiment
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.generate import generate
 from tests.benchmarks.clocked import ClockedExecutor
-from tests.benchmarks.test_harness import report
 
 ROUNDS = 2
 """With one worker and with two, in turn, so that both see the same neighbours."""
@@ -30,7 +29,7 @@ class BareLoop:
     """Picklable: makes ``LOOPS`` sets of 1,000 images of `mnist-dcgan` and says when it did."""
 
     def __call__(self) -> Work:
-        workload = WORKLOADS["mnist-dcgan"]
+        workload = BUILT_IN["mnist-dcgan"]
         generator = load_checkpoint(workload, "shipped").generator
         inputs = workload.inputs.sample(1_000, stream(0, "eval"))
         generate(generator, inputs)
@@ -83,4 +82,4 @@ def test_two_workers(benchmark: Any, tmp_path: Path) -> None:
         "workers at an item, of two": [round(executor.busy, 2) for executor in taken[2]],
         "whole sweep, two against one": [round(a / b, 2) for a, b in zip(whole[1], whole[2], strict=True)],
     }
-    report(benchmark)
+    print("\ntest_two_workers: " + ", ".join(f"{key}: {value}" for key, value in benchmark.extra_info.items()))

@@ -47,7 +47,8 @@ OUTSIDE = {
     "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code"],
     "what is read comes into the key by its content": [
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
-        "bench.workloads.cifar_data", "bench.workloads.data", "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
+        "bench.workloads.cifar_data", "bench.workloads.data",
+        "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
         "bench.workloads.store",
         "bench.workloads.public",
     ],

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from bench.tables.lead import (
     beside_of,
@@ -57,8 +56,16 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: 
     """
     if not rows:
         return "*no rows*"
-    align = ["right" if right else "left" for right in numeric(headers, rows, left)]
-    return str(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=align))
+    right = numeric(headers, rows, left)
+    lines = [headers, *rows]
+    widths = [max(len(headers[index]) + 2, *(len(row[index]) for row in rows)) for index in range(len(headers))]
+    formats = [f"{{:{'>' if at_right else '<'}{width}}}" for at_right, width in zip(right, widths, strict=True)]
+    pattern = f"| {' | '.join(formats)} |"
+    rules = (
+        "-" * (w + 1) + ":" if at_right else ":" + "-" * (w + 1) for at_right, w in zip(right, widths, strict=True)
+    )
+    shown = [pattern.format(*line) for line in lines]
+    return "\n".join([shown[0], f"|{'|'.join(rules)}|", *shown[1:]])
 
 
 def escaped_table(headers: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> str:

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import bench.sweep.numbers
+import bench.tasks.generation.evaluation
 import bench.tasks.generation.quality
-import bench.training.recovery
+import bench.training.recovery.finish
 
 NETWORKS = [
-    *((bench.sweep.numbers, name) for name in ("generate", "judge", "says_real")),  # G, the feature network, D
+    *(
+        (bench.tasks.generation.evaluation, name) for name in ("generate", "judge", "says_real")
+    ),  # G, the feature network, D
     (bench.tasks.generation.quality, "judge"),  # the feature network on the real images, once a worker
-    (bench.training.recovery, "recalibrate"),
+    (bench.training.recovery.finish, "recalibrate"),
 ]
 """Where a cell without training runs networks over images."""
 

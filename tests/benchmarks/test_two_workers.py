@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.tasks.generation.generate import generate
-
 from bench.base.seeds import stream
 from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiments import load_experiment
 from bench.sweep.run import run_experiment
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
+from bench.workloads.generate import generate
 from tests.benchmarks.clocked import ClockedExecutor
 from tests.benchmarks.test_harness import report
 
@@ -31,7 +30,7 @@ class BareLoop:
     """Picklable: makes ``LOOPS`` sets of 1,000 images of `mnist-dcgan` and says when it did."""
 
     def __call__(self) -> Work:
-        workload = WORKLOADS["mnist-dcgan"]
+        workload = BUILT_IN["mnist-dcgan"]
         generator = load_checkpoint(workload, "shipped").generator
         inputs = workload.inputs.sample(1_000, stream(0, "eval"))
         generate(generator, inputs)

@@ -13,7 +13,7 @@ from bench.base.machine import one_thread
 from bench.base.seeds import stream
 from bench.experiments import load_experiment
 from bench.sweep.cell import make
-from bench.sweep.run import make_plan, settings_of
+from bench.sweep.plan import make_plan, settings_of
 from bench.sweep.workshop import Workshop
 from bench.tasks.generation.discriminator import says_real
 from bench.workloads.generate import generate
@@ -28,16 +28,16 @@ def main(seeds: list[int]) -> None:
     said = [f"seeds={seeds}", f"strategies={STRATEGIES}", "sparsities=[0.3]", "recovery=['none']"]
     experiment = load_experiment("standard", ["workloads=['mnist-mlp']", *said])
     shop = Workshop(settings_of(experiment))
-    judge = shop.load("mnist-mlp", "shipped").gan.checkpoint.discriminator
-    dense = shop.load("mnist-mlp", "shipped").gan.checkpoint.generator
+    gan = shop.load("mnist-mlp", "shipped").gan
+    judge, dense = gan.checkpoint.discriminator, gan.checkpoint.generator
     print("dark, other: mean change of a pixel, of 255. D: share that D calls generated")
     print(f"{'strategy':28} seed  dark  other  D: dense  pruned  with dense's dark pixels")
-    for planned in make_plan(experiment, shop.settings, shop).cells:
-        cell = planned.cell
-        if cell.strategy == "dense":
+    for todo in make_plan(experiment, shop.settings, shop).todo:
+        cell = todo.cell
+        if todo.strategy is None:
             continue
-        inputs = shop.load("mnist-mlp", "shipped").gan.workload.inputs.sample(500, stream(cell.seed, "eval"))
-        before, after = (generate(g, inputs)[0] for g in (dense, make(shop.resolve(cell), shop).recovered.generator))
+        inputs = gan.workload.inputs.sample(500, stream(cell.seed, "eval"))
+        before, after = (generate(g, inputs)[0] for g in (dense, make(todo, shop).recovered.generator))
         dark = before.float().mean(0) <= ALWAYS_DARK
         moved = (before.float() - after.float()).abs()
         shown = (before, after, torch.where(dark, before, after))

@@ -82,10 +82,10 @@ def _plain(value: Any) -> str:
 def print_outcome(outcome: Outcome, page: Path) -> None:
     """The final table of a run, its failures, the report's path last."""
     from bench.report.loading import read_run
-    from bench.tables import numbers_of
+    from bench.tables import run_tables
 
     inputs = read_run(outcome.folder)
-    console.print(*_summary_tables(numbers_of(inputs.records, inputs.latency).summary), sep="\n")
+    console.print(*_summary_tables(run_tables(inputs.records, inputs.latency).summary), sep="\n")
     done = outcome.cells - outcome.failed
     before = f", {outcome.finished_before} of them before" if outcome.finished_before else ""
     console.print(f"{done} of {outcome.cells} cells finished{before}; {outcome.seconds:.0f} s.")

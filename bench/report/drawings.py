@@ -26,7 +26,7 @@ from bench.tables import granularity_of, main_metric, strategy_order
 from bench.tables.hypervolume import hypervolume_table
 from bench.tables.lead import Judge, bounds_of, judges, judges_of, leads_of, task_of, tasks_of
 from bench.tables.naming import DENSE
-from bench.tables.numbers import Numbers
+from bench.tables.run_tables import RunTables
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -60,7 +60,7 @@ class Drawing:
     arguments: tuple[Any, ...]
 
 
-def figures_of(numbers: Numbers, records: Sequence[Record], backends: pd.DataFrame) -> list[Drawing]:
+def figures_of(numbers: RunTables, records: Sequence[Record], backends: pd.DataFrame) -> list[Drawing]:
     """All figures of a run, slice by slice: first the headline ones, then those behind them."""
     frame, aggregated, summary = numbers.frame, numbers.aggregated, numbers.summary
     slices = list(slices_of(aggregated))

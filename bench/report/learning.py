@@ -11,7 +11,7 @@ from bench.records import CurvePoint, Record
 from bench.tasks import task_named
 
 CURVE_COLUMNS = ["workload", "strategy", "level", "recovery", "seed", "step", "metric", "value"]
-TOLD_APART = "told_apart"
+TOLD_APART = "discriminator_accuracy"
 """How well D tells real from generated images, .5 by guessing: .5 says that G keeps up, 1 that it does not."""
 QUALITY = "quality"
 """The metric of a curve that judges the network."""

@@ -35,7 +35,7 @@ from bench.report.sections import (
 from bench.tables.backends import by_backend
 from bench.tables.lead import tasks_of
 from bench.tables.naming import DENSE
-from bench.tables.numbers import Numbers, numbers_of
+from bench.tables.run_tables import RunTables, run_tables
 from bench.tables.write import Text, files_of, other_metrics_texts, summary_texts
 from bench.tasks import Quantity
 
@@ -63,7 +63,7 @@ class ReportModel:
     inputs: ReportInputs
     name: str
     """Of the experiment."""
-    numbers: Numbers
+    numbers: RunTables
     tables: Mapping[str, pd.DataFrame]
     """The tables that the report leaves as files, by name, and what the page says of each."""
     table_words: Mapping[str, str]
@@ -113,7 +113,7 @@ def build_model(
     Raises:
         UserError: numbers of different versions would stand side by side.
     """
-    numbers = numbers_of(inputs.records, inputs.latency)
+    numbers = run_tables(inputs.records, inputs.latency)
     frame, summary, latency = numbers.frame, numbers.summary, numbers.latency
     several = latency if latency["backend"].nunique() > 1 else latency.iloc[:0]  # one alone is compared with nothing
     backends = by_backend(frame, summary, several)
@@ -165,7 +165,7 @@ def _main(summary: pd.DataFrame) -> list[Block]:
     return found or [Paragraph(("no cells",))]
 
 
-def _other(numbers: Numbers) -> list[Block]:
+def _other(numbers: RunTables) -> list[Block]:
     return [block for text in other_metrics_texts(numbers.aggregated) for block in _titled(text, ": other metrics")]
 
 

@@ -15,11 +15,11 @@ from bench.report.paper_iso import iso_quality_table
 from bench.report.papertable import PaperTable, comma_separated, markdown
 from bench.tables.lead import judges_of
 from bench.tables.naming import judge_in
-from bench.tables.numbers import Numbers
+from bench.tables.run_tables import RunTables
 from bench.tables.summary import SHOWN_BATCHES
 
 
-def paper_tables(numbers: Numbers, claims: Claims) -> list[PaperTable]:
+def paper_tables(numbers: RunTables, claims: Claims) -> list[PaperTable]:
     """Every table that the run has rows for.
 
     ``equal-params``, ``equal-macs``, ``equal-speedup-b1``, ``equal-speedup-b16`` and ``iso-quality``; where
@@ -55,7 +55,7 @@ def write_paper_tables(folder: Path, tables: Sequence[PaperTable], *, wide: bool
     return {name: folder / name for name in content}
 
 
-def _by_judge(numbers: Numbers) -> list[tuple[str, Numbers]]:
+def _by_judge(numbers: RunTables) -> list[tuple[str, RunTables]]:
     """Workloads whose quality may stand in one column, and what to put behind the name of their tables."""
     judges: dict[tuple[str, str, str, float], list[str]] = {}
     judged = judges_of(numbers.aggregated)

@@ -13,7 +13,7 @@ from bench.report.papertable import Column, Line, PaperTable, Value, counted, de
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.lead import Judge, lead_of, metric_in, power_for, scaled, times_ten
 from bench.tables.naming import DENSE, judge_in, main_metric
-from bench.tables.numbers import Numbers
+from bench.tables.run_tables import RunTables
 from bench.tables.select import PLACE, Selection, at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.text import MISSING
@@ -38,21 +38,21 @@ Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 
-def equal_params(numbers: Numbers, claims: Claims) -> PaperTable | None:
+def equal_params(numbers: RunTables, claims: Claims) -> PaperTable | None:
     """Every strategy at the same sparsity."""
     selection = at_equal_params(numbers.summary, SAME_SIZE)
     title = "Pruning strategies at equal parameters"
     return _equal(numbers, selection, "equal-params", title, Column("sparsity", "Sparsity", key=True), claims)
 
 
-def equal_macs(numbers: Numbers, claims: Claims) -> PaperTable | None:
+def equal_macs(numbers: RunTables, claims: Claims) -> PaperTable | None:
     """Every strategy that removes the same share of the MACs."""
     selection = at_equal_macs(numbers.summary, SAME_SIZE)
     title = "Pruning strategies at equal MACs"
     return _equal(numbers, selection, "equal-macs", title, Column("macs_removed", "MACs removed", key=True), claims)
 
 
-def equal_speedup(numbers: Numbers, claims: Claims, batch: int = 1) -> PaperTable | None:
+def equal_speedup(numbers: RunTables, claims: Claims, batch: int = 1) -> PaperTable | None:
     """Every strategy whose networks are measured to be equally fast."""
     selection = at_equal_speedup(numbers.summary, batch)
     title = f"Pruning strategies at equal measured latency, batch {batch}"
@@ -61,7 +61,7 @@ def equal_speedup(numbers: Numbers, claims: Claims, batch: int = 1) -> PaperTabl
 
 
 def _equal(
-    numbers: Numbers, selection: Selection, name: str, title: str, level: Column, claims: Claims
+    numbers: RunTables, selection: Selection, name: str, title: str, level: Column, claims: Claims
 ) -> PaperTable | None:
     rows = rows_of(selection.frame)
     if not rows:

@@ -12,7 +12,7 @@ from bench.report.papertable import Column, Line, PaperTable, Value, counted, mi
 from bench.tables.isoquality import CURVE, Margin, iso_points, iso_quality, margins_of
 from bench.tables.lead import Judge
 from bench.tables.naming import DENSE, strategy_order
-from bench.tables.numbers import Numbers
+from bench.tables.run_tables import RunTables
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
 from bench.tasks import task_named
@@ -24,7 +24,7 @@ Key = tuple[Any, ...]
 
 
 def iso_quality_table(
-    numbers: Numbers, margins: Sequence[Margin] | None = None, batches: Sequence[int] = SHOWN_BATCHES
+    numbers: RunTables, margins: Sequence[Margin] | None = None, batches: Sequence[int] = SHOWN_BATCHES
 ) -> PaperTable | None:
     """The fewest parameters and MACs and the lowest latency at each of these losses against dense (None: those of the
     quantity that the task bounds by). The workloads are those of one judge.

@@ -16,7 +16,7 @@ from bench.records import Cell, Cost, Provenance, Record, Status
 from bench.sweep.curve import recorder, sparse_discriminator, steps_to_dense
 from bench.sweep.earlier import initialisation_of, rewind_of
 from bench.sweep.made import Made
-from bench.sweep.numbers import Measured, measure
+from bench.sweep.measuring import Measured, measure
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered, Scheduled, Start, recover

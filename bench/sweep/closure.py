@@ -57,7 +57,7 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
 }
 
 NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "numbers": ("bench.sweep.numbers",),
+    "numbers": ("bench.sweep.measuring",),
     "shared": ("bench.sweep.workshop", "bench.base.kept"),
     "curve": ("bench.sweep.curve",),
     "images": ("bench.workloads.generate",),

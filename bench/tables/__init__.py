@@ -9,7 +9,7 @@ from __future__ import annotations
 from bench.tables.aggregate import AGGREGATED_COLUMNS, aggregate
 from bench.tables.latency import LATENCY_COLUMNS, latency_table, main_setting, with_latency
 from bench.tables.naming import granularity_of, main_metric, row_order, strategy_order
-from bench.tables.numbers import Numbers, numbers_of
+from bench.tables.run_tables import RunTables, run_tables
 from bench.tables.summary import summarise, summary_columns
 from bench.tables.text import escape, markdown_table, summary_text
 from bench.tables.tidy import TIDY_COLUMNS, refuse_mixed_versions, tidy, wide
@@ -19,7 +19,7 @@ __all__ = [
     "AGGREGATED_COLUMNS",
     "LATENCY_COLUMNS",
     "TIDY_COLUMNS",
-    "Numbers",
+    "RunTables",
     "aggregate",
     "escape",
     "granularity_of",
@@ -27,9 +27,9 @@ __all__ = [
     "main_metric",
     "main_setting",
     "markdown_table",
-    "numbers_of",
     "refuse_mixed_versions",
     "row_order",
+    "run_tables",
     "strategy_order",
     "summarise",
     "summary_columns",

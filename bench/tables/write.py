@@ -11,7 +11,7 @@ import pandas as pd
 from bench.base.files import write_atomically
 from bench.tables.hypervolume import hypervolume_table
 from bench.tables.lead import tasks_of
-from bench.tables.numbers import Numbers
+from bench.tables.run_tables import RunTables
 from bench.tables.text import MISSING, escape, escaped_table, markdown_table, other_metrics_text, summary_text
 from bench.tasks import DEFAULT
 
@@ -19,7 +19,7 @@ Text = tuple[str, list[str], list[list[str]]]
 """A table as text: the workload that it is of, headers, rows; nothing is escaped."""
 
 
-def files_of(numbers: Numbers) -> dict[str, pd.DataFrame]:
+def files_of(numbers: RunTables) -> dict[str, pd.DataFrame]:
     """The tables that a run leaves as files: ``summary`` (the main table), ``cells`` (wide), ``metrics`` (aggregated,
     long), ``latency`` and ``hypervolume``, with the columns of the files.
     """
@@ -32,7 +32,7 @@ def files_of(numbers: Numbers) -> dict[str, pd.DataFrame]:
     }
 
 
-def write_tables(folder: Path, numbers: Numbers) -> dict[str, Path]:
+def write_tables(folder: Path, numbers: RunTables) -> dict[str, Path]:
     """Write `files_of` a run, each as ``.csv`` (plain numbers, every digit, empty where missing) and ``.md``, into
     ``folder``.
 

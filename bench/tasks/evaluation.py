@@ -95,7 +95,7 @@ class Judge(Protocol[S]):
             key: identifies ``dense``.
         """
 
-    def told_apart(
+    def discriminator_accuracy(
         self, seen: S, dense: Mapping[str, Tensor] | None, discriminator: nn.Module | None, key: str
     ) -> dict[str, Number]:
         """How well D tells the outputs from real ones and from dense: the D of the training, else (None) the shipped.

@@ -17,6 +17,7 @@ from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.generate import generate
+from bench.workloads.loaded import Gan
 from strategies.base import Context, Level
 from strategies.catalog import STRATEGIES
 
@@ -85,7 +86,7 @@ def _judge(workload: str, strategy: str, level: float, seed: int, num_images: in
     context = Context(checkpoint.generator, thing.inputs.sample(2, stream(0, "x")), stream(seed, "prune"))
     removal = how.decide(how.rank(context), Level.sparsity(level), "params")
     pruned = removal.apply(checkpoint.generator)
-    made = recover(parse_recovery("bn-recalibrate"), thing, checkpoint, data, seed=seed, pruned=pruned)
+    made = recover(parse_recovery("bn-recalibrate"), Gan(thing, checkpoint, data), pruned, seed=seed)
     images, _ = generate(made.generator, thing.inputs.sample(num_images, stream(seed, "eval")))
     metrics = torch_fidelity.calculate_metrics(
         input1=Images(images),

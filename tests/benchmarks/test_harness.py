@@ -20,20 +20,21 @@ import numpy as np
 import pytest
 import torch
 
-import bench.sweep.numbers
-import bench.tasks.generation.quality
-import bench.training.recovery
+import bench.sweep.measuring
+import bench.tasks.generation.evaluation
+import bench.training.recovery.finish
 from bench.base.seeds import stream
 from bench.experiments import load_experiment
 from bench.records import Cell, Record
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell
-from bench.sweep.run import make_plan, settings_of
+from bench.sweep.plan import make_plan, settings_of
+from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import fit
-from bench.training.recovery import CALIBRATION_BATCH, CALIBRATION_IMAGES
+from bench.training.recovery.finish import CALIBRATION_BATCH, CALIBRATION_IMAGES
 from strategies.composition import Strategy
 from strategies.granularity.channel import ChannelRemoval
 from strategies.granularity.weight import WeightRemoval
@@ -115,12 +116,13 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
         for name in names
         for level in (0.3, 0.5, 0.7, 0.9)
     ]
-    dense = shop.dense_cell(cells[0])
+    dense = shop.resolve(cells[0]).dense
+    assert dense is not None
     reference = make_dense_once(shop, dense)
     loops = [
-        (bench.sweep.numbers, "generate"),
-        (bench.sweep.numbers, "judge"),
-        (bench.training.recovery, "recalibrate"),
+        (bench.tasks.generation.evaluation, "generate"),
+        (bench.tasks.generation.evaluation, "judge"),
+        (bench.training.recovery.finish, "recalibrate"),
     ]
     inside: list[float] = []
     by_discriminator: list[float] = []
@@ -131,7 +133,8 @@ def test_overhead_of_a_cell(benchmark: Any) -> None:
         for cell in cells:
             loop.append(bare(shop, cell))
             start = time.process_time()
-            with counted(loops, inside), counted([(bench.sweep.numbers, "says_real")], by_discriminator), reference():
+            told = [(bench.tasks.generation.evaluation, "says_real")]
+            with counted(loops, inside), counted(told, by_discriminator), reference():
                 run_cell(cell, shop)
             total.append(time.process_time() - start)
 
@@ -196,22 +199,20 @@ def kind_of(record: Record) -> str:
     return f"{record.cell.workload} {'channels' if record.physical else 'masks'}"
 
 
-def make_dense_once(shop: Workshop, dense: Cell) -> Callable[[], Any]:
+def make_dense_once(shop: Workshop, dense: ResolvedCell) -> Callable[[], Any]:
     """As in a run, where dense's images are read from disk: they are made once, outside what is measured."""
     from bench.sweep.cell import make
 
-    made = make(shop.resolve(dense), shop).recovered
-    found = bench.sweep.numbers.dense_reference(
-        dense.model_copy(update={"strategy": "l1-weight-global"}), shop, lambda: made
-    )
+    made = make(dense, shop).recovered
+    found = bench.sweep.measuring.dense_outputs(dense, shop, lambda: made)
 
     @contextmanager
     def remembered() -> Iterator[None]:
-        before = bench.sweep.numbers.dense_reference
-        bench.sweep.numbers.dense_reference = lambda *_: found
+        before = bench.sweep.measuring.dense_outputs
+        bench.sweep.measuring.dense_outputs = lambda *_: found
         try:
             yield
         finally:
-            bench.sweep.numbers.dense_reference = before
+            bench.sweep.measuring.dense_outputs = before
 
     return remembered

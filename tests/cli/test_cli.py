@@ -22,6 +22,7 @@ import bench
 import bench.cli
 import bench.cli.terminal
 from bench.cli import app, main
+from bench.records import SCHEMA_VERSION
 from strategies.catalog import STRATEGIES
 from tests.helpers.cells import write_experiment
 from tests.helpers.executor import InProcess
@@ -494,7 +495,10 @@ def test_a_report_of_a_damaged_record_names_it(content: bytes, ganprune: Command
 @pytest.mark.parametrize("command", ["run", "plan", "report"])
 @pytest.mark.parametrize(
     ("content", "part"),
-    [(b"{", "damaged or not a Manifest"), (b'{"schema_version": 99}', "has schema version 99, this ganprune writes 1")],
+    [
+        (b"{", "damaged or not a Manifest"),
+        (b'{"schema_version": 99}', f"has schema version 99, this ganprune writes {SCHEMA_VERSION}"),
+    ],
     ids=["cut", "other-schema"],
 )
 def test_a_manifest_that_cannot_be_used_is_named(

@@ -51,7 +51,7 @@ def _installed() -> bool:
 
 def test_the_key_is_that_of_the_latency_phase(shop: Workshop) -> None:
     records = [record_of(cell(name, 0.5), shop) for name in ("dense", "l1-channel-global")]
-    tasks = latency_tasks(records, devices=["cpu"], batches=[4], backends=["eager"])
+    tasks = latency_tasks(records, shop.settings.catalogue, devices=["cpu"], batches=[4], backends=["eager"])
     keys = {task.architecture: task.key for task in tasks}
     for name, level in (("dense", 0.0), ("l1-channel-global", 0.5)):
         call, about = prepared("dummy", name, {"sparsity": level}, **OPTIONS)

@@ -29,7 +29,7 @@ from bench.gate.timing import (
     time_ratios,
 )
 from bench.records import LatencySample
-from bench.sweep.numbers import architecture_of
+from bench.sweep.counts import architecture_of
 from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
@@ -227,7 +227,7 @@ def test_a_source_that_cannot_build_it_gives_way_to_ours(tmp_path: Path) -> None
 def test_the_recorded_architecture_gives_back_its_widths(shop: Workshop) -> None:
     from bench.sweep.cell import make
 
-    thing = cell("l1-channel-global", 0.5)
-    made = make(shop.resolve(thing), shop).recovered
-    shape = shape_of(architecture_of(shop.load("dummy", "shipped"), made.generator, made))
+    todo = shop.resolve(cell("l1-channel-global", 0.5))
+    made = make(todo, shop).recovered
+    shape = shape_of(architecture_of(todo.gan.workload, made))
     assert shape.widths == widths(made.generator)

@@ -11,7 +11,7 @@ from bench.records import LatencyRecord, Record
 from bench.report.drawings import Drawing, figures_of, more_figures
 from bench.report.pictures import figure_of
 from bench.report.slices import slices_of
-from bench.tables import numbers_of
+from bench.tables import run_tables
 from bench.tables.backends import by_backend
 
 HEADLINE = ("quality", "cost", "backends")
@@ -35,7 +35,7 @@ def drawn(drawings: Sequence[Drawing]) -> list[Drawn]:
 
 def planned(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> list[Drawing]:
     """Every figure that may be drawn of these records."""
-    numbers = numbers_of(records, latency)
+    numbers = run_tables(records, latency)
     return figures_of(numbers, records, by_backend(numbers.frame, numbers.summary, numbers.latency))
 
 
@@ -45,5 +45,5 @@ def headline(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -
 
 def behind(records: Sequence[Record]) -> list[Drawn]:
     """The figures behind the headline ones."""
-    numbers = numbers_of(records)
+    numbers = run_tables(records)
     return drawn(more_figures(records, numbers.frame, list(slices_of(numbers.aggregated))))

@@ -24,7 +24,7 @@ from bench.report.inputs import ReportInputs
 from bench.report.markdown import markdown
 from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.papertable import counted, decimals, faster
-from bench.tables import aggregate, latency_table, numbers_of, summarise, tidy, with_latency, write_tables
+from bench.tables import aggregate, latency_table, run_tables, summarise, tidy, with_latency, write_tables
 from bench.tables.backends import by_backend
 from bench.tables.isoquality import Margin, iso_points, iso_quality
 from bench.tables.latency import timing_noise
@@ -41,7 +41,7 @@ def records_without(drop: Collection[str] = ()) -> list[Record]:
 
 
 def papers(folder: Path, records: list[Record], latency: list[LatencyRecord]) -> dict[str, Path]:
-    numbers = numbers_of(records, latency)
+    numbers = run_tables(records, latency)
     return write_paper_tables(folder, paper_tables(numbers, claims_of(numbers.frame, "l1-weight-global")))
 
 
@@ -110,7 +110,7 @@ def test_dense_against_itself_is_noise_and_no_speed_up(tmp_path: Path):
     assert {row["speedup_b1_low"] for row in masked} == {""}
     words = files["equal-params.md"].read_text()
     assert "1.00x: the dense architecture" in words and "within 3.2 % of 1" in words
-    write_tables(tmp_path, numbers_of(records, latency))
+    write_tables(tmp_path, run_tables(records, latency))
     assert re.search(r",1\.012,", (tmp_path / "latency.csv").read_text())
 
 
@@ -204,7 +204,7 @@ def test_without_fid_kid_takes_its_place_and_nobody_speaks_of_fid(tmp_path: Path
     table = files["equal-params.md"].read_text()
     assert "paired t tests of KID" in table and "FID" not in table and "**" in table
     assert not any(name.startswith("iso-quality") for name in files)
-    figures = figures_of(numbers_of(records), records, by_backend(frame, summary, latency_table([])))
+    figures = figures_of(run_tables(records), records, by_backend(frame, summary, latency_table([])))
     assert {"quality-kid", "quality-precision", "quality-coverage", "pareto-macs"} <= {each.name for each in figures}
     assert not any("fid" in each.name for each in figures)
 
@@ -280,7 +280,7 @@ def test_what_pruning_cost_names_the_memory():
 
 def test_the_hypervolumes_are_a_table_of_the_run(tmp_path: Path):
     records = make_records()
-    write_tables(tmp_path, numbers_of(records))
+    write_tables(tmp_path, run_tables(records))
     rows = csv_rows(tmp_path / "hypervolume.csv")
     assert {row["cost"] for row in rows} == {"macs_dense", "macs_effective"}
     for row in rows:

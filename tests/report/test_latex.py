@@ -23,7 +23,7 @@ from bench.report.latex import escape_latex, label, latex, preview
 from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.paper_equal import VERDICTS, equal_params
 from bench.report.papertable import Column, Line, PaperTable, Value, comma_separated, counted, decimals, markdown, parts
-from bench.tables import numbers_of
+from bench.tables import run_tables
 from tests.report.synthetic import make_latency, make_record, make_records
 
 NASTY = r"a_b#$%&{}~^\<d>|e\"f`g'h--i[j]*k ?`é ß Ł α ≤ 中 ŝ“”…"
@@ -33,7 +33,7 @@ needs_latex = pytest.mark.skipif(COMPILER is None, reason="no pdflatex, lualatex
 
 
 def written(folder: Path, records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> dict[str, Path]:
-    numbers = numbers_of(records, latency)
+    numbers = run_tables(records, latency)
     return write_paper_tables(folder, paper_tables(numbers, claims_of(numbers.frame, "l1-weight-global")))
 
 
@@ -141,7 +141,7 @@ def test_a_row_alone_is_not_the_best_of_anything_and_a_bound_is_never_worse():
 
 
 def test_collapsed_rows_and_dense_are_never_bold():
-    numbers = numbers_of(make_records())
+    numbers = run_tables(make_records())
     built = equal_params(numbers, claims_of(numbers.frame, "l1-weight-global"))
     assert built is not None
     for row in built.lines:
@@ -309,7 +309,7 @@ def test_ascii_prints_as_it_is_written(tmp_path: Path):
 
 
 def test_bold_is_what_the_claims_put_first_and_nothing_is_tested_for_it():
-    claim = claims_of(numbers_of(make_records()).frame, "l1-weight-global").against_reference[0]
+    claim = claims_of(run_tables(make_records()).frame, "l1-weight-global").against_reference[0]
     known = {
         "worse": replace(claim, verdict="higher"),
         "same": replace(claim, verdict="not separable"),
@@ -322,7 +322,7 @@ def test_bold_is_what_the_claims_put_first_and_nothing_is_tested_for_it():
 
 
 def test_the_claims_against_the_reference_stand_beside_the_quality():
-    numbers = numbers_of(make_records())
+    numbers = run_tables(make_records())
     built = equal_params(numbers, claims_of(numbers.frame, "l1-weight-global"))
     assert built is not None
     verdicts = {row.cells[built.strategy].text: row.cells[-1].text for row in built.lines}

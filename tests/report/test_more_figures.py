@@ -298,9 +298,9 @@ def test_how_well_d_tells_apart_is_half_of_the_real_and_half_of_the_generated_im
     point = {"step": 1, "fid": 2.0, "loss_g": 0.7, "loss_d": 1.3}
     curve = [point, point | {"step": 2, "accuracy_real": 0.8, "accuracy_fake": 0.6}]
     frame = curves_frame([record.model_copy(update={"curve": curve})])
-    told = frame[frame["metric"] == "told_apart"]
+    told = frame[frame["metric"] == "discriminator_accuracy"]
     assert told["step"].tolist() == [2] and told["value"].tolist() == [pytest.approx(0.7)]
-    figure = curves_figure(frame, "told_apart", "accuracy of D", (0.4, 1.02))
+    figure = curves_figure(frame, "discriminator_accuracy", "accuracy of D", (0.4, 1.02))
     assert figure is not None
     assert figure.axes[0].get_ylim() == (0.4, 1.02) and figure.axes[0].get_yscale() == "linear"
 

@@ -23,7 +23,7 @@ from bench.report.markdown import inline
 from bench.report.model import build_model
 from bench.report.pictures import figure_of
 from bench.report.rankings import rankings
-from bench.tables import numbers_of, summary_columns, tidy
+from bench.tables import run_tables, summary_columns, tidy
 from bench.tables.hypervolume import COSTS, hypervolume_table
 from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
 from bench.tables.latency import latency_table
@@ -149,31 +149,31 @@ def test_the_most_decibels_rank_first_and_a_front_goes_up():
     assert ranking.first == "highest"
     points = [Point("a", 1.0, 20.0), Point("b", 2.0, 30.0), Point("c", 3.0, 25.0)]
     assert [point.strategy for point in front(points, PSNR.sign)] == ["a", "b"]
-    (best,) = best_means(numbers_of(records[:3]).summary)
+    (best,) = best_means(run_tables(records[:3]).summary)
     assert "`b-channel`" in inline(best.lines[0]) and best_words([PSNR]) == "Highest mean PSNR"
     assert best_words([PSNR, FID]) == "Best mean PSNR or FID"
 
 
 def test_the_columns_are_those_of_the_tasks_in_a_run():
-    numbers = numbers_of(mixed_run())
+    numbers = run_tables(mixed_run())
     assert list(numbers.summary.columns) == summary_columns([GENERATION, RESTORATION])
     rows = {row["workload"]: row for row in numbers.summary.to_dict("records")}
     assert rows["mnist-mlp"]["psnr_metric"] == METRIC and rows["mnist-mlp"]["fid_metric"] == ""
     assert rows["mnist-dcgan"]["psnr_metric"] == "" and math.isnan(rows["mnist-dcgan"]["psnr_mean"])
     tables = files_of(numbers)
     assert "task" in tables["summary"] and "metric" in tables["hypervolume"]
-    only = files_of(numbers_of([make_record(), make_record(strategy="dense", sparsity=0.0)]))
+    only = files_of(run_tables([make_record(), make_record(strategy="dense", sparsity=0.0)]))
     assert not any("task" in table for table in only.values()) and "fid_metric" in only["hypervolume"]
 
 
 def test_a_task_that_nobody_knows_is_a_message():
     with pytest.raises(UserError, match="no task 'text'"):
-        numbers_of([make_record().model_copy(update={"task": "text"})])
+        run_tables([make_record().model_copy(update={"task": "text"})])
 
 
 def test_figures_of_two_tasks_have_their_own_scales():
     records = mixed_run()
-    numbers = numbers_of(records, make_latency(records))
+    numbers = run_tables(records, make_latency(records))
     drawings = {each.name: each for each in figures_of(numbers, records, numbers.latency.iloc[:0].assign(backend=""))}
     assert {"quality-fid", "quality-is", "quality-psnr", "quality-ssim"} <= set(drawings)
     quality, pareto = figure_of(drawings["quality-psnr"]), figure_of(drawings["pareto-macs"])
@@ -206,7 +206,7 @@ def test_a_report_of_two_tasks_says_what_is_better_of_each():
 def test_the_terminal_has_a_table_for_each_way_of_judging(monkeypatch: pytest.MonkeyPatch):
     console = Console(file=io.StringIO(), width=160)
     monkeypatch.setattr(terminal, "console", console)
-    tables = terminal._summary_tables(numbers_of(mixed_run()).summary)
+    tables = terminal._summary_tables(run_tables(mixed_run()).summary)
     assert [[str(column.header) for column in table.columns][4:6] for table in tables] == [
         ["FID", "to dense"],
         ["PSNR", "to dense"],

@@ -310,7 +310,7 @@ def test_a_full_disk_for_pictures_or_weights_is_one_sentence_too(
             raise OSError(28, "No space left on device")
         real(path, content)
 
-    for module in ("bench.sweep.numbers", "bench.workloads.store"):
+    for module in ("bench.sweep.measuring", "bench.workloads.store"):
         monkeypatch.setattr(f"{module}.write_atomically", full)
     with pytest.raises(UserError, match="the disk is full"):
         sweep(recovery=["finetune-1"])

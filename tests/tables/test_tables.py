@@ -18,7 +18,7 @@ from bench.tables import (
     escape,
     granularity_of,
     latency_table,
-    numbers_of,
+    run_tables,
     tidy,
     wide,
     with_latency,
@@ -145,7 +145,7 @@ def test_masked_cells_share_the_latency_of_dense():
 
 def test_the_main_table_starts_each_group_with_dense(tmp_path: Path):
     records = make_records()
-    write_tables(tmp_path, numbers_of(records, make_latency(records)))
+    write_tables(tmp_path, run_tables(records, make_latency(records)))
     summary = pd.read_csv(tmp_path / "summary.csv")
     first = summary.groupby("workload").first()
     assert first["strategy"].tolist() == ["dense", "dense"]
@@ -159,14 +159,14 @@ def test_the_main_table_starts_each_group_with_dense(tmp_path: Path):
 
 def test_the_order_of_the_records_does_not_matter(tmp_path: Path):
     records = make_records()
-    first = write_tables(tmp_path / "a", numbers_of(records, make_latency(records)))["summary.md"].read_text()
-    again = write_tables(tmp_path / "b", numbers_of(records[::-1], make_latency(records)))["summary.md"].read_text()
+    first = write_tables(tmp_path / "a", run_tables(records, make_latency(records)))["summary.md"].read_text()
+    again = write_tables(tmp_path / "b", run_tables(records[::-1], make_latency(records)))["summary.md"].read_text()
     assert again == first
 
 
 def test_no_records_give_empty_tables_with_their_columns(tmp_path: Path):
     assert list(aggregate(tidy([])).columns) == AGGREGATED_COLUMNS
-    assert write_tables(tmp_path, numbers_of([]))["summary.md"].read_text() == "*no cells*\n"
+    assert write_tables(tmp_path, run_tables([]))["summary.md"].read_text() == "*no cells*\n"
 
 
 HOSTILE = ["a|b", "<script>alert(1)</script>", "[x](javascript:y)", "a\nb", "`code`", "*b*"]
@@ -174,7 +174,7 @@ HOSTILE = ["a|b", "<script>alert(1)</script>", "[x](javascript:y)", "a\nb", "`co
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_cannot_break_out_of_a_table(name: str, tmp_path: Path):
-    text = write_tables(tmp_path, numbers_of([make_record(strategy=name)]))["summary.md"].read_text()
+    text = write_tables(tmp_path, run_tables([make_record(strategy=name)]))["summary.md"].read_text()
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert "<script" not in text and "](" not in text and len(table) == 3
     assert {line.replace("\\|", "").count("|") for line in table} == {19}

@@ -182,7 +182,7 @@ class GenerationJudge:
         mine = seen.judged.features[: len(images)]
         return agreement_numbers(seen.images[: len(images)], images, mine, features, unit, self.extractor)
 
-    def told_apart(
+    def discriminator_accuracy(
         self, seen: Images, dense: Mapping[str, Tensor] | None, discriminator: nn.Module | None, key: str
     ) -> dict[str, Number]:
         data, condition = self.gan.data, self.gan.workload.condition

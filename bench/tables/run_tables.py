@@ -15,7 +15,7 @@ from bench.tables.tidy import cells_of, tidy
 
 
 @dataclass(frozen=True)
-class Numbers:
+class RunTables:
     """The tables of one run, as `tidy`, `aggregate`, `summarise`, `latency_table` and `cells_of` make them."""
 
     frame: pd.DataFrame
@@ -24,12 +24,12 @@ class Numbers:
     latency: pd.DataFrame
     cells: pd.DataFrame
 
-    def of_workloads(self, workloads: Sequence[str]) -> Numbers:
+    def of_workloads(self, workloads: Sequence[str]) -> RunTables:
         """The rows of these workloads alone."""
         return replace(self, **{name: table[table["workload"].isin(workloads)] for name, table in vars(self).items()})
 
 
-def numbers_of(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> Numbers:
+def run_tables(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> RunTables:
     """The tables of these records.
 
     Raises:
@@ -37,4 +37,4 @@ def numbers_of(records: Sequence[Record], latency: Sequence[LatencyRecord] = ())
     """
     frame = tidy(records)
     aggregated, timed = aggregate(frame), latency_table(latency)
-    return Numbers(frame, aggregated, summarise(frame, aggregated, timed), timed, cells_of(records))
+    return RunTables(frame, aggregated, summarise(frame, aggregated, timed), timed, cells_of(records))

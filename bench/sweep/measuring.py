@@ -85,7 +85,7 @@ def _beside_dense(
         dense = dense_outputs(todo.dense, shop, make_dense)
         numbers = judge.agreement(seen, dense, todo.dense_key)
     if seen.finite:
-        numbers |= judge.told_apart(seen, dense, recovered.discriminator, todo.dense_key)
+        numbers |= judge.discriminator_accuracy(seen, dense, recovered.discriminator, todo.dense_key)
     return numbers
 
 

@@ -9,9 +9,11 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from bench.base.kept import Kept
 
 OURS = ("bench", "strategies")
 
@@ -28,34 +30,39 @@ def tree_hash(source: str) -> str:
 
     Without imports, a module may be moved or renamed and nobody's hash changes; what is imported has a hash of its own.
     """
-    return hashlib.sha256(ast.dump(_Bare().visit(ast.parse(source))).encode()).hexdigest()
+    words: list[str] = []
+    _say(ast.parse(source), words)
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
-class _Bare(ast.NodeTransformer):
-    """Takes out whatever is not computed with."""
+def _say(node: ast.AST, words: list[str]) -> None:
+    """The kind of ``node`` and, in order, the names and values of its fields."""
+    words.append(type(node).__name__)
+    for name in node._fields:
+        value = getattr(node, name, None)
+        words.append(name)
+        if isinstance(value, ast.AST):
+            _say(value, words)
+        elif isinstance(value, list):
+            words.append("[")
+            for one in value:
+                if not isinstance(one, ast.AST):
+                    words.append(repr(one))
+                elif not _said_only(one):
+                    _say(one, words)
+            words.append("]")
+        else:
+            words.append(repr(value))
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [statement for statement in body if not _said_only(statement)]  # type: ignore[attr-defined]
-        return node
 
-    def visit_Import(self, node: ast.Import) -> None:
-        """Where from is no part of what."""
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Where from is no part of what."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        """``if TYPE_CHECKING`` holds imports for readers."""
-        return None if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else self.generic_visit(node)
-
-
-def _said_only(node: ast.stmt) -> bool:
-    """A docstring, or the list of a module's public names."""
+def _said_only(node: ast.AST) -> bool:
+    """What is not computed with: imports, those for readers, docstrings, the list of a module's public names."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
 
 
@@ -78,13 +85,18 @@ _our_source = functools.cache(_source)
 
 @dataclass(frozen=True)
 class Code:
-    """Hashes of modules, from their source."""
+    """Hashes of modules, from their source as it was when each was first asked for."""
 
     source: Callable[[str], str | None] = source_of
+    _hashes: Kept[frozenset[str], str] = field(default_factory=Kept, compare=False, repr=False)
+    _closures: Kept[tuple[frozenset[str], frozenset[str]], frozenset[str]] = field(
+        default_factory=Kept, compare=False, repr=False
+    )
 
     def hash(self, modules: Iterable[str]) -> str:
         """One hash of what ``modules`` compute, in whatever order and under whatever names."""
-        return digest(sorted(self._tree(module) for module in set(modules)))
+        found = frozenset(modules)
+        return self._hashes.get(found, lambda: digest(sorted(self._tree(module) for module in found)))
 
     def _tree(self, module: str) -> str:
         source = self.source(module)
@@ -92,6 +104,10 @@ class Code:
 
     def closure(self, modules: Iterable[str], besides: frozenset[str] = frozenset()) -> frozenset[str]:
         """``modules`` and all of `strategies`, or of their own package, that they import, but for ``besides``."""
+        start = frozenset(modules)
+        return self._closures.get((start, besides), lambda: self._closure(start, besides))
+
+    def _closure(self, modules: frozenset[str], besides: frozenset[str]) -> frozenset[str]:
         found: set[str] = set()
         waiting = list(modules)
         while waiting:

@@ -82,8 +82,10 @@ TIMING: Mapping[str, tuple[str, ...]] = {
 """What times a pair of networks, whatever the backend."""
 
 
-def network_modules(workload: Workload, strategy: Strategy | None, recovery: Recovery) -> dict[str, frozenset[str]]:
-    """Part -> modules of all that makes the network of a cell."""
+def network_modules(
+    workload: Workload, strategy: Strategy | None, recovery: Recovery, code: Code | None = None
+) -> dict[str, frozenset[str]]:
+    """Part -> modules of all that makes the network of a cell; ``code`` follows what a strategy imports."""
     generator = {} if workload.own else {"generator": (module_of(workload.generator),)}
     parts: dict[str, Iterable[str]] = {**NETWORK, **(OWN if workload.own else generator)}
     if recovery.calibrate:
@@ -96,7 +98,7 @@ def network_modules(workload: Workload, strategy: Strategy | None, recovery: Rec
     if strategy is not None and strategy.needs & EARLIER:
         found["earlier"] = frozenset({"bench.sweep.earlier"})
     if strategy is not None:
-        found["strategy"] = Code().closure(_modules_of(strategy), NAMES_ONLY)
+        found["strategy"] = (code or Code()).closure(_modules_of(strategy), NAMES_ONLY)
     return found
 
 

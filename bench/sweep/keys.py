@@ -63,7 +63,7 @@ def cell_keys(
     code = code or Code()
     definition: dict[str, Any] = {
         "checkpoint": checkpoint,
-        "code": hashes(network_modules(workload, strategy, recovery), code),
+        "code": hashes(network_modules(workload, strategy, recovery, code), code),
         "inputs": workload.inputs.identity,
         "recovery": recovery.name,
         "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),

@@ -13,6 +13,7 @@ import importlib
 import io
 import os
 import signal
+import sys
 import warnings
 
 LIBRARIES = ("torch", "fvcore.nn", "torch_fidelity.metric_isc", "torch_pruning", "bench.sweep.run")
@@ -26,5 +27,8 @@ with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         importlib.import_module(_name)
         if os.getppid() != _parent:  # it had nothing to do after all, or was killed
             os._exit(0)
+code = importlib.import_module("bench.base.code")
+for _name in [name for name in sys.modules if name.split(".")[0] in code.OURS]:
+    code.tree_hash(code.source_of(_name) or "")  # keys ask for it: known to every worker that is forked from here
 gc.freeze()
 gc.enable()

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bench.base.code import Code
 from bench.base.errors import UserError
 from bench.base.kept import Kept
 from bench.base.machine import check_device, git_revision, libraries, machine
@@ -83,6 +84,8 @@ class Workshop:
         self.dense_leading: Kept[tuple[Training, str, int], float | None] = Kept()
         """By recovery and seed: the leading number of dense on the inputs of a learning curve."""
         self._rankings: Kept[ScoreKey, Ranking | NotApplicable] = Kept(most=1)
+        self._dense: Kept[tuple[Training, str, int], ResolvedCell] = Kept()
+        self._code = Code()
         self._loaded: Kept[Training, Loaded] = Kept(most=8)
         self._evaluations: Kept[str, Evaluation[Any]] = Kept()
         self._recoveries: Kept[str, Recovery] = Kept()
@@ -100,7 +103,12 @@ class Workshop:
             UserError: whatever is wrong with the files of its workload; a judge that does not fit.
             UnknownName: no such workload or strategy.
         """
-        dense = None if cell.strategy == DENSE else self.resolve(dense_of(cell))
+        key = (cell.workload, cell.checkpoint), cell.recovery, cell.seed
+        if cell.strategy == DENSE:
+            return self._dense.get(key, lambda: self._resolved(cell, None))
+        return self._resolved(cell, self._dense.get(key, lambda: self._resolved(dense_of(cell), None)))
+
+    def _resolved(self, cell: Cell, dense: ResolvedCell | None) -> ResolvedCell:
         loaded = self.load(cell.workload, cell.checkpoint)
         recovery = self._recoveries.get(cell.recovery, lambda: parse_recovery(cell.recovery))
         strategy = self.strategy(cell.strategy)
@@ -125,6 +133,7 @@ class Workshop:
             recovery=recovery,
             metric_versions=dict(loaded.judge.versions),
             earlier=loaded.gan.checkpoint.card.get("hashes"),
+            code=self._code,
         )
 
     def load(self, workload: str, checkpoint: str) -> Loaded:

@@ -2,7 +2,7 @@
 
 A sweep is a few `Stage` s of `Group` s of items. How they are carried out, by processes of this machine, jobs of a
 cluster or actors, is the executor's; that nothing is lost, that an exclusive stage is alone, and that a mistake of the
-user's ends the run, is the same for all of them (`tests/test_executors.py` holds any implementation against it).
+user's ends the run, is the same for all (`tests/executors/test_conformance.py` holds any implementation against it).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
-from bench.tasks import GATED, quantity_of
+from bench.tasks import DEFAULT, GATED, TASKS, quantity_of
 
 MAX_CELLS = 12
 """More gated cells would cost each of them its power: all share one family-wise error."""
@@ -123,7 +123,7 @@ class Gate(_Rules):
     latency: Annotated[
         tuple[GatedTiming, ...], Field(strict=False), AfterValidator(_at_most(MAX_TIMINGS, "latency ratios"))
     ] = ()
-    metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] = GATED
+    metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] = TASKS[DEFAULT].gated
     margins: Margins = Margins()
     prior: dict[GatedMetric, PriorRule] = Field(default_factory=dict)
     """Without one, a cell has only the variance of its own few seeds, and seldom any power."""

@@ -28,8 +28,8 @@ class Known:
     def installed(cls) -> Known:
         """What this installation offers. Imports the registries, and with them torch."""
         from bench.measure.backends import BACKENDS
+        from bench.tasks import TASKS
         from bench.tasks.generation.extractors import EXTRACTORS
-        from bench.tasks.generation.metrics import METRICS as REGISTERED
         from bench.tasks.generation.public import PUBLIC
         from bench.training.recovery import parse_recovery
         from bench.workloads.builtin import BUILT_IN
@@ -41,7 +41,7 @@ class Known:
             workloads=tuple(BUILT_IN),
             strategies={name: STRATEGIES[name].levels for name in STRATEGIES},
             extractors=(*EXTRACTORS, *PUBLIC),
-            metrics=tuple(REGISTERED),
+            metrics=tuple(dict.fromkeys(name for task in TASKS.values() for name in task.known_metrics)),
             backends=tuple(BACKENDS),
             parse_recovery=parse_recovery,
             built_in=tuple(BUILT_IN),

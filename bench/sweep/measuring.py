@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
@@ -20,6 +19,7 @@ from bench.records.store import writable
 from bench.sweep.counts import architecture_of, count, layers_of
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.workshop import Workshop
+from bench.tasks.evaluation import Seen
 from bench.training.recovery import Recovered
 from bench.workloads.store import read_weights
 from strategies.cut import LayerCut
@@ -71,13 +71,15 @@ def measure(
 
 
 def _beside_dense(
-    todo: ResolvedCell, seen: Any, recovered: Recovered, shop: Workshop, make_dense: Callable[[], Recovered]
+    todo: ResolvedCell, seen: Seen, recovered: Recovered, shop: Workshop, make_dense: Callable[[], Recovered]
 ) -> dict[str, Number]:
     """Numbers that say how a network stands to dense; of dense itself, how it stands to a perfect one."""
     judge = todo.loaded.judge
     if todo.dense is None:
         dense = None
         numbers = judge.floor()
+        for method, reached in judge.trivial().items():
+            numbers |= {f"{name}~{method}": number for name, number in reached.items()}
         _write_compared(shop, todo.keys.eval, judge.compared(seen))
     elif not seen.finite:
         return {}

@@ -135,6 +135,8 @@ class Task:
     """Those that the main table shows beside the leader, without a test."""
     metrics: tuple[str, ...]
     """What an experiment measures that names no metrics."""
+    known_metrics: tuple[str, ...]
+    """What an experiment may ask for; of what it asks for, each workload is measured by its own task's."""
     gated: tuple[str, ...]
     """What the gate tests; all else with noise is for information."""
     bound: str

@@ -16,8 +16,16 @@ from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
 from bench.workloads.loaded import Gan
 
-S = TypeVar("S")
-"""What was seen of one network: its outputs, and what the task's judge makes of them."""
+
+class Seen(Protocol):
+    """What was seen of one network: its outputs, and what the task's judge makes of them."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether all of the output was."""
+
+
+S = TypeVar("S", bound=Seen)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,8 @@ class Judge(Protocol[S]):
         """What a perfect network would reach, beside dense."""
 
     def trivial(self) -> Mapping[str, Mapping[str, Number]]:
-        """What methods without a network reach (bicubic, the noisy input): name -> numbers. What is worse is marked."""
+        """What methods without a network reach (bicubic, the noisy input), name -> numbers: kept with dense as
+        ``NUMBER~NAME``, so that what falls below can be seen."""
 
     def compared(self, seen: S) -> dict[str, Tensor]:
         """What is kept of dense so that others can be compared with it."""

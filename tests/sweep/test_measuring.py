@@ -14,7 +14,7 @@ from bench.records import Cell, Number, Record
 from bench.sweep.cell import run_cell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.tasks.generation.evaluation import AGREEMENT_IMAGES, SAMPLE_IMAGES
+from bench.tasks.generation.evaluation import AGREEMENT_IMAGES, SAMPLE_IMAGES, GenerationJudge
 from bench.workloads.networks import parameter_total
 from bench.workloads.store import read_weights, write_weights
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
@@ -125,3 +125,13 @@ def test_each_architecture_is_counted_once(settings: Settings, monkeypatch: pyte
     )
     alone = record_of(cell(sparsity=0.6), Workshop(settings))
     assert alone.numbers == records[1].numbers
+
+
+def test_what_methods_without_a_network_reach_is_kept_with_dense(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = {"constant": {"fid[dummy]": 99.5}}
+    monkeypatch.setattr(GenerationJudge, "trivial", lambda self: reached)
+    shop = Workshop(settings)
+    assert record_of(cell("dense"), shop).numbers["fid[dummy]~constant"] == 99.5
+    assert not any("~" in name for name in record_of(cell(), shop).numbers)

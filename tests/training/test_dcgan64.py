@@ -45,8 +45,9 @@ def teach(out: Path, data: Path | str | None, name: str = "dcgan-64") -> dict[st
 def test_it_learns_from_a_folder_of_pictures_of_any_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labelled: bool
 ) -> None:
-    for name, value in (("CALIBRATION_IMAGES", 20), ("CURVE_IMAGES", 20), ("FINAL_IMAGES", 20)):
-        monkeypatch.setattr(f"bench.training.train.{name}", value)
+    monkeypatch.setattr("bench.training.train.CALIBRATION_IMAGES", 20)
+    for name in ("CURVE_IMAGES", "FINAL_IMAGES"):
+        monkeypatch.setattr(f"bench.tasks.generation.training.{name}", 20)
     photos = write_pictures(tmp_path / "photos", pictures(64, height=80, width=70), labelled=labelled)
     out = tmp_path / "out"
     card = teach(out, photos)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench.base.errors import UserError
+from bench.tasks.generation import training as judging
 from bench.training import train as module
 from bench.training.train import train_workload
 from bench.workloads.builtin import DUMMY
@@ -30,13 +31,18 @@ class Killed(BaseException):
     """What a test stops a training with."""
 
 
+def no_pictures(patch: pytest.MonkeyPatch) -> None:
+    for name in ("draw_training", "draw_samples"):
+        patch.setattr(module, name, lambda *args: None)
+
+
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few images and no pictures: they are looked at in one test of their own."""
-    monkeypatch.setattr(module, "CURVE_IMAGES", 60)
-    monkeypatch.setattr(module, "FINAL_IMAGES", 80)
+    monkeypatch.setattr(judging, "CURVE_IMAGES", 60)
+    monkeypatch.setattr(judging, "FINAL_IMAGES", 80)
     monkeypatch.setattr(module, "CALIBRATION_IMAGES", 200)
-    monkeypatch.setattr(module, "_write_pictures", lambda *args: None)
+    no_pictures(monkeypatch)
 
 
 def train(out: Path, **options: Any) -> dict[str, Any]:
@@ -199,9 +205,9 @@ def test_a_hostile_state_is_refused_and_not_executed(tmp_path: Path, archive: bo
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CURVE_IMAGES", 60)
-        patch.setattr(module, "FINAL_IMAGES", 80)
-        patch.setattr(module, "_write_pictures", lambda *args: None)
+        patch.setattr(judging, "CURVE_IMAGES", 60)
+        patch.setattr(judging, "FINAL_IMAGES", 80)
+        no_pictures(patch)
         train_workload(DUMMY, out, steps=40, curve_every=25, save_every=100)
     return out
 

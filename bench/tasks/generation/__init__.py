@@ -120,6 +120,7 @@ GENERATION = Task(
     leaders=("fid", "kid"),
     beside=("is",),
     metrics=("fid", "is"),
+    known_metrics=("fid", "is", "kid", "prc"),
     gated=("fid", "is"),
     bound="fid",
     floor="fid_floor",

@@ -71,6 +71,8 @@ class GenerationJudge:
 
     gan: Gan
     settings: QualitySettings
+    metrics: tuple[str, ...]
+    """Those of the settings that are of this task."""
     extractor: Extractor
     real: int
     """How many training images metrics compare one by one with generated ones; 0: none does."""
@@ -115,7 +117,7 @@ class GenerationJudge:
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
-        return {name: METRICS[name].version(self._terms) for name in self.settings.metrics}
+        return {name: METRICS[name].version(self._terms) for name in self.metrics}
 
     def draw(self, seed: int) -> tuple[Tensor, ...]:
         return self.gan.workload.inputs.sample(self.settings.num_images, stream(seed, "eval"))
@@ -148,7 +150,7 @@ class GenerationJudge:
         """Of FID, KID, precision and the like as they are, of IS in its logarithm; empty where it is not finite."""
         if not seen.finite:
             return {}
-        found = (METRICS[name].contributions(seen.judged, self.reference) for name in self.settings.metrics)
+        found = (METRICS[name].contributions(seen.judged, self.reference) for name in self.metrics)
         return {f"{column}[{self.name}]": values for each in found for column, values in each.items()}
 
     def floor(self) -> dict[str, Number]:
@@ -221,7 +223,7 @@ class GenerationJudge:
     def flags(self, seen: Images) -> list[str]:
         found = ["small-n"] if self.settings.num_images < SMALL_N else []
         known = (seen.judged.gaussian, self.reference.train, self.reference.held_out)
-        if "fid" in self.settings.metrics and low_rank(*(gaussian for gaussian in known if gaussian is not None)):
+        if "fid" in self.metrics and low_rank(*(gaussian for gaussian in known if gaussian is not None)):
             found.append("low-rank-fid")
         return found
 
@@ -243,12 +245,13 @@ class GenerationEvaluation:
         """Raises UserError for a judge of other images, and for metrics that need what it, or the reference, lacks."""
         channels, height, width = gan.data.train.shape[1:]
         shape = (channels, height, width)
-        extractor = self._extractor(gan, settings, shape) if settings.metrics else nobody()
-        metrics = [METRICS[name] for name in settings.metrics]
+        names = tuple(name for name in settings.metrics if name in METRICS)
+        extractor = self._extractor(gan, settings, shape) if names else nobody()
+        metrics = [METRICS[name] for name in names]
         _check(gan, metrics, extractor, shape)
         compared = any(metric.needs_real for metric in metrics)
         real = min(settings.num_images, len(gan.data.train)) if compared else 0
-        return GenerationJudge(gan, settings, extractor, real, self._references)
+        return GenerationJudge(gan, settings, names, extractor, real, self._references)
 
     def of_training(self, workload: Workload, data: ImageData, device: str) -> GenerationTraining | None:
         return training_judge(workload, data, device)

@@ -55,9 +55,9 @@ def test_a_network_without_tensors_is_on_the_cpu() -> None:
 
 def test_a_recorded_training_refuses_what_it_cannot_record() -> None:
     model, judge = DummyGenerator(), DummyDiscriminator()
-    from bench.workloads.builtin import WORKLOADS
+    from bench.workloads.builtin import BUILT_IN
 
-    dummy = WORKLOADS["dummy"]
+    dummy = BUILT_IN["dummy"]
     images = torch.zeros(20, 1, 8, 8, dtype=torch.uint8)
     for kind in (GanTraining, GraphedTraining):
         made = lambda kind=kind: kind(  # noqa: E731

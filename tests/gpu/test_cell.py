@@ -7,7 +7,8 @@ import functools
 import pytest
 
 from bench.records import Cell, Record
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from tests.helpers.cells import cell, record_of
 
 NUM_IMAGES = 300

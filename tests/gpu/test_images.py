@@ -14,7 +14,7 @@ from bench.base.seeds import stream
 from bench.tasks.generation.discriminator import says_real
 from bench.tasks.generation.extractors import EXTRACTORS
 from bench.tasks.generation.quality import judge, quality, reference
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import Checkpoint, load_checkpoint
 from bench.workloads.cifar10 import CifarGenerator
 from bench.workloads.data import DATA_SOURCES
@@ -26,7 +26,7 @@ COUNT = 400
 
 @functools.cache
 def checkpoint(name: str) -> Checkpoint:
-    return load_checkpoint(WORKLOADS[name])
+    return load_checkpoint(BUILT_IN[name])
 
 
 def copied(model: nn.Module, device: str) -> nn.Module:
@@ -34,7 +34,7 @@ def copied(model: nn.Module, device: str) -> nn.Module:
 
 
 def inputs(name: str, count: int = COUNT) -> tuple[torch.Tensor, ...]:
-    return WORKLOADS[name].inputs.sample(count, stream(0, "eval"))
+    return BUILT_IN[name].inputs.sample(count, stream(0, "eval"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)

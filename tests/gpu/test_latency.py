@@ -47,7 +47,9 @@ def test_eager_is_timed_by_events_at_every_batch(batch: int, pair: tuple[nn.Modu
 def test_a_backend_makes_the_same_images_and_is_timed(
     backend: str, pair: tuple[nn.Module, nn.Module], cuda: str
 ) -> None:
-    fields = measure_latency(*pair, (torch.randn(16, 100),), device=cuda, batch=16, backend=backend, plan=QUICK)
+    fields = measure_latency(
+        *pair, (torch.randn(16, 100),), device=cuda, batch=16, backend=BACKENDS[backend], plan=QUICK
+    )
     if backend == "compile" and fields["status"] == "not-applicable":
         pytest.skip(f"no compiler for a GPU here: {fields['reason']}")
     assert fields["status"] in ("ok", "invalid"), fields["reason"]
@@ -59,11 +61,11 @@ def test_a_backend_makes_the_same_images_and_is_timed(
 def test_only_its_own_backend_rounds_to_tf32(pair: tuple[nn.Module, nn.Module], cuda: str) -> None:
     with tf32(True):
         fields = measure_latency(
-            *pair, (torch.randn(4, 100),), device=cuda, batch=4, backend="channels_last", plan=QUICK
+            *pair, (torch.randn(4, 100),), device=cuda, batch=4, backend=BACKENDS["channels_last"], plan=QUICK
         )
         assert torch.backends.cudnn.allow_tf32
     assert fields["output_error"] < 1e-5
-    rounded = measure_latency(*pair, (torch.randn(4, 100),), device=cuda, batch=4, backend="tf32", plan=QUICK)
+    rounded = measure_latency(*pair, (torch.randn(4, 100),), device=cuda, batch=4, backend=BACKENDS["tf32"], plan=QUICK)
     assert rounded["output_error"] > 1e-6 and not torch.backends.cudnn.allow_tf32
 
 
@@ -71,7 +73,9 @@ def test_rows_of_compressed_zeros_run_on_the_device(cuda: str) -> None:
     torch.manual_seed(0)
     dense = MlpGenerator().eval()
     masked = pruned(dense, "l1-weight-global", Level("sparsity", 0.9))
-    fields = measure_latency(dense, masked, (torch.randn(16, 100),), device=cuda, batch=16, backend="csr", plan=QUICK)
+    fields = measure_latency(
+        dense, masked, (torch.randn(16, 100),), device=cuda, batch=16, backend=BACKENDS["csr"], plan=QUICK
+    )
     assert fields["status"] in ("ok", "invalid"), fields["reason"]
 
 
@@ -83,14 +87,14 @@ def test_two_of_four_runs_on_sparse_tensor_cores(batch: int, cuda: str) -> None:
     thing = STRATEGIES["l1-nm-2-4"]
     masked = thing.decide(thing.rank(given), Level("n", 2.0), "params").apply(dense).generator
     inputs = (torch.randn(64, 128),)
-    fields = measure_latency(dense, masked, inputs, device=cuda, batch=batch, backend="nm-2-4", plan=QUICK)
+    fields = measure_latency(dense, masked, inputs, device=cuda, batch=batch, backend=BACKENDS["nm-2-4"], plan=QUICK)
     assert fields["status"] in ("ok", "invalid"), fields["reason"]
     assert fields["dtype"] == "float16"
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
 def test_what_runs_on_processors_alone_says_so(backend: str, cuda: str, pair: tuple[nn.Module, nn.Module]) -> None:
-    fields = measure_latency(*pair, (torch.randn(1, 100),), device=cuda, backend=backend, plan=QUICK)
+    fields = measure_latency(*pair, (torch.randn(1, 100),), device=cuda, backend=BACKENDS[backend], plan=QUICK)
     assert fields["status"] == "unavailable" and fields["reason"]
 
 

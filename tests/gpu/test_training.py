@@ -14,14 +14,15 @@ from torch import Tensor, nn
 from bench.artifact.folder import load_artifact, save_artifact
 from bench.base.seeds import stream
 from bench.training.loop import GanTraining, TrainingSpec
-from bench.training.recovery import Recovered, parse_recovery, recover
+from bench.training.recovery import Recovered, Scheduled, Start, parse_recovery, recover
 from bench.training.resume import load_training, save_training
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint, load_initialisation, load_rewind
 from bench.workloads.cifar10 import CifarDiscriminator, CifarGenerator
 from bench.workloads.condition import Condition
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.generate import generate
+from bench.workloads.loaded import Gan
 from strategies.base import Context, Level, Snapshot
 from strategies.catalog import STRATEGIES
 from strategies.layers import prunable_layers
@@ -31,7 +32,7 @@ CONDITIONAL = TrainingSpec(loss="hinge", batch_size=8, lr=2e-4, betas=(0.0, 0.99
 
 
 def training(name: str, device: str, spec: TrainingSpec = SPEC) -> GanTraining:
-    found, workload = load_checkpoint(WORKLOADS[name]), WORKLOADS[name]
+    found, workload = load_checkpoint(BUILT_IN[name]), BUILT_IN[name]
     discriminator = copy.deepcopy(found.discriminator)
     assert discriminator is not None
     for module in discriminator.modules():
@@ -118,8 +119,13 @@ def test_a_saved_training_goes_on_on_the_device(device: str, tmp_path: Path) -> 
         assert b == pytest.approx(a, rel=1e-2, abs=1e-2)
 
 
+def gan(name: str, device: str) -> Gan:
+    workload = BUILT_IN[name]
+    return Gan(workload, load_checkpoint(workload), DATA_SOURCES[workload.data](), device)
+
+
 def context(name: str) -> Context:
-    workload = WORKLOADS[name]
+    workload = BUILT_IN[name]
     found = load_checkpoint(workload)
     return Context(
         found.generator,
@@ -136,20 +142,12 @@ def context(name: str) -> Context:
 def recovered(
     name: str, recovery: str, device: str, *, strategy: str = "l1-channel-global", level: Level | None = None
 ) -> Recovered:
-    workload, thing = WORKLOADS[name], STRATEGIES[strategy]
-    found, given = load_checkpoint(workload), context(name)
+    thing, made, given = STRATEGIES[strategy], gan(name, device), context(name)
     level = level or Level("sparsity", 0.5)
-    once = thing.schedule is None
-    return recover(
-        parse_recovery(recovery),
-        workload,
-        found,
-        DATA_SOURCES[workload.data](),
-        seed=0,
-        pruned=thing.decide(thing.rank(given), level, "params").apply(found.generator) if once else None,
-        scheduled=None if once else (thing, given, level, "params"),
-        device=device,
-    )
+    start: Start = Scheduled(thing, given, level, "params")
+    if thing.schedule is None:
+        start = thing.decide(thing.rank(given), level, "params").apply(made.checkpoint.generator)
+    return recover(parse_recovery(recovery), made, start, seed=0)
 
 
 def weights(model: nn.Module) -> int:
@@ -167,9 +165,9 @@ RECOVERIES = [
 def test_every_recovery_ends_with_a_finite_network_on_the_device(recovery: str, device: str) -> None:
     found = recovered("mnist-dcgan", recovery, device)
     assert {p.device.type for p in found.generator.parameters()} == {torch.device(device).type}
-    images = WORKLOADS["mnist-dcgan"].inputs.sample(8, stream(0, "eval"))
+    images = BUILT_IN["mnist-dcgan"].inputs.sample(8, stream(0, "eval"))
     assert generate(found.generator, images, device=device)[1]
-    dense = weights(load_checkpoint(WORKLOADS["mnist-dcgan"]).generator)
+    dense = weights(load_checkpoint(BUILT_IN["mnist-dcgan"]).generator)
     assert weights(found.generator) == pytest.approx(0.5 * dense, rel=0.02)
 
 
@@ -195,7 +193,7 @@ def test_every_schedule_prunes_in_a_training_on_the_device(strategy: str, device
     knob = Level("threshold", 0.5) if strategy == "rownorm-channel+everystep" else None
     found = recovered("mnist-dcgan", "finetune-8", device, strategy=strategy, level=knob)
     assert found.pruned is not None and len(found.curve) == 8
-    dense = weights(load_checkpoint(WORKLOADS["mnist-dcgan"]).generator)
+    dense = weights(load_checkpoint(BUILT_IN["mnist-dcgan"]).generator)
     left = sum(int(layer.weight.count_nonzero()) for layer in prunable_layers(found.generator).values())
     if knob is None:
         assert left == pytest.approx(0.5 * dense, rel=0.02)
@@ -210,15 +208,8 @@ def test_a_criterion_that_takes_gradients_scores_a_network_on_the_device(
 ) -> None:
     base, timing = STRATEGIES[f"{criterion}-weight-global"], STRATEGIES[f"l1-weight-global+{schedule}"].schedule
     thing, name = replace(base, schedule=timing), "mnist-mlp"
-    found = recover(
-        parse_recovery("finetune-4"),
-        WORKLOADS[name],
-        load_checkpoint(WORKLOADS[name]),
-        DATA_SOURCES[WORKLOADS[name].data](),
-        seed=0,
-        scheduled=(thing, context(name), Level("sparsity", 0.5), "params"),
-        device=device,
-    )
+    start = Scheduled(thing, context(name), Level("sparsity", 0.5), "params")
+    found = recover(parse_recovery("finetune-4"), gan(name, device), start, seed=0)
     assert found.pruned is not None and found.pruned.masks
 
 
@@ -227,7 +218,7 @@ def test_an_artefact_saved_from_the_device_is_the_network(strategy: str, device:
     found = recovered("mnist-dcgan", "finetune-4", device, strategy=strategy)
     save_artifact(tmp_path, found, workload="mnist-dcgan", made_by={"strategy": strategy}, provenance={})
     again = load_artifact(tmp_path).to(device)
-    drawn = WORKLOADS["mnist-dcgan"].inputs.sample(20, stream(0, "eval"))
+    drawn = BUILT_IN["mnist-dcgan"].inputs.sample(20, stream(0, "eval"))
     one, other = (generate(model, drawn, device=device)[0] for model in (found.generator, again))
     assert int((one.int() - other.int()).abs().max()) <= 1  # the same weights in another layout: other kernels
 

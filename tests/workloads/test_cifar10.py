@@ -10,11 +10,12 @@ import torch
 from bench.base.errors import UserError
 from bench.base.seeds import stream
 from bench.measure.complexity import count_macs
-from bench.sweep.workshop import Settings, Workshop
+from bench.sweep.settings import Settings
+from bench.sweep.workshop import Workshop
 from bench.tasks.generation.extractors import EXTRACTORS
 from bench.training.train import train_workload
 from bench.workloads.base import InputSpec
-from bench.workloads.builtin import WORKLOADS
+from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.cifar10 import CifarDiscriminator, CifarGenerator
 from bench.workloads.cifar_data import PLACE, cifar10, statistics
@@ -50,7 +51,7 @@ def test_every_channel_but_those_of_the_image_can_go() -> None:
 
 
 def test_a_cpu_can_run_it() -> None:
-    inputs = WORKLOADS["cifar10-cgan"].inputs.sample(1, stream(0, "eval"))
+    inputs = BUILT_IN["cifar10-cgan"].inputs.sample(1, stream(0, "eval"))
     assert count_macs(CifarGenerator(), inputs).dense < 60e6
     assert count_macs(EXTRACTORS["cifar-net"]().module, (torch.zeros(1, 3, 32, 32),)).dense < 30e6
 
@@ -67,11 +68,11 @@ def test_without_images_the_reference_is_the_judges_statistics() -> None:
     assert data.statistics is not None and data.fingerprint == statistics().fingerprint
     assert data.statistics.mean.shape == (64,) and data.statistics.covariance.shape == (64, 64)
     with pytest.raises(UserError, match="only statistics"):
-        train_workload(WORKLOADS["cifar10-cgan"], Path("nowhere"))
+        train_workload(BUILT_IN["cifar10-cgan"], Path("nowhere"))
 
 
 def test_the_shipped_generator_has_the_quality_of_its_card() -> None:
-    checkpoint = load_checkpoint(WORKLOADS["cifar10-cgan"])
+    checkpoint = load_checkpoint(BUILT_IN["cifar10-cgan"])
     record = record_of(cell("dense", workload="cifar10-cgan"), Workshop(Settings(num_images=200)))
     score = record.numbers["is[cifar-net]"].value
     assert record.status == "ok" and score is not None

@@ -4,8 +4,11 @@ Other work on the machine lengthens wall time, and the longer call suffers more.
 alternating blocks, a block that was interrupted marks its pair, and the speed-up is the median of the
 ratios of the clean pairs. Where too few are clean the measurement is ``invalid`` and says why.
 
+A block is as many calls of both as the quicker network needs for 25 ms, at most ten. More calls of slow networks buy
+less than more rounds do; fewer calls of a quick one would be measured with what the slow one left in the caches.
+
 Cost of the defaults where dense takes 2 ms a call at batch 1 and 20 ms at batch 16: about 12 rounds (0.4 s)
-and 5 rounds (up to 2 s), some 50 s for 22 architectures; up to three times that on a busy machine.
+and 5 rounds (0.4 to 1 s), some 25 s for 22 architectures; up to three times that on a busy machine.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import math
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,9 @@ LOST = 0.01
 """Share of a block's wall time that may be lost to interruptions: less is no bias that matters. Where calls are long a
 block is never left in peace, also on an idle machine: ten calls of 50 ms were preempted every time, for .1 %."""
 
+TRIES = 3
+"""Calls that say how long one takes, before a block's number of calls is chosen."""
+
 MIN_CLEAN_PAIRS = 5
 """With fewer uninterrupted pairs a measurement is invalid."""
 
@@ -45,6 +51,9 @@ class Plan:
     """How much to time. A round is one block of dense and one of pruned."""
 
     calls_per_block: int = 10
+    """At most so many."""
+    block_seconds: float = 0.025
+    """What a block of the quicker network takes at least, unless `calls_per_block` comes first."""
     warmup: int = 5
     """Calls of each before the clock runs."""
     rounds: int = 5
@@ -56,12 +65,17 @@ class Plan:
     """No further round in search of clean pairs once so much was timed."""
 
 
+def calls_in_block(plan: Plan, quicker: float) -> int:
+    """How many calls a block has where the quicker network takes so many seconds a call."""
+    return max(1, min(plan.calls_per_block, math.ceil(plan.block_seconds / max(quicker, 1e-9))))
+
+
 def expected_seconds(call: float, plan: Plan | None = None) -> float:
     """How long a quiet machine times two networks that take ``call`` seconds a call each."""
     plan = plan or Plan()
-    round_seconds = 2 * plan.calls_per_block * call
+    round_seconds = 2 * calls_in_block(plan, call) * call
     rounds = min(max(plan.rounds, math.ceil(plan.min_seconds / round_seconds)), plan.max_rounds)
-    return rounds * round_seconds + 2 * plan.warmup * call
+    return rounds * round_seconds + 2 * (plan.warmup + TRIES) * call
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,7 @@ def cuda_timer(device: torch.device | str) -> Timer:
 def time_pair(
     dense: Call, pruned: Call, *, timer: Timer = cpu_timer, plan: Plan | None = None
 ) -> tuple[LatencySample, ...]:
-    """Time two calls in alternating blocks, dense first in even rounds, pruned first in odd ones.
+    """Time two calls in alternating blocks of ``plan.calls_per_block``, dense first in even rounds, pruned in odd ones.
 
     Returns:
         One sample a round, the interrupted ones too.
@@ -334,13 +348,21 @@ def _timed(backend: Backend, dense: nn.Module, pruned: nn.Module, rows: Inputs, 
             return fields | _untimed("refused", reason)
     device = rows[0].device
     on_cuda = device.type == "cuda"
-    samples = time_pair(first.call, second.call, timer=cuda_timer(device) if on_cuda else cpu_timer, plan=plan)
+    timer = cuda_timer(device) if on_cuda else cpu_timer
+    calls = calls_in_block(plan, min(_quickest(timer, member.call) for member in (first, second)))
+    samples = time_pair(first.call, second.call, timer=timer, plan=replace(plan, calls_per_block=calls))
     summary = asdict(summarise(samples))
     if on_cuda:
         summary["speedup_cpu"] = None  # the host only launches
     seen = on_cuda and not backend.private_memory
     peak = peak_of_call(second.call, second.network, device) if seen else None
-    return fields | {"samples": list(samples), **summary, "peak_memory_bytes": peak}
+    return fields | {"calls_per_block": calls, "samples": list(samples), **summary, "peak_memory_bytes": peak}
+
+
+def _quickest(timer: Timer, call: Call) -> float:
+    """Seconds of the quickest of a few calls: the first ones are slow."""
+    with torch.inference_mode():
+        return min(timer(call, 1).wall for _ in range(TRIES))
 
 
 def _untimed(status: LatencyStatus, reason: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ NETWORK: Mapping[str, tuple[str, ...]] = {
     "streams": ("bench.base.seeds",),
     "inputs": ("bench.workloads.base", "bench.workloads.loaded", "bench.workloads.condition"),
     "layout": ("bench.base.layout", "bench.base.precision"),
-    "recovery": tuple(f"{_RECOVERY}.{name}" for name in ("spec", "recover", "finish")),
+    "recovery": tuple(f"{_RECOVERY}.{name}" for name in ("spec", "run", "finish")),
 }
 """What every pruned network is made by, dense included."""
 

@@ -20,6 +20,7 @@ from bench.measure.latency import (
     MIN_CLEAN_PAIRS,
     Block,
     Plan,
+    calls_in_block,
     cpu_timer,
     cuda_timer,
     dtype_of,
@@ -323,9 +324,33 @@ def test_the_cuda_timer_divides_the_events_time_by_the_calls(monkeypatch: pytest
 
 def test_the_expected_time_is_that_of_the_rounds_and_the_warm_up() -> None:
     plan = Plan(calls_per_block=10, warmup=5, rounds=5, min_seconds=0.4, max_rounds=60)
-    assert expected_seconds(0.02, plan) == pytest.approx(5 * 0.4 + 0.2)  # long calls: the fewest rounds
-    assert expected_seconds(0.001, plan) == pytest.approx(20 * 0.02 + 0.01)  # short calls: until 0.4 s are timed
-    assert expected_seconds(1e-5, plan) == pytest.approx(60 * 2e-4 + 1e-4)  # very short ones: the most rounds
+    assert expected_seconds(0.02, plan) == pytest.approx(5 * 0.08 + 0.32)  # long calls: two a block, the fewest rounds
+    assert expected_seconds(0.1, plan) == pytest.approx(5 * 0.2 + 1.6)  # very long ones: one a block
+    assert expected_seconds(0.001, plan) == pytest.approx(20 * 0.02 + 0.016)  # short calls: until 0.4 s are timed
+    assert expected_seconds(1e-5, plan) == pytest.approx(60 * 2e-4 + 1.6e-4)  # very short ones: the most rounds
+
+
+@pytest.mark.parametrize(
+    ("quicker", "calls"), [(0.0, 10), (1e-5, 10), (0.0025, 10), (0.003, 9), (0.02, 2), (0.025, 1), (3.0, 1)]
+)
+def test_a_block_is_long_enough_for_the_quicker_network(quicker: float, calls: int) -> None:
+    assert calls_in_block(Plan(calls_per_block=10, block_seconds=0.025), quicker) == calls
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.01, 3), (0.0001, 10)])
+def test_a_record_says_how_many_calls_its_blocks_had(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
+) -> None:
+    asked: list[int] = []
+
+    def timer(call: Call, count: int) -> Block:
+        asked.append(count)
+        return Block(seconds, seconds, False)
+
+    monkeypatch.setattr(latency, "cpu_timer", timer)
+    generator = DummyGenerator()
+    fields = measure_latency(generator, generator, (torch.randn(1, 8),), plan=Plan(rounds=1, min_seconds=0))
+    assert fields["calls_per_block"] == calls and set(asked) == {1, calls}
 
 
 @pytest.mark.parametrize(

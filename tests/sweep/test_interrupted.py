@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.training.diary import Diary
 from bench.training.loop import GanTraining, StepStats
+from bench.training.recovery import run as recovering
 from bench.training.recovery import watched_steps
 from bench.training.resume import STATE_FILE
 from tests.helpers.cells import NUM_IMAGES, cell
@@ -44,7 +44,7 @@ Kill = Callable[[int | None], None]
 @pytest.fixture
 def kill(monkeypatch: pytest.MonkeyPatch) -> Kill:
     """``kill(5)``: the process ends in its sixth step, whatever step of the training that is; None: it does not."""
-    monkeypatch.setattr(import_module("bench.training.recovery.recover"), "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(recovering, "SAVE_SECONDS", 0.0)
     original, left = GanTraining.step, [STEPS]
 
     def step(self: GanTraining) -> StepStats:

@@ -1,6 +1,6 @@
 """What is done for a pruned network: `spec` says what, `recover` does it."""
 
-from bench.training.recovery.recover import WATCHED, Recovered, Watch, recover, watched_steps
+from bench.training.recovery.run import WATCHED, Recovered, Watch, recover, watched_steps
 from bench.training.recovery.spec import Recovery, parse_recovery
 from bench.training.recovery.start import Scheduled, Start
 

@@ -27,6 +27,7 @@ RESTORATION = Task(
     leaders=("psnr",),
     beside=("ssim",),
     metrics=("psnr",),
+    known_metrics=("psnr",),
     gated=("psnr",),
     bound="psnr",
     floor="",

@@ -6,7 +6,7 @@ from torch import nn
 
 import ganprune
 from strategies.allocation import global_mean
-from strategies.catalog import strategy
+from strategies.builtin import strategy
 from strategies.criteria.registry import criterion
 from strategies.granularity.channel import channel
 

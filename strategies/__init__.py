@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from strategies.base import Context, Levels, NotApplicable, Scores
-    from strategies.catalog import strategy
+    from strategies.builtin import strategy
     from strategies.criteria import criterion
 
 __all__ = ["Context", "Levels", "NotApplicable", "Scores", "criterion", "strategy"]
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
     # Imported on first use: the registry's names are needed where torch is not.
     from importlib import import_module
 
-    homes = {"criterion": "strategies.criteria", "strategy": "strategies.catalog"}
+    homes = {"criterion": "strategies.criteria", "strategy": "strategies.builtin"}
     if name in __all__:
         return getattr(import_module(homes.get(name, "strategies.base")), name)
     raise AttributeError(f"module 'strategies' has no attribute {name!r}")

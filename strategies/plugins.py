@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.criteria import CRITERIA
 
 GROUP = "ganprune.strategies"

@@ -27,7 +27,7 @@ from strategies.base import (
     Ranking,
     Snapshot,
 )
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 from strategies.layers import outputs, prunable_layers
 

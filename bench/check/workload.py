@@ -27,7 +27,7 @@ from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
 from bench.workloads.store import state_hash
 from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.cut import LayerCut
 
 Kind = Literal["ok", "note", "problem"]

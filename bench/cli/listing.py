@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 def strategies() -> list[Row]:
     """Name, criterion, granularity, allocation, schedule, needs, levels, source."""
-    from strategies.catalog import DENSE, STRATEGIES
+    from strategies.builtin import DENSE, STRATEGIES
 
     dense: Row = {
         "name": DENSE,

@@ -25,7 +25,7 @@ def describe_strategy(name: str) -> str:
     """All about one strategy, in a few lines. Raises UserError with a suggestion for an unknown name."""
     import inspect
 
-    from strategies.catalog import DENSE, STRATEGIES
+    from strategies.builtin import DENSE, STRATEGIES
     from strategies.registry import UnknownName
 
     if name == DENSE:

@@ -34,7 +34,7 @@ def tune(
     from bench.base.machine import check_device
     from bench.cli.terminal import console, print_tuned
     from bench.sweep.tune import tune as search
-    from strategies.catalog import STRATEGIES
+    from strategies.builtin import STRATEGIES
 
     load_plugins(plugins)
     check_device(device)

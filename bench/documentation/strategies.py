@@ -14,7 +14,7 @@ import torch
 
 from bench.check.strategy import context_for
 from strategies.base import NotApplicable
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 
 PAGE = Path("docs/catalogue.md")

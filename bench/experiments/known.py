@@ -33,7 +33,7 @@ class Known:
         from bench.tasks.generation.public import PUBLIC
         from bench.training.recovery import parse_recovery
         from bench.workloads.builtin import BUILT_IN
-        from strategies.catalog import STRATEGIES
+        from strategies.builtin import STRATEGIES
         from strategies.plugins import installed_plugins
 
         installed_plugins()

@@ -18,7 +18,7 @@ from bench.workloads.base import Workload
 from strategies.composition import Strategy
 
 NAMES_ONLY = frozenset({
-    "strategies", "strategies.catalog", "strategies.registry", "strategies.criteria.registry", "strategies.granularity",
+    "strategies", "strategies.builtin", "strategies.registry", "strategies.criteria.registry", "strategies.granularity",
 })  # fmt: skip
 """Modules of `strategies` that give things names and compute nothing."""
 

@@ -20,7 +20,7 @@ from bench.training.recovery import parse_recovery
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
 from strategies.base import Infeasible, NotApplicable, Target
-from strategies.catalog import DENSE, STRATEGIES
+from strategies.builtin import DENSE, STRATEGIES
 from strategies.registry import Registry
 
 

@@ -23,7 +23,7 @@ from bench.workloads.base import Workload
 from bench.workloads.catalogue import Catalogue
 from bench.workloads.checkpoints import load_checkpoint
 from strategies.baking import plain
-from strategies.catalog import DENSE
+from strategies.builtin import DENSE
 from strategies.granularity.nm import pattern
 from strategies.layers import in_dim, prunable_layers, widths
 from strategies.slicing import bypass, shrink

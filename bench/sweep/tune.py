@@ -25,7 +25,7 @@ from bench.tasks.evaluation import Folds
 from bench.training.recovery import parse_recovery
 from bench.workloads.builtin import BUILT_IN
 from strategies.base import Infeasible, NotApplicable
-from strategies.catalog import DENSE, STRATEGIES
+from strategies.builtin import DENSE, STRATEGIES
 from strategies.registry import UnknownName
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

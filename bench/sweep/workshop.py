@@ -33,7 +33,7 @@ from bench.workloads.loaded import Gan
 from bench.workloads.references import images_named
 from bench.workloads.spec import FOLDER
 from strategies.base import Level, NotApplicable, Pruned, Ranking, Wiring
-from strategies.catalog import DENSE, STRATEGIES
+from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
 from strategies.layers import positions, prunable_layers
 from strategies.plugins import PluginError, installed_plugins, load_plugin

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from strategies.baking import plain_copy
 from strategies.base import Context, Infeasible, Level, MissingData, NotApplicable, Snapshot
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 from strategies.granularity import channel
 from strategies.granularity.coupling import Coupling, couple

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.measure.complexity import count_macs, count_products_fvcore
 from strategies.base import Infeasible, NotApplicable
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 from strategies.granularity import channel as channel_module
 from strategies.granularity import graph, wiring

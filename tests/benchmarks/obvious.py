@@ -19,7 +19,7 @@ from bench.workloads.data import DATA_SOURCES
 from bench.workloads.generate import generate
 from bench.workloads.loaded import Gan
 from strategies.base import Context, Level
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 
 NAME = "mnist-lenet-for-comparison"
 

@@ -13,7 +13,7 @@ import torch
 from bench.check.strategy import SPARSITIES, check_strategy, context_for, failures, levels_of, unit
 from strategies.allocation import global_
 from strategies.base import Context, Criterion, Infeasible, NotApplicable, Scores, Wiring
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Granularity, Strategy
 from strategies.granularity.weight import weight
 from strategies.layers import outputs

@@ -23,7 +23,7 @@ import bench.cli
 import bench.cli.terminal
 from bench.cli import app, main
 from bench.records import SCHEMA_VERSION
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from tests.helpers.cells import write_experiment
 from tests.helpers.executor import InProcess
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.documentation.strategies import page, seconds_on, without_seconds
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 

@@ -24,7 +24,7 @@ from bench.workloads.data import DATA_SOURCES
 from bench.workloads.generate import generate
 from bench.workloads.loaded import Gan
 from strategies.base import Context, Level, Snapshot
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.layers import prunable_layers
 
 SPEC = TrainingSpec(loss="hinge", batch_size=16, lr=2e-4, ema_decay=0.9, shift=2, channels_last=True)

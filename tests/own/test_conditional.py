@@ -11,7 +11,7 @@ from bench.base.errors import Mistakes, UserError
 from bench.check.workload import check
 from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.base import NotApplicable
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from tests.own.conftest import NOISE, Describe
 from tests.own.test_own import record
 

@@ -12,7 +12,7 @@ from bench.sweep.cell import pruning_context
 from bench.workloads.outputs import adapt_generator
 from bench.workloads.spec import OutputSpec
 from strategies.base import NotApplicable
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.granularity.coupling import couple
 from strategies.granularity.groups import kept_without
 from strategies.layers import widths

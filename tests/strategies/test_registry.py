@@ -9,7 +9,7 @@ import pytest
 
 from strategies.allocation import global_
 from strategies.base import Criterion
-from strategies.catalog import STRATEGIES, strategy
+from strategies.builtin import STRATEGIES, strategy
 from strategies.composition import Strategy
 from strategies.criteria import criterion, l1
 from strategies.granularity.weight import weight
@@ -114,7 +114,7 @@ def test_the_origin_of_a_criterion_is_its_function(monkeypatch: pytest.MonkeyPat
 
 def test_the_origin_of_a_strategy_is_the_line_that_composes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh: Registry[Strategy] = Registry("strategy")
-    monkeypatch.setattr("strategies.catalog.STRATEGIES", fresh)
+    monkeypatch.setattr("strategies.builtin.STRATEGIES", fresh)
     strategy("here", l1, weight, global_)
     file, line = fresh.origin("here").rsplit(":", 1)
     assert file == __file__

@@ -15,7 +15,7 @@ from torch import nn
 
 from strategies.allocation import global_
 from strategies.base import Context, Infeasible, Level, Levels, NotApplicable, Pruned
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 from strategies.criteria import l1, rownorm
 from strategies.granularity.channel import ChannelRanking, channel

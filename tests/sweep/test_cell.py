@@ -22,7 +22,7 @@ from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered, recover
 from bench.workloads.generate import generate
 from strategies.base import Pruned
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.granularity.channel import ChannelRemoval
 from strategies.layers import prunable_layers
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of

@@ -22,7 +22,7 @@ from bench.workloads.base import Workload
 from bench.workloads.builtin import CIFAR10_CGAN, DCGAN_64, DUMMY, MNIST_MLP
 from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
-from strategies.catalog import DENSE, STRATEGIES
+from strategies.builtin import DENSE, STRATEGIES
 
 OUTSIDE = {
     "words, files and pictures made of finished records": [
@@ -59,7 +59,7 @@ OUTSIDE = {
     ],
     "packages without code of their own": ["bench.measure", "bench.measure.backends", "bench.training.recovery"],
     "names of what is defined elsewhere": [
-        "strategies", "strategies.catalog", "strategies.plugins", "strategies.registry", "strategies.criteria",
+        "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
         "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",
     ],
 }  # fmt: skip

@@ -21,7 +21,7 @@ from bench.training.recovery import parse_recovery
 from bench.workloads.base import InputSpec, Workload
 from bench.workloads.builtin import DUMMY, MNIST_MLP
 from strategies.base import Criterion
-from strategies.catalog import DENSE, STRATEGIES
+from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
 from strategies.schedules.soft import SoftHooks
 
@@ -339,7 +339,7 @@ def test_a_plug_ins_code_is_part_of_the_key_of_its_strategies_and_may_change_bet
 def test_the_catalogue_defines_nothing_and_a_criterion_brings_what_it_is_made_of() -> None:
     reached = Code().closure(["strategies.granularity.channel"], NAMES_ONLY)
     assert {"strategies.granularity.coupling", "strategies.slicing", "strategies.layers", "strategies.base"} <= reached
-    assert "strategies.catalog" not in reached
+    assert "strategies.builtin" not in reached
     assert not any(name.startswith("torch") for name in reached)
 
 

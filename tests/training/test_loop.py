@@ -15,7 +15,7 @@ from bench.training.loop import GanTraining, translate
 from bench.workloads.networks import DummyDiscriminator, DummyGenerator, MlpDiscriminator, MlpGenerator
 from bench.workloads.recipe import TrainingSpec
 from strategies.base import Context, Kept, Level, Pruned
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.hooks import Hooks, NoHooks, Training
 from strategies.schedules import PruningHooks
 from strategies.slicing import cuts, shrink

@@ -26,7 +26,7 @@ from bench.workloads.loaded import Gan
 from bench.workloads.networks import MlpDiscriminator, MlpGenerator
 from bench.workloads.recipe import Recipe, TrainingSpec
 from strategies.base import Context, Level, NotApplicable, Pruned
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 from strategies.layers import named_weights
 

@@ -20,7 +20,7 @@ from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.cifar10 import CifarDiscriminator, CifarGenerator
 from bench.workloads.cifar_data import PLACE, cifar10, statistics
 from strategies.base import Context, Level
-from strategies.catalog import STRATEGIES
+from strategies.builtin import STRATEGIES
 from strategies.layers import widths
 from tests.helpers.cells import cell, record_of
 

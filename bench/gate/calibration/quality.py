@@ -17,7 +17,7 @@ from bench.sweep.resolved import Loaded
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.tasks.generation import GENERATION
-from strategies.catalog import DENSE
+from strategies.builtin import DENSE
 from strategies.layers import prunable_layers
 
 WORKLOADS = ("mnist-dcgan", "mnist-mlp")

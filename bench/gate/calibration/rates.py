@@ -20,7 +20,7 @@ from bench.gate.calibration.rows import RESTORE, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.statistics import Prior, fit_prior
 from bench.gate.timing import MIN_PROCESSES
-from strategies.catalog import DENSE
+from strategies.builtin import DENSE
 
 Array = NDArray[np.float64]
 

@@ -24,15 +24,17 @@ SCORE = re.compile(r"\bIS\b|[\"']is[\"']")
 """The metric that is called as a word of the language is; only so is it meant."""
 
 
-def sources(*endings: str) -> list[Path]:
-    return sorted(path for package in PACKAGES for end in endings for path in (ROOT / package).rglob(f"*{end}"))
+def sources(*endings: str, packages: tuple[str, ...] = PACKAGES) -> list[Path]:
+    return sorted(path for package in packages for end in endings for path in (ROOT / package).rglob(f"*{end}"))
 
 
 def test_nothing_stands_loose_in_bench() -> None:
     assert {path.name for path in (ROOT / "bench").glob("*.py")} == LOOSE
 
 
-@pytest.mark.parametrize("path", sources(".py"), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sources(".py", packages=(*PACKAGES, "tests")), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_file_is_too_long_to_be_read(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 

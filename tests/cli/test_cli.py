@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,70 +19,12 @@ from rich.console import Console
 import bench
 import bench.cli
 import bench.cli.terminal
-from bench.cli import app, main
+from bench.cli import app
 from bench.records import SCHEMA_VERSION
-from strategies.builtin import STRATEGIES
 from tests.helpers.cells import write_experiment
-from tests.helpers.executor import InProcess
+from tests.helpers.command import Command
 
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    def refused(self, *parts: str) -> None:
-        """Exit code 2, nothing on stdout, one message that holds ``parts`` and no traceback."""
-        assert (self.code, self.out) == (2, ""), self.out + self.err
-        assert self.err.startswith("ganprune: ") and self.err.count("ganprune: ") == 1
-        assert "Traceback" not in self.err
-        for part in parts:
-            assert part in self.err
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def ganprune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command in an empty folder, cells in this process."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.sweep.run.LocalExecutor", InProcess)
-
-    def call(*arguments: str | Path) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["ganprune", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        return Answer(int(code or 0), out, err)  # type: ignore[call-overload]
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an experiment `mini.toml`, a finished run of it, and its report."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_experiment(folder, strategies=["l1-weight-global", "l1-channel-global"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("bench.sweep.run.LocalExecutor", InProcess)
-        bench.run("mini.toml")
-    return folder
-
-
-@pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
-    """The finished experiment and run, to be spoiled; the run's folder. The report is left out."""
-    shutil.copytree(finished / "results", tmp_path / "results")
-    shutil.copy(finished / "mini.toml", tmp_path)
-    return Path("results/runs/mini/main")
 
 
 # The interface
@@ -195,68 +135,6 @@ def test_a_reader_that_has_read_enough_is_no_error() -> None:
         check=False,
     )
     assert (answer.stdout, answer.stderr) == ("[", "")
-
-
-# Lists
-
-FIELDS = {
-    "strategies": ["name", "criterion", "granularity", "allocation", "schedule", "needs", "levels", "source"],
-    "criteria": ["name", "formula", "needs", "random", "source"],
-    "workloads": ["name", "summary", "data", "extractor", "parameters", "fid", "num_images"],
-    "experiments": ["name", "summary"],
-    "metrics": ["name", "unit", "direction", "kind", "summary"],
-}
-
-
-@pytest.mark.parametrize("kind", FIELDS)
-def test_a_list_in_json_is_a_list_of_objects(kind: str, ganprune: Command) -> None:
-    answer = ganprune("list", kind, "--json")
-    rows = json.loads(answer.out)
-    assert answer.code == 0 and rows
-    assert all(list(row) == FIELDS[kind] for row in rows)
-    assert len({row["name"] for row in rows}) == len(rows)
-
-
-@pytest.mark.parametrize("kind", FIELDS)
-def test_a_list_for_people_has_the_same_rows(kind: str, ganprune: Command) -> None:
-    names = [row["name"] for row in json.loads(ganprune("list", kind, "--json").out)]
-    lines = ganprune("list", kind).out.splitlines()
-    first = [line.split()[0] for line in lines[3:] if line[1:2].strip()]  # a wrapped cell begins with a blank
-    assert first == names
-
-
-def test_all_strategies_are_listed_and_dense_before_them(ganprune: Command) -> None:
-    names = [row["name"] for row in json.loads(ganprune("list", "strategies", "--json").out)]
-    assert names == ["dense", *STRATEGIES]
-
-
-def test_the_shipped_experiments_are_listed(ganprune: Command) -> None:
-    assert {"quick", "ci"} <= {row["name"] for row in json.loads(ganprune("list", "experiments", "--json").out)}
-
-
-def test_the_metrics_of_a_record_are_listed(ganprune: Command, finished: Path) -> None:
-    listed = {row["name"] for row in json.loads(ganprune("list", "metrics", "--json").out)}
-    records = (finished / "results" / "runs" / "mini" / "main" / "cells").glob("*.json")
-    found = {name.split("[")[0] for path in records for name in json.loads(path.read_text())["numbers"]}
-    assert found <= listed
-
-
-def test_a_strategy_is_shown_with_its_formula_and_source(ganprune: Command) -> None:
-    out = ganprune("show", "strategy", "rownorm-channel+everystep").out
-    for part in ("rownorm-channel+everystep", "||W_row||_2", "everystep", "training", "threshold = VALUE"):
-        assert part in out
-
-
-@pytest.mark.parametrize("name", ["dense", *STRATEGIES])
-def test_every_listed_strategy_can_be_shown(name: str, ganprune: Command) -> None:
-    answer = ganprune("show", "strategy", name)
-    assert answer.code == 0 and answer.out.startswith(name)
-
-
-def test_the_environment_is_json(ganprune: Command) -> None:
-    found = json.loads(ganprune("env").out)
-    assert found["libraries"]["torch"] == torch.__version__.split("+")[0]
-    assert set(found) >= {"machine", "git", "cuda"}
 
 
 # Experiments that are wrong
@@ -559,95 +437,6 @@ def test_an_interrupted_command_exits_130(ganprune: Command, tmp_path: Path, mon
     answer = ganprune("run", "mini.toml")
     assert answer.code == 130
     assert answer.err == "ganprune: interrupted; what is finished is kept, the same command continues.\n"
-
-
-# prune and train
-
-
-def test_prune_makes_an_artefact_that_loads(ganprune: Command, tmp_path: Path) -> None:
-    answer = ganprune("prune", "dummy", "--strategy", "l1-channel-global", "--sparsity", "0.5", "--out", "out")
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines()[-1] == "out"
-    assert "of 2,776 weights removed." in answer.out
-    images = bench.load("out")(torch.randn(2, 8))
-    assert images.shape == (2, 1, 8, 8)
-
-
-def test_prune_while_training_by_a_strategys_own_knob(ganprune: Command, tmp_path: Path) -> None:
-    answer = ganprune(
-        "prune", "dummy", "--strategy", "rownorm-channel+everystep", "--level", "threshold=0.5",
-        "--recovery", "finetune-4", "--out", "out",
-    )  # fmt: skip
-    assert (answer.code, answer.err) == (0, "")
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["made_by"]["level"] == {"threshold": 0.5}
-    assert isinstance(bench.load(tmp_path / "out"), torch.nn.Module)
-
-
-def test_all_mistakes_of_prune_are_told_at_once(ganprune: Command, tmp_path: Path) -> None:
-    ganprune(
-        "prune", "dummi", "--strategy", "l1-chanel-global", "--sparsity", "1.5", "--recovery", "sleep",
-        "--target", "watts", "--out", "out",
-    ).refused(
-        "no workload 'dummi'. Did you mean 'dummy'?",
-        "no strategy 'l1-chanel-global'. Did you mean 'l1-channel-global'?",
-        "--sparsity 1.5 is not in (0, 1).",
-        "no recovery 'sleep'",
-        "--target watts: expected params or macs.",
-        "5 mistakes; nothing was pruned.",
-    )  # fmt: skip
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("strategy", "options", "part"),
-    [
-        ("l1-weight-global", [], "one of --sparsity X and --level KNOB=VALUE is needed"),
-        ("l1-weight-global", ["--sparsity", "0.5", "--level", "a=1"], "one of --sparsity X and --level"),
-        ("l1-weight-global", ["--sparsity", "nan"], "--sparsity nan is not in (0, 1)"),
-        ("l1-weight-global", ["--level", "threshold=1"], "it has no knob of its own, use --sparsity"),
-        ("rownorm-channel+everystep", ["--level", "treshold=1"], "its knob is 'threshold'"),
-        ("rownorm-channel+everystep", ["--level", "threshold=much"], "expected KNOB=VALUE with a number"),
-        ("rownorm-channel+everystep", ["--level", "threshold=1"], "prunes while training"),
-        ("l1-channel-global", ["--sparsity", "0.9999"], "the maximum is 0.9"),
-        ("dense", ["--sparsity", "0.5"], "--strategy dense: that is the unpruned generator"),
-    ],
-)
-def test_what_cannot_be_pruned_is_one_message(
-    strategy: str, options: list[str], part: str, ganprune: Command, tmp_path: Path
-) -> None:
-    ganprune("prune", "dummy", "--strategy", strategy, *options, "--out", "out").refused(part)
-    assert list(tmp_path.iterdir()) == []
-
-
-PRUNE = ["prune", "dummy", "--strategy", "l1-weight-global", "--sparsity", "0.5", "--out"]
-
-
-def test_prune_does_not_write_over_an_artefact(ganprune: Command, tmp_path: Path) -> None:
-    ganprune(*PRUNE, "out")
-    before = (tmp_path / "out" / "generator.safetensors").read_bytes()
-    ganprune(*PRUNE, "out", "--seed", "1").refused("--out out: holds an artefact already")
-    assert (tmp_path / "out" / "generator.safetensors").read_bytes() == before
-
-
-def test_prune_into_a_file_is_one_message(ganprune: Command, tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("a file is in the way")
-    ganprune(*PRUNE, "out").refused("--out out: cannot be written")
-
-
-def test_prune_with_a_damaged_checkpoint_is_one_message(ganprune: Command, tmp_path: Path) -> None:
-    (tmp_path / "trained").mkdir()
-    (tmp_path / "trained" / "card.json").write_text("{")
-    ganprune(*PRUNE, "out", "--checkpoint", "trained").refused("trained/card.json: damaged, not JSON")
-
-
-def test_train_makes_a_checkpoint_that_can_be_pruned(ganprune: Command, tmp_path: Path) -> None:
-    answer = ganprune("train", "dummy", "--steps", "4", "--out", "trained")
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines()[-1] == "trained"
-    assert json.loads((tmp_path / "trained" / "card.json").read_text())["steps"] == 4
-    assert ganprune(*PRUNE, "out", "--checkpoint", "trained").code == 0
-    write_experiment(tmp_path)
-    assert "2 cells: 0 done" in ganprune("plan", "mini.toml", "--set", 'checkpoints=["trained"]').out
 
 
 # What it looks like

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -16,7 +17,24 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write to a temporary file beside ``path``, flush it to disk, rename it.
 
     A reader sees the old file or the new one; a full disk or a killed process leaves the old one.
+
+    Raises:
+        OSError: it cannot be written; its ``filename`` is ``path``.
     """
+    try:
+        _write(path, content)
+    except OSError as error:
+        error.filename = str(path)  # the temporary one's tells nobody anything, and a full disk names none
+        raise
+
+
+def reason_of(error: OSError) -> str:
+    """Why something cannot be written, in a few words."""
+    known = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+    return known.get(error.errno or 0, error.strerror or str(error))
+
+
+def _write(path: Path, content: bytes | str) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=TEMPORARY)

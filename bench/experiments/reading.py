@@ -11,11 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from bench.base.errors import Mistakes
-from bench.experiments.checking import broken_plugins, checked, own_tables, wrong_own
+from bench.base.outside import SMALL, Damaged, Unreadable, read_text
+from bench.base.printable import shortened
+from bench.base.ranges import path_text
+from bench.experiments.checking import broken_plugins, checked, own_tables, told, wrong_own
 from bench.experiments.known import Known
 from bench.experiments.overrides import apply_override
 from bench.experiments.schema import Experiment, Quality, StrictTable
-from bench.experiments.sentences import in_words
 from bench.experiments.wording import Loc, place_of, toml_reason
 from bench.workloads.spec import WorkloadSpec
 from strategies.registry import UnknownName
@@ -82,7 +84,10 @@ def load_workloads(path: str | Path) -> tuple[tuple[WorkloadSpec, ...], Quality]
         quality = Quality.model_validate(raw.get("quality", {}))
     except ValidationError:
         quality = Quality()  # what is wrong with it, `validate` says
-    return check_workloads(raw["workload"], label), quality
+    try:
+        return check_workloads(raw["workload"], label), quality
+    except RecursionError:
+        raise Mistakes([f"{label}: nested too deeply."]) from None
 
 
 def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
@@ -90,8 +95,7 @@ def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
     try:
         found = _Workloads.model_validate({"workload": raw}).workload
     except ValidationError as error:
-        details = [in_words(dict(detail)) for detail in error.errors(include_url=False)]
-        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in details]) from None
+        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in told(error)]) from None
     wrong = list(wrong_own({"workload": raw}, Known.installed()))
     if wrong:
         raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in wrong])
@@ -122,16 +126,17 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
     if isinstance(name_or_path, str) and name_or_path in shipped:
         return shipped[name_or_path], f"{name_or_path}.toml"
     try:
-        return Path(name_or_path).read_bytes().decode("utf-8-sig"), label
-    except FileNotFoundError:
-        hint = UnknownName("shipped experiment", label, list(shipped)).message
-        raise Mistakes([f"{label}: no such file, and {hint}"]) from None
-    except UnicodeDecodeError as error:
-        raise Mistakes([f"{label}: not a text in UTF-8 (byte {error.start})."]) from None
-    except OSError as error:
-        raise Mistakes([f"{label}: cannot be read: {error.strerror}."]) from None
+        path_text(label)
+        return read_text(name_or_path, SMALL), label
     except ValueError as error:
-        raise Mistakes([f"{label!r}: not a path: {error}."]) from None
+        raise Mistakes([str(error)]) from None
+    except Damaged as error:
+        raise Mistakes([f"{label}: not a text in UTF-8 ({error.reason})."]) from None
+    except Unreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            hint = UnknownName("shipped experiment", label, list(shipped)).message
+            raise Mistakes([f"{label}: no such file, and {hint}"]) from None
+        raise Mistakes([str(error)]) from None
 
 
 def _parse(text: str, label: str) -> dict[str, Any]:
@@ -139,6 +144,6 @@ def _parse(text: str, label: str) -> dict[str, Any]:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         reason, line = toml_reason(error)
-        raise Mistakes([f"{label}{line}: not valid TOML: {reason}."]) from None
+        raise Mistakes([f"{label}{line}: not valid TOML: {shortened(reason, 200)}."]) from None
     raw.setdefault("experiment", {})
     return raw

@@ -6,11 +6,19 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from bench.base.printable import shortened
+
 Loc = tuple[str | int, ...]
 """Place of a value in the file: ``("experiment", "seeds", 0)``."""
 
 Found = tuple[Loc, str]
 """A mistake: its place and a sentence."""
+
+LONGEST_WORD = 100
+"""Characters of a key or name that is shown whole, or compared with those that are known."""
+
+DEEPEST = 3
+"""Levels of a value that are shown."""
 
 
 def place_of(loc: Loc, label: str, overridden: set[Loc]) -> str:
@@ -20,27 +28,33 @@ def place_of(loc: Loc, label: str, overridden: set[Loc]) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += ("." if path else "") + (part if re.fullmatch(r"[\w-]+", part) else repr(part))
+            key = part if re.fullmatch(r"[\w-]+", part) else repr(part)
+            path += ("." if path else "") + shortened(key, LONGEST_WORD)
     from_override = any(loc[:i] in overridden for i in range(1, len(loc) + 1))
     return f"--set {path}" if from_override else f"{label}, {path}"
 
 
 def hint(word: str, words: Sequence[str]) -> str:
     """The one of ``words`` that was probably meant, else all."""
-    close = difflib.get_close_matches(word, words, n=1)
+    close = difflib.get_close_matches(word, words, n=1) if len(word) <= LONGEST_WORD else []
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(words)}."
 
 
-def shown(value: object) -> str:
+def shown(value: object, depth: int = 0) -> str:
     """A value as a person would write it, at most 60 characters."""
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, list):
-        text = f"[{', '.join(map(shown, value[:20]))}]"
+        text = f"[{', '.join(shown(item, depth + 1) for item in value[:20])}]" if depth < DEEPEST else "[...]"
     elif isinstance(value, dict):
-        text = f"{{{', '.join(f'{key} = {shown(item)}' for key, item in value.items())}}}"
+        some = list(value.items())[:20] if depth < DEEPEST else [("...", "")]
+        text = f"{{{', '.join(f'{shortened(str(key), 60)} = {shown(item, depth + 1)}' for key, item in some)}}}"
+    elif isinstance(value, int):
+        text = str(value) if abs(value) < 10**100 else "a number of more than 100 digits"
+    elif isinstance(value, str):
+        text = repr(value[:100])
     else:
-        text = repr(value) if isinstance(value, str | float) else str(value)
+        text = repr(value) if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -16,7 +16,7 @@ from bench.sweep.cell import make
 from bench.sweep.made import Made
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.training.recovery import parse_recovery
+from bench.training.recovery.asked import asked_recovery
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
 from strategies.base import Infeasible, NotApplicable, Target
@@ -49,7 +49,7 @@ def prune_to_folder(
     if target not in get_args(Target):
         mistakes.append(f"--target {target}: expected params or macs.")
     try:
-        parse_recovery(recovery)
+        asked_recovery(recovery)
     except ValueError as error:
         mistakes.append(f"--recovery: {error}")
     asked: dict[str, float] = {}

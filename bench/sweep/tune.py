@@ -22,7 +22,7 @@ from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.tasks import TASKS, Quantity
 from bench.tasks.evaluation import Folds
-from bench.training.recovery import parse_recovery
+from bench.training.recovery.asked import asked_recovery
 from bench.workloads.builtin import BUILT_IN
 from strategies.base import Infeasible, NotApplicable
 from strategies.builtin import DENSE, STRATEGIES
@@ -147,7 +147,7 @@ def _check_arguments(
         except UnknownName as error:
             mistakes.append(f"--strategy: {error}")
     try:
-        parse_recovery(recovery)
+        asked_recovery(recovery)
     except ValueError as error:
         mistakes.append(f"--recovery: {error}")
     if not 0 < tolerance < math.inf:

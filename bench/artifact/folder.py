@@ -13,9 +13,11 @@ from typing_extensions import TypedDict
 
 from bench.base.errors import UserError
 from bench.base.files import write_atomically, write_json
+from bench.base.outside import RECORDS, read_json
+from bench.base.printable import shortened
 from bench.records import Number
 from bench.training.recovery import Recovered
-from bench.workloads.store import load_into, read_json, read_weights, state_hash, write_weights
+from bench.workloads.store import load_into, read_weights, state_hash, write_weights
 
 ARTIFACT_VERSION = 1
 MOST_ENTRIES = 2**24
@@ -124,10 +126,10 @@ def read_artifact(folder: Path | str) -> Artifact:
     """
     folder = Path(folder)
     place = folder / "manifest.json"
-    manifest = read_json(place)
+    manifest = read_json(place, RECORDS)
     version = manifest.get("artifact_version") if isinstance(manifest, dict) else None
     if not isinstance(manifest, dict) or version != ARTIFACT_VERSION:
-        raise UserError(f"{place}: artifact version {version!r}, expected {ARTIFACT_VERSION}.")
+        raise UserError(f"{place}: artifact version {shortened(repr(version), 40)}, expected {ARTIFACT_VERSION}.")
     hashes = manifest.get("hashes")
     found: dict[str, dict[str, Tensor]] = {}
     for name in ("generator", "masks", "codes"):

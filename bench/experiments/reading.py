@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
@@ -11,16 +12,22 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from bench.base.errors import Mistakes
-from bench.base.outside import SMALL, Damaged, Unreadable, read_text
+from bench.base.outside import EXPERIMENTS, Damaged, Unreadable, read_text
 from bench.base.printable import shortened
 from bench.base.ranges import path_text
 from bench.experiments.checking import broken_plugins, checked, own_tables, told, wrong_own
 from bench.experiments.known import Known
 from bench.experiments.overrides import apply_override
 from bench.experiments.schema import Experiment, Quality, StrictTable
-from bench.experiments.wording import Loc, place_of, toml_reason
+from bench.experiments.wording import Loc, placed, toml_reason
 from bench.workloads.spec import WorkloadSpec
 from strategies.registry import UnknownName
+
+MOST_PARTS = 100
+"""Of a dotted key: the parser takes time that grows with their square."""
+
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MOST_PARTS}}}")
 
 
 def shipped_experiments() -> dict[str, str]:
@@ -58,12 +65,12 @@ def load_experiment(
             overridden.update(apply_override(raw, override))
         except ValueError as error:
             wrong.append(str(error))
-    wrong += [f"{place_of(loc, label, overridden)}: {sentence}" for loc, sentence in broken_plugins(raw)]
+    wrong += placed(broken_plugins(raw), label, overridden)
     try:
         experiment, found = checked(raw, known or Known.installed(), whole=not overrides)
     except RecursionError:
         raise Mistakes([f"{label}: nested too deeply."]) from None
-    wrong += [f"{place_of(loc, label, overridden)}: {sentence}" for loc, sentence in found]
+    wrong += placed(found, label, overridden)
     if experiment is None or wrong:
         raise Mistakes(wrong)
     return experiment
@@ -95,10 +102,10 @@ def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
     try:
         found = _Workloads.model_validate({"workload": raw}).workload
     except ValidationError as error:
-        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in told(error)]) from None
+        raise Mistakes(placed(told(error), label, set())) from None
     wrong = list(wrong_own({"workload": raw}, Known.installed()))
     if wrong:
-        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in wrong])
+        raise Mistakes(placed(wrong, label, set()))
     return found
 
 
@@ -127,7 +134,7 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
         return shipped[name_or_path], f"{name_or_path}.toml"
     try:
         path_text(label)
-        return read_text(name_or_path, SMALL), label
+        return read_text(name_or_path, EXPERIMENTS), label
     except ValueError as error:
         raise Mistakes([str(error)]) from None
     except Damaged as error:
@@ -141,6 +148,8 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
 
 def _parse(text: str, label: str) -> dict[str, Any]:
     try:
+        if _LONG_KEY.search(text):
+            raise ValueError(f"a key of more than {MOST_PARTS} parts")
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         reason, line = toml_reason(error)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from bench.base.errors import MOST_TOLD
 from bench.base.printable import shortened
 
 Loc = tuple[str | int, ...]
@@ -32,6 +33,14 @@ def place_of(loc: Loc, label: str, overridden: set[Loc]) -> str:
             path += ("." if path else "") + shortened(key, LONGEST_WORD)
     from_override = any(loc[:i] in overridden for i in range(1, len(loc) + 1))
     return f"--set {path}" if from_override else f"{label}, {path}"
+
+
+def placed(found: Iterable[Found], label: str, overridden: set[Loc]) -> list[str]:
+    """Each mistake as a line that begins with its place; of those that are not told anyway, a line alone."""
+    return [
+        f"{place_of(loc, label, overridden)}: {sentence}" if i < MOST_TOLD else sentence
+        for i, (loc, sentence) in enumerate(found)
+    ]
 
 
 def hint(word: str, words: Sequence[str]) -> str:

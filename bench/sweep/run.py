@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from bench.base.errors import UserError
 from bench.base.machine import git_revision, libraries, machine, one_thread
+from bench.base.outside import read_table, there
+from bench.base.printable import shortened
 from bench.executors import Done, Executor, Failed, Resources, Stage, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiments import Experiment, dump
@@ -267,7 +269,7 @@ def environment(settings: Settings, jobs: int) -> RunEnvironment:
 
 def _warn_about_keys(store: RunStore, progress: Progress) -> None:
     """One sentence where the run's cells have keys of another version: they are all measured again."""
-    if store.paths.manifest.exists() and (version := store.read_manifest().keys_version) != KEYS_VERSION:
+    if there(store.paths.manifest) and (version := store.read_manifest().keys_version) != KEYS_VERSION:
         progress.note(
             f"this run has keys of version {version}, this ganprune makes version {KEYS_VERSION}, which name all code "
             "that numbers come from: its records are left where they are, and every cell is measured again."
@@ -275,16 +277,19 @@ def _warn_about_keys(store: RunStore, progress: Progress) -> None:
 
 
 def _warn_about_versions(store: RunStore, progress: Progress) -> None:
-    if not store.paths.environment.exists():
+    if not there(store.paths.environment):
         return
     try:
-        from bench.workloads.store import read_json
-
-        before = read_json(store.paths.environment)["libraries"]
-    except (UserError, KeyError, TypeError):
-        return
+        before = read_table(store.paths.environment).get("libraries")
+    except UserError:
+        return  # it is written anew
     now = libraries()
-    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    known = before if isinstance(before, dict) else {}
+    changed = [
+        f"{name} {shortened(str(known[name]), 40)} -> {now[name]}"
+        for name in now
+        if known.get(name, now[name]) != now[name]
+    ]
     if changed:
         progress.note(
             f"this run was begun with other versions: {', '.join(changed)}. Finished cells are kept as they are; "

@@ -124,12 +124,16 @@ def read_bytes(path: Path | str, most: int) -> bytes:
     """The bytes of a regular file. Raises `Unreadable`."""
     with open_regular(path, most) as file:
         try:
-            content = file.read(most + 1)
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(size + 1)
+            # It grew, or is one of those that do not say their size.
+            while len(content) > size and (more := file.read(min(MIB, most + 1 - len(content)))):
+                content += more
         except OSError as error:
             raise Unreadable(path, error.strerror or str(error)) from error
         except MemoryError as error:
             raise Unreadable(path, "larger than the memory") from error
-    if len(content) > most:  # it grew, or is one of those that do not say their size
+    if len(content) > most:
         raise Unreadable(path, f"more than {size_of(most)}", mendable=True)
     return content
 
@@ -139,7 +143,7 @@ def read_text(path: Path | str, most: int = SMALL) -> str:
     try:
         return read_bytes(path, most).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise Damaged(path, f"not text: byte {error.start:,} is not UTF-8") from error
+        raise Damaged(path, "not text") from error
 
 
 def read_json(path: Path | str, most: int = SMALL) -> Any:

@@ -177,13 +177,8 @@ def _wrong_level(name: str, levels: Levels, level: dict[str, Any]) -> Iterator[F
                 yield (knob,), str(error)
             else:
                 if not levels.continuous and value not in levels.fixed:
-                    yield (knob,), f"{name!r} cannot reach {value!r}, only {_numbers(levels.fixed)}."
-        elif levels.fixed and _is_number(value) and value not in levels.fixed:
-            yield (knob,), f"{shown(value)} is no value of this knob of {name!r}, only {_numbers(levels.fixed)}."
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{x:g}" for x in values)
+                    reached = ", ".join(f"{x:g}" for x in levels.fixed)
+                    yield (knob,), f"{name!r} cannot reach {value!r}, only {reached}."
 
 
 def _repeated(raw: dict[str, Any]) -> Iterator[Found]:

@@ -138,7 +138,8 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
     except ValueError as error:
         raise Mistakes([str(error)]) from None
     except Damaged as error:
-        raise Mistakes([f"{label}: not a text in UTF-8 ({error.reason})."]) from None
+        place = f" (byte {cause.start})" if isinstance(cause := error.__cause__, UnicodeDecodeError) else ""
+        raise Mistakes([f"{label}: not a text in UTF-8{place}."]) from None
     except Unreadable as error:
         if isinstance(error.__cause__, FileNotFoundError):
             hint = UnknownName("shipped experiment", label, list(shipped)).message
@@ -149,7 +150,7 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
 def _parse(text: str, label: str) -> dict[str, Any]:
     try:
         if _LONG_KEY.search(text):
-            raise ValueError(f"a key of more than {MOST_PARTS} parts")
+            raise RecursionError
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         reason, line = toml_reason(error)

@@ -284,12 +284,8 @@ def _warn_about_versions(store: RunStore, progress: Progress) -> None:
     except UserError:
         return  # it is written anew
     now = libraries()
-    known = before if isinstance(before, dict) else {}
-    changed = [
-        f"{name} {shortened(str(known[name]), 40)} -> {now[name]}"
-        for name in now
-        if known.get(name, now[name]) != now[name]
-    ]
+    known = {name: shortened(str(it), 40) for name, it in before.items()} if isinstance(before, dict) else {}
+    changed = [f"{name} {known[name]} -> {now[name]}" for name in now if known.get(name, now[name]) != now[name]]
     if changed:
         progress.note(
             f"this run was begun with other versions: {', '.join(changed)}. Finished cells are kept as they are; "

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
-    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed."""
+    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed.
+
+    Without those of strategies that may be a plug-in's which was not run: nobody knows their levels.
+    """
     sweep = experiment.sweep
     points: list[tuple[str, Target, dict[str, float]]] = [(DENSE, "params", {"sparsity": 0.0})]
-    for choice in (choice for choice in sweep.strategies if choice.name != DENSE):
+    for choice in (choice for choice in sweep.strategies if choice.name != DENSE and not known.may_be(choice.name)):
         levels = choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities)
         points += [(choice.name, sweep.target, level) for level in levels]
     cells: dict[str, Cell] = {}

@@ -1,4 +1,4 @@
-"""What is said on stderr, and the exit code of an interruption."""
+"""What is said on stderr, and exit codes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import sys
 
 INTERRUPTED = 130
 """What a shell shows for a program that Ctrl-C ended."""
+
+MISTAKE = 2
+"""What the user must mend."""
 
 
 def complain(text: str) -> None:

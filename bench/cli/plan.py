@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from bench.cli.options import (
+    CELL_SECONDS,
     RESULTS,
+    CellMemoryOption,
+    CellSecondsOption,
     DeviceOption,
     ExperimentArgument,
     JobsOption,
@@ -11,6 +14,8 @@ from bench.cli.options import (
     ResultsOption,
     RunOption,
     SetOption,
+    TrustOption,
+    limits_of,
 )
 from bench.cli.plugins import with_plugins
 
@@ -23,6 +28,9 @@ def plan(
     results: ResultsOption = RESULTS,
     name: RunOption = None,
     plugins: PluginOption = None,
+    trust: TrustOption = None,
+    cell_seconds: CellSecondsOption = CELL_SECONDS,
+    cell_memory: CellMemoryOption = None,
 ) -> None:
     """Cells: done, missing, estimated time."""
     from bench.cli.terminal import print_note, print_plan
@@ -33,11 +41,13 @@ def plan(
     from bench.sweep.plan import device_note, make_plan, settings_of
     from bench.sweep.run import MAIN, missing_cells
 
-    loaded = load_experiment(experiment, with_plugins(overrides, plugins))
+    limits = limits_of(cell_seconds, cell_memory)
+    trusted = [*(trust or ()), *(plugins or ())]
+    loaded = load_experiment(experiment, with_plugins(overrides, plugins), trust=trusted)
     folder = run_folder(results, loaded.name, name or MAIN)
     store = RunStore(folder)
     store.check_version()
-    planned = make_plan(loaded, settings_of(loaded, device=device))
+    planned = make_plan(loaded, settings_of(loaded, device=device), limits=limits)
     missing = missing_cells(planned, store, print_note)
     seconds = estimate_seconds(planned, missing, jobs)
     print_plan(planned, missing, seconds, estimate_latency_seconds(planned, missing, store), folder)

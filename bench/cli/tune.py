@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DeviceOption, JsonOption, PluginOption
+from bench.cli.options import (
+    CELL_SECONDS,
+    CellMemoryOption,
+    CellSecondsOption,
+    DeviceOption,
+    JsonOption,
+    PluginOption,
+    limits_of,
+)
 from bench.cli.plugins import load_plugins
 
 
@@ -29,16 +37,20 @@ def tune(
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,
     as_json: JsonOption = False,
+    cell_seconds: CellSecondsOption = CELL_SECONDS,
+    cell_memory: CellMemoryOption = None,
 ) -> None:
     """The highest sparsity that keeps quality within a tolerance, by cross-validation."""
+    from bench.base.containment import contained
     from bench.base.machine import check_device
     from bench.cli.terminal import console, print_tuned
     from bench.sweep.tune import tune as search
     from strategies.builtin import STRATEGIES
 
+    limits = limits_of(cell_seconds, cell_memory)
     load_plugins(plugins)
     check_device(device)
-    with console.status("") as status:
+    with console.status("") as status, contained(f"tuning on {workload}", limits):
         found = search(
             workload,
             strategies or [name for name in STRATEGIES if STRATEGIES[name].schedule is None],

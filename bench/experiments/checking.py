@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from bench.base.errors import MOST_TOLD
+from bench.base.containment import contained
+from bench.base.errors import MOST_TOLD, UserError
+from bench.base.limits import A_CALL
 from bench.experiments.expanding import MOST_CELLS, cell_count, expand, own_levels
 from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.known import Known
@@ -39,7 +41,7 @@ def checked(raw: dict[str, Any], known: Known, *, whole: bool) -> tuple[Experime
         found += told(error)
     if experiment is not None and not found:
         found += _too_many(experiment, known)
-    if experiment is not None and not found and whole:
+    if experiment is not None and not found and whole and not unknown_strategies(experiment, known):
         found += _wrong_gate(experiment, known)
     return experiment, sorted(found, key=lambda mistake: rank(mistake[0]))
 
@@ -80,9 +82,17 @@ def broken_plugins(raw: dict[str, Any]) -> Iterator[Found]:
             from strategies.plugins import PluginError, load_plugin
 
             try:
-                load_plugin(name)
+                with contained(f"plug-in {name!r}", A_CALL):
+                    load_plugin(name)
             except PluginError as error:
                 yield loc, f"{error}. Mend it, or take it out."
+            except UserError as error:
+                yield loc, str(error)
+
+
+def unknown_strategies(experiment: Experiment, known: Known) -> list[str]:
+    """Strategies of the experiment that may be those of plug-ins which were not run."""
+    return [choice.name for choice in experiment.sweep.strategies if choice.name != DENSE and known.may_be(choice.name)]
 
 
 def _own_names(raw: dict[str, Any]) -> list[str]:
@@ -127,8 +137,10 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[tuple[Loc, Calla
         for loc, value in values_at(raw, place):
             if isinstance(value, dict) and kind == "strategy":
                 loc, value = (*loc, "name"), value.get("name")
-            own = kind == "extractor" and isinstance(value, str) and OWN_EXTRACTOR.fullmatch(value)
-            if isinstance(value, str) and value not in names and not own:
+            if not isinstance(value, str) or value in names:
+                continue
+            own = kind == "extractor" and OWN_EXTRACTOR.fullmatch(value)
+            if not own and not (kind == "strategy" and known.may_be(value)):
                 yield loc, partial(_no_such, kind, value, names)
     for loc, value in values_at(raw, ("experiment", "recovery")):
         try:

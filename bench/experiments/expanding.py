@@ -18,10 +18,13 @@ MOST_CELLS = 50_000
 
 
 def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
-    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed."""
+    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed.
+
+    Without those of strategies that may be a plug-in's which was not run: nobody knows their levels.
+    """
     sweep = experiment.sweep
     points: list[tuple[str, Target, dict[str, float]]] = [(DENSE, "params", {"sparsity": 0.0})]
-    for choice in (choice for choice in sweep.strategies if choice.name != DENSE):
+    for choice in (choice for choice in sweep.strategies if choice.name != DENSE and not known.may_be(choice.name)):
         levels = choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities)
         points += [(choice.name, sweep.target, level) for level in levels]
     cells: dict[tuple[object, ...], Cell] = {}
@@ -46,7 +49,9 @@ def cell_count(experiment: Experiment, known: Known) -> int:
     sweep = experiment.sweep
     points = 1
     for choice in (choice for choice in sweep.strategies if choice.name != DENSE):
-        points += len(choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities))
+        unknown = known.may_be(choice.name)
+        swept = sweep.sparsities if unknown else own_levels(known.strategies[choice.name], sweep.sparsities)
+        points += len(choice.levels or swept)
     return len(sweep.workloads) * len(sweep.checkpoints) * len(sweep.recovery) * points * len(sweep.seeds)
 
 

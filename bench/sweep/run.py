@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bench.base.containment import contained
 from bench.base.errors import UserError
+from bench.base.limits import BY_DEFAULT, Limits
 from bench.base.machine import git_revision, libraries, machine, one_thread
 from bench.base.outside import read_table, there
 from bench.base.printable import shortened
@@ -89,11 +91,15 @@ def run_experiment(
     save: bool = False,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    limits: Limits = BY_DEFAULT,
 ) -> Outcome:
     """Run what is missing of ``experiment`` and keep every cell as soon as it is finished.
 
     Two stages with a barrier between them: cells, each after the dense cell that it is compared with; and latency,
     alone on the machine.
+
+    Args:
+        limits: what one cell, one timing and the loading of one workload may take; a cell that is over it has failed.
 
     Raises:
         UserError: something that the user must mend; finished cells are kept.
@@ -110,9 +116,10 @@ def run_experiment(
     settings = settings_of(experiment, device=device, run=folder, save=save)
     store = RunStore(folder)
     store.check_version()
-    shop = Workshop(settings)
+    with contained("the experiment's plug-ins", limits):
+        shop = Workshop(settings)
     with one_thread():  # it is little, and workers' cores are not this process's to fill
-        plan = make_plan(experiment, settings, shop)
+        plan = make_plan(experiment, settings, shop, limits=limits)
     executor = executor or LocalExecutor(jobs)
     with store.writing():
         store.clear_leftovers(plan.cells)
@@ -121,8 +128,8 @@ def run_experiment(
         manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
-        failed = _run_cells(missing, store, shop, executor, progress)
-        failed_timings = _run_latency(experiment, store, plan, executor, progress)
+        failed = _run_cells(missing, store, shop, executor, progress, limits)
+        failed_timings = _run_latency(experiment, store, plan, executor, progress, limits)
     finished_before = len(plan.cells) - len(missing)
     return Outcome(folder, len(plan.cells), finished_before, failed, time.perf_counter() - start, failed_timings)
 
@@ -159,13 +166,14 @@ def _run_cells(
     shop: Workshop,
     executor: Executor,
     progress: Progress,
+    limits: Limits,
 ) -> int:
     if not missing:
         return 0
     progress.phase("quality", len(missing))
     failed = 0
     dealt = groups(missing, cell_cost(shop))
-    needs = Resources(device=shop.settings.device)
+    needs = Resources(device=shop.settings.device, limits=limits)
     for outcome in executor.run([Stage(CellSetup(shop.settings), dealt, needs)]):
         planned: PlannedCell = outcome.item
         if isinstance(outcome, Done):
@@ -192,7 +200,9 @@ def _keep_failure(store: RunStore, planned: PlannedCell, outcome: Failed) -> Non
     )
 
 
-def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress) -> int:
+def _run_latency(
+    experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress, limits: Limits
+) -> int:
     latency = experiment.latency
     if not latency.enabled:
         return 0
@@ -219,7 +229,7 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         stage(
             LatencySetup(plan.settings.catalogue),
             [task for task in missing if task.device == device],
-            resources=Resources(device=device, exclusive=True),
+            resources=Resources(device=device, exclusive=True, limits=limits),
         )
         for device in dict.fromkeys(task.device for task in missing)
     ]

@@ -42,6 +42,7 @@ OUTSIDE = {
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
         "bench.records.upgrade",
         "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
+        "bench.base.limits", "bench.base.containment",
     ],
     "answers that are printed and kept nowhere": ["bench.sweep.tune", "bench.tasks.generation.folds"],
     "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code"],

@@ -41,7 +41,10 @@ def start(body: str) -> subprocess.Popen[str]:
 
 def answer(body: str) -> tuple[int, str, str]:
     process = start(body)
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     return process.returncode, out, err
 
 

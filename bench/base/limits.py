@@ -58,7 +58,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: with a sentence.
     """
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt]?i?)b?\s*", text.lower())
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kmgt]?i?)b?\s*", text.lower())
     if found is None or found[2] not in UNITS:
         raise ValueError(f"{text!r} is no amount of memory; write 4GiB or 500MB.")
     size = int(float(found[1]) * UNITS[found[2]])

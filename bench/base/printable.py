@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 _UNSEEN = (
@@ -70,6 +72,13 @@ def printable_json(value: Any) -> str:
     r"""Indented JSON that a terminal shows as it is: what cannot be seen is escaped, ``\u009b``."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     return re.sub(f"[{_UNSEEN}]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def few(names: Collection[str], most: int = 20) -> str:
+    """The first of them, each in one printable line, and how many more there are."""
+    some = [shortened(one_line(name), 200) for name in itertools.islice(names, most)]
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(some) + more
 
 
 def shortened(text: str, most: int) -> str:

@@ -37,7 +37,7 @@ def plan(
     from bench.experiments import load_experiment
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
-    from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
+    from bench.sweep.estimate import Speeds, estimate_latency_seconds, estimate_seconds
     from bench.sweep.plan import device_note, make_plan, settings_of
     from bench.sweep.run import MAIN, missing_cells
 
@@ -49,7 +49,13 @@ def plan(
     store.check_version()
     planned = make_plan(loaded, settings_of(loaded, device=device), limits=limits)
     missing = missing_cells(planned, store, print_note)
-    seconds = estimate_seconds(planned, missing, jobs)
-    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, missing, store), folder)
+    speeds = Speeds(planned, limits)
+    seconds = estimate_seconds(speeds, missing, jobs)
+    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, speeds, missing, store), folder)
+    if speeds.disturbed is not None:
+        print_note(
+            f"The probe was disturbed: it had {speeds.disturbed:.0%} of a core, others the rest. The times are those "
+            "of an idle machine; they grow by what others take."
+        )
     if skipped := device_note(loaded):
         print_note(skipped)

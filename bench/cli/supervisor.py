@@ -30,6 +30,8 @@ GRACE = 5.0
 GROWN = 1.25
 """Times its memory limit at which that happens at once."""
 EVERY = 0.1
+TOGETHER = 1.0
+"""Seconds within which two interrupts are one that a terminal sent to both processes."""
 LAST_WORDS = 60.0
 """Seconds that a command may take to leave after it has said how it ended."""
 
@@ -94,6 +96,8 @@ class _Watch:
     """When."""
     interrupted: float = math.inf
     """When this process was, and the child has not said so: a terminal tells both, `kill` one."""
+    heard: float = -math.inf
+    """When the child last said that it was."""
     places: list[tuple[Entered, float]] = field(default_factory=list)
     """Where it is, from the outside in, and since when."""
     rest: bytes = b""
@@ -120,7 +124,8 @@ class _Watch:
             os.kill(self.child, number)
 
     def _interrupted(self, *_: object) -> None:
-        self.interrupted = time.monotonic()
+        if time.monotonic() - self.heard > TOGETHER:
+            self.interrupted = time.monotonic()
 
     def _status(self) -> int | None:
         pid, status = os.waitpid(self.child, os.WNOHANG)
@@ -146,7 +151,7 @@ class _Watch:
         elif "left" in message:
             self.places.pop()
         elif "interrupted" in message:
-            self.interrupted = math.inf
+            self.interrupted, self.heard = math.inf, time.monotonic()
         else:
             self.code, self.ended = message["code"], time.monotonic()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -88,6 +89,21 @@ def broken_plugins(raw: dict[str, Any]) -> Iterator[Found]:
                 yield loc, f"{error}. Mend it, or take it out."
             except UserError as error:
                 yield loc, str(error)
+
+
+def absent_plugins(raw: dict[str, Any]) -> Iterator[Found]:
+    """Files of plug-ins that are not there. Runs none."""
+    for loc, name in values_at(raw, ("experiment", "plugins")):
+        if isinstance(name, str) and name.endswith(".py") and not is_file(Path(name)):
+            yield loc, f"plug-in {name!r}: no such file. Mend it, or take it out."
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no for what cannot be a path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def unknown_strategies(experiment: Experiment, known: Known) -> list[str]:

@@ -16,7 +16,15 @@ from bench.base.errors import Mistakes
 from bench.base.outside import EXPERIMENTS, Damaged, Unreadable, read_text
 from bench.base.printable import shortened
 from bench.base.ranges import path_text
-from bench.experiments.checking import broken_plugins, checked, own_tables, told, values_at, wrong_own
+from bench.experiments.checking import (
+    absent_plugins,
+    broken_plugins,
+    checked,
+    own_tables,
+    told,
+    values_at,
+    wrong_own,
+)
 from bench.experiments.known import Known
 from bench.experiments.overrides import apply_override
 from bench.experiments.schema import Experiment, Quality, StrictTable
@@ -78,7 +86,7 @@ def read_experiment(
     draft = _draft(name_or_path, overrides, (), trust)
     named = [name for _, name in values_at(draft.raw, ("experiment", "plugins")) if isinstance(name, str)]
     known = Known.ours(unread=[*named, *installed_names()])
-    return _understood(draft, known, []), known
+    return _understood(draft, known, draft.said(absent_plugins(draft.raw))), known
 
 
 @dataclass(frozen=True)

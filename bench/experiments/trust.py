@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.checking import own_tables, values_at
+from bench.experiments.checking import is_file, own_tables, values_at
 from bench.experiments.schema import OWN_EXTRACTOR
 from bench.experiments.wording import Found, Loc
 
@@ -67,10 +67,7 @@ def _is_trusted(place: str, base: Path, folder: Path, trust: Sequence[str]) -> b
 
 def is_beside(top: str, folder: Path) -> bool:
     """Whether a module of that name lies in ``folder``."""
-    try:
-        return (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file()
-    except (OSError, ValueError):
-        return False
+    return is_file(folder / f"{top}.py") or is_file(folder / top / "__init__.py")
 
 
 def _resolved(path: Path) -> Path | None:

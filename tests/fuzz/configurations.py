@@ -58,7 +58,9 @@ def _text(which: int, texts: list[str], tables: list[dict[str, Any]], rng: Rando
     for _ in range(rng.choice((0, 1, 2))):
         _put(table, rng)
     if rng.random() < 0.05:
-        table = {**table, **{f"key{i}": i for i in range(rng.choice((100, 5000)))}} if isinstance(table, dict) else table
+        table = (
+            {**table, **{f"key{i}": i for i in range(rng.choice((100, 5000)))}} if isinstance(table, dict) else table
+        )
     return toml(table).encode(errors="surrogatepass")
 
 

@@ -67,7 +67,7 @@ def value_changed(value: Any, rng: Random) -> Any:
         elif kind == 2 and isinstance(holder, list):
             holder += holder * rng.choice((1, 5))
         elif kind == 3:
-            for _ in range(rng.choice((1, 30, 300))):
+            for _ in range(rng.choice((1, 20, 60))):
                 holder[key] = [holder[key]] if rng.random() < 0.5 else {"a": holder[key]}
         else:
             holder[key] = rng.choice(ODD)

@@ -14,9 +14,8 @@ from safetensors.torch import save
 from torch import nn
 
 from bench.artifact.folder import example_inputs, load_artifact, save_artifact
-from bench.base.errors import UserError
 from bench.experiments import load_experiment
-from bench.gate.baseline import HEAD_FILE, baseline_folder, read_baseline, write_baseline
+from bench.gate.baseline import baseline_folder, read_baseline, write_baseline
 from bench.gate.command import show
 from bench.records import Failure, LatencyFailure, Manifest, PlannedCell
 from bench.records.store import DamagedFile, RunStore
@@ -255,5 +254,3 @@ def _checkpoint(path: Path) -> Kind:
     entry = "g_ema" if path.name == "nested.pth" else None
     spec = CheckpointSpec(file=path.name, entry=entry)
     return Kind(path.name, path, lambda _: load_checkpoint_file(network, spec, path, "here"), "bytes")
-
-

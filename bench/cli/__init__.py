@@ -85,10 +85,10 @@ def command() -> int:
     """
     prepare()
     with clean_stderr():
-        return finished(_command())
+        return finished(_carried_out())
 
 
-def _command() -> int:
+def _carried_out() -> int:
     try:
         check_folder()
         app(prog_name="ganprune")

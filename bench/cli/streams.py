@@ -1,4 +1,4 @@
-"""What a command reads from and writes to, whatever the shell made of it: closed, ASCII only, full, nobody listening."""
+"""What a command writes to, whatever the shell made of it: closed, ASCII only, full, nobody listening."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def find_run(name: str | Path, results: Path | str = "results") -> Path:
 
 def newest_run(results: Path | str, experiment: str) -> Path | None:
     """The folder of the newest run of an experiment; None where there is none, or where that is no name of one."""
-    if safe(experiment) != experiment:
+    if safe(experiment) != experiment or len(experiment) > 100:
         return None
     found = [manifest.parent for manifest in (Path(results) / "runs" / experiment).glob("*/manifest.json")]
     return max(found, key=lambda folder: RunPaths(folder).manifest.stat().st_mtime, default=None)

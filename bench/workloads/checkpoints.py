@@ -139,6 +139,9 @@ def _card(folder: Path, workload: Workload) -> dict[str, Any]:
         raise UserError(f"{place}: describes {shortened(repr(found), 120)}, expected a training of {workload.name!r}.")
     if not isinstance(card.get("hashes"), dict):
         raise UserError(f"{place}: has no table of hashes; it is not a card of `ganprune train`, or damaged.")
+    seed = card.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"{place}: has no seed; it is not a card of `ganprune train`, or damaged.")
     return card
 
 

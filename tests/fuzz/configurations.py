@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -66,11 +67,11 @@ def _text(which: int, texts: list[str], tables: list[dict[str, Any]], rng: Rando
 
 def _put(table: Any, rng: Random) -> None:
     """A huge value under a key that some table has, or should not have."""
-    holder, key = damage._place(table, rng)
+    holder, key = damage.place_in(table, rng)
     if isinstance(holder, dict):
-        holder[rng.choice((key, key, rng.choice(KEYS)))] = rng.choice(HUGE)
+        holder[rng.choice((key, key, rng.choice(KEYS)))] = deepcopy(rng.choice(HUGE))
     elif isinstance(holder, list):
-        holder[key] = rng.choice(HUGE)
+        holder[key] = deepcopy(rng.choice(HUGE))
 
 
 def toml(value: Any, top: bool = True) -> str:

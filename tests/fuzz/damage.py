@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 2**31, 2**63, -(2**63), 2**70, 10**400, 0.5, -0.0, 1e-300, 1e300, float("nan"),
     float("inf"), float("-inf"), "", " ", "dense", "0.5", "../..", "/", ".", "a\0b", "\x1b[31mred\x1b[0m", "\u202eabc",
-    "\u2028", "x" * 5000, "-" * 40, "[" * 40, [], {}, [[]], [{}], {"": None}, {"a": {"b": {}}}, [1, "a", None], [None] * 50,
+    "\u2028", "x" * 5000, "-" * 40, "[" * 40, [], {}, [[]], [{}], {"": None}, {"a": {"b": {}}}, [1, "a", None],
+    [None] * 50,
     {"sparsity": 0.5, "threshold": 1}, {"sparsity": "a"},
 )  # fmt: skip
 """Values of the wrong kind, range or size."""
@@ -45,7 +47,8 @@ def bytes_replaced(data: bytes, rng: Random) -> bytes:
     """Something else altogether."""
     return rng.choice((
         b"", b"{}", b"[]", b"null", b"\xef\xbb\xbf" + data, b"\xff\xfe" + data, data.decode("latin-1").encode("utf-16"),
-        b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5_000, b'{"a": ' + b"9" * 5_000 + b"}", b'{"a": NaN}', b'"' + b"x" * 10**6,
+        b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5_000, b'{"a": ' + b"9" * 5_000 + b"}", b"{\"a\": NaN}",
+        b"\"" + b"x" * 10**6,
         b"\0" * 4096, rng.randbytes(4096), b"PK\x03\x04" + rng.randbytes(500), b"\x80\x02" + rng.randbytes(500),
         b"\x80\x02cos\nsystem\n(S'true'\ntR.", b"\xff" * 8 + data[8:], (2**40).to_bytes(8, "little") + data[8:],
         data + data, data[::-1], b'"\\ud800"', b'{"\\ud800": 1}',
@@ -56,25 +59,25 @@ def value_changed(value: Any, rng: Random) -> Any:
     """A table of JSON or TOML with one to four places changed: other types, missing, foreign and repeated keys."""
     value = json.loads(json.dumps(value))
     for _ in range(rng.choice((1, 1, 2, 4))):
-        holder, key = _place(value, rng)
+        holder, key = place_in(value, rng)
         if holder is None:
-            return rng.choice(ODD)
+            return deepcopy(rng.choice(ODD))
         kind = rng.randrange(6)
         if kind == 0:
             del holder[key]
         elif kind == 1 and isinstance(holder, dict):
-            holder[rng.choice(("", "x", "name", "a\0b", "\x1b[2J", "k" * 3000, key + key))] = holder[key]
+            holder[rng.choice(("", "x", "name", "a\0b", "\x1b[2J", "k" * 3000, key + key))] = deepcopy(holder[key])
         elif kind == 2 and isinstance(holder, list):
-            holder += holder * rng.choice((1, 5))
+            holder += deepcopy(holder * rng.choice((1, 5)))
         elif kind == 3:
             for _ in range(rng.choice((1, 20, 60))):
                 holder[key] = [holder[key]] if rng.random() < 0.5 else {"a": holder[key]}
         else:
-            holder[key] = rng.choice(ODD)
+            holder[key] = deepcopy(rng.choice(ODD))
     return value
 
 
-def _place(value: Any, rng: Random) -> tuple[Any, Any]:
+def place_in(value: Any, rng: Random) -> tuple[Any, Any]:
     """A table or list inside of ``value`` and a key of it, each level as likely as the next."""
     if not isinstance(value, dict | list) or not value:
         return None, None

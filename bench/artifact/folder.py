@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import clear_unfinished, write_atomically, write_json
 from bench.base.outside import RECORDS, read_json
 from bench.base.printable import shortened
 from bench.records import Number
@@ -87,6 +87,7 @@ def save_artifact(
         tensors["masks"] = pruned.masks
     if pruned and pruned.codes:
         tensors["codes"] = pruned.codes
+    clear_unfinished(folder)
     for name, state in tensors.items():
         write_weights(folder / f"{name}.safetensors", state)
     kept = pruned.kept if pruned else {}

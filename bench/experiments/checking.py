@@ -229,7 +229,7 @@ def _repeated(raw: dict[str, Any]) -> Iterator[Found]:
 def _identity(value: object) -> str:
     """Equal for values that make the same cell; floats are told apart by the six digits that labels show."""
     if isinstance(value, dict):
-        return repr({key: _identity(float(x) if _is_number(x) else x) for key, x in value.items()})
+        return repr({key: _identity(float(x) if _is_number(x) and abs(x) < 1e300 else x) for key, x in value.items()})
     return f"{value:g}" if isinstance(value, float) else repr(value)
 
 

@@ -47,7 +47,7 @@ def _safe_name(value: str) -> str:
 def checked_sparsity(value: float) -> float:
     """``value``, or ValueError: no sparsity that can be asked for."""
     if not 0 <= value < 1:
-        raise ValueError(f"{value!r} is not in [0, 1).")
+        raise ValueError(f"{shown(value)} is not in [0, 1).")
     if value == 0:
         raise ValueError(f"only {DENSE!r} has sparsity 0, and it is always in. Leave it out.")
     if not LEAST_SPARSITY <= value <= 1 - LEAST_SPARSITY:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.errors import UserError
-from bench.base.files import write_atomically
+from bench.base.files import clear_unfinished, write_atomically
 from bench.base.outside import RECORDS, json_of, read_text, there
 from bench.base.printable import shortened
 from bench.gate.contents import CellValues, Contents, Environment, Shape, Terms
@@ -85,6 +85,7 @@ def write_baseline(folder: Path, contents: Contents, *, reason: str, run: str) -
     checksums = {name: _sha256(text) for name, text in files.items()} | {HEAD_FILE: _head_sum(head)}
     head["checksums"] = checksums
     with writable(folder):
+        clear_unfinished(folder)
         for name, text in files.items():
             write_atomically(folder / name, text)
         write_atomically(folder / HEAD_FILE, readable(head))  # last: its checksums fit nothing half written

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bench.base.batchnorm import recalibrate
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import clear_unfinished, write_atomically, write_json
 from bench.base.machine import device_model
 from bench.base.outside import there
 from bench.base.seeds import stream
@@ -111,6 +111,7 @@ class _Run:
     def resume(self) -> None:
         """Go on where an interrupted process was."""
         path = self.out / STATE
+        clear_unfinished(self.out)
         if there(path):
             self.log = _resume(path, self.settings, self.training)
         self.began = time.process_time() - self.log.cpu_seconds

@@ -42,14 +42,15 @@ class BadPattern(UserError):
     """A pattern of ``checkpoint.rename`` that does not come to an end, or to no name."""
 
 
-def renamed(names: Sequence[str], patterns: Mapping[str, str], seconds: float = SECONDS) -> list[str]:
-    """``names`` after every pattern, in their order.
+def renamed(names: Sequence[str], patterns: Mapping[str, str], seconds: float | None = None) -> list[str]:
+    """``names`` after every pattern, in their order; in `SECONDS` unless told otherwise.
 
     Raises:
         BadPattern: one takes longer than ``seconds``, more memory than `MEMORY`, or makes endless names.
     """
     if not patterns or not names:
         return list(names)
+    seconds = SECONDS if seconds is None else seconds
     code = _CHILD.replace("MEMORY", str(MEMORY)).replace("LONGEST", str(LONGEST))
     asked = json.dumps([list(names), list(patterns.items())])
     command = [sys.executable, "-I", "-S", "-c", code]

@@ -76,7 +76,8 @@ def _not_empty(value: tuple[T, ...]) -> tuple[T, ...]:
 Many = Annotated[tuple[T, ...], Field(strict=False), AfterValidator(_not_empty)]
 SafeName = Annotated[str, AfterValidator(_safe_name)]
 Sparsity = Annotated[float, AfterValidator(checked_sparsity)]
-Knob = Annotated[float, AfterValidator(number_between(-1e6, 1e6, "a strategy's knob"))]
+MOST_KNOB = 1e6
+Knob = Annotated[float, AfterValidator(number_between(-MOST_KNOB, MOST_KNOB, "a strategy's knob"))]
 Name = Annotated[str, AfterValidator(short_text)]
 
 

@@ -1,8 +1,8 @@
 """Sweeps that are killed at random moments and continued, again and again.
 
 After each kill the records that were finished are there and as they were; the temporary files of killed writes are
-gone with the next run; and when the sweep has come to its end, its numbers are those of one that nobody disturbed, to the
-last bit. Sweeps run in forks of this process, which has the libraries imported, so that a kill costs half a second.
+gone with the next run; and when the sweep has come to its end, its numbers are those of one that nobody disturbed, to
+the last bit. Sweeps run in forks of this process, which has the libraries imported, so that a kill costs half a second.
 """
 
 from __future__ import annotations

@@ -271,6 +271,18 @@ def test_a_table_stands_beside_built_in_workloads(file: Path, tmp_path: Path) ->
     assert len(list((outcome.folder / "latency").glob("mine--*"))) == 1
 
 
+def test_one_training_under_two_names_is_said_before_anything_is_measured(file: Path, tmp_path: Path) -> None:
+    (file.parent / "latest.pth").write_bytes((file.parent / "both.pth").read_bytes())
+    file.write_text(
+        FILE.replace("seeds = [0]", 'seeds = [0]\ncheckpoints = ["shipped", "latest.pth"]').replace(', "dummy"', "")
+    )
+    with pytest.raises(
+        UserError, match=r"'shipped' and 'latest\.pth' of 'mine' hold the same weights.*Take one of them out"
+    ):
+        run(file, tmp_path, executor=InProcess())
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_worker_processes_build_the_workload_anew(file: Path, tmp_path: Path) -> None:
     outcome = run(file, tmp_path / "spawned", jobs=1)
@@ -407,7 +419,7 @@ def test_neither_reading_nor_checking_an_experiment_runs_the_users_code(file: Pa
     trap = tmp_path / "trap.py"
     trap.write_text("import pathlib\npathlib.Path(__file__ + '.ran').touch()\n")
     file.write_text(FILE.replace("gans.py:Dcgan", f"{trap}:Dcgan"))
-    loaded = load_experiment(file)
+    loaded = load_experiment(file, trust=[str(trap)])
     dump(loaded)
     settings_of(loaded)
     assert not (tmp_path / "trap.py.ran").exists()

@@ -149,7 +149,7 @@ def test_a_missing_plug_in_is_a_mistake_in_the_experiment(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("from strategies.builtin import STRATEGIES\nSTRATEGIES.add('mine', 5)\n", "registers int as the strategy 'mine'"),
+        ("from strategies.builtin import STRATEGIES as S\nS.add('mine', 5)\n", "registers int as the strategy 'mine'"),
         ("from strategies.criteria import CRITERIA\nCRITERIA.add('mine', print)\n", "as the criterion 'mine'"),
         ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
     ],

@@ -116,6 +116,7 @@ def _samples(
         return None, {}
     recovery = cells[-1].cell.recovery
     found = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for record in records:
         cell = record.cell
         path = store.paths.cell_samples(record.keys.eval)
@@ -125,7 +126,12 @@ def _samples(
             images = load(read_bytes(path, WEIGHTS))["images"]
         except (UserError, SafetensorError, ValueError, KeyError):
             continue  # a damaged picture is no reason to lose the report
-        if images.ndim != 4 or images.dtype != np.uint8 or not images.size:
+        if not _are_images(images) or shapes.setdefault(cell.workload, images.shape) != images.shape:
             continue
         found[(cell.workload, cell.strategy, cell.level_label)] = images
     return recovery, found
+
+
+def _are_images(images: NDArray[Any]) -> bool:
+    """Whether it can be drawn: uint8 ``(n, 1 or 3, H, W)``."""
+    return images.ndim == 4 and images.dtype == np.uint8 and images.size > 0 and images.shape[1] in (1, 3)

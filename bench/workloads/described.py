@@ -6,6 +6,7 @@ import copyreg
 
 from bench.workloads.base import Workload
 from bench.workloads.condition import UNCONDITIONAL, Condition
+from bench.workloads.data import ImageData
 from bench.workloads.own import Own
 from bench.workloads.recipe import Recipe, TrainingSpec
 from bench.workloads.sampling import Inputs
@@ -30,6 +31,12 @@ def workload_of(spec: WorkloadSpec) -> Workload:
         condition=condition_of(spec),
         own=own,
     )
+
+
+def notes_of(workload: Workload, data: ImageData) -> tuple[str, ...]:
+    """What was left out, or done to pictures, where the inputs and the reference of a workload were read."""
+    inputs = workload.inputs.notes if isinstance(workload.inputs, Inputs) else ()
+    return (*inputs, *(f"reference: {note}" for note in data.notes))
 
 
 def condition_of(spec: WorkloadSpec) -> Condition:

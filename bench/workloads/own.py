@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,8 @@ class Own:
             return data
         here = self.here("extractor_images")
         folder = read_folder(spec.at(spec.extractor_images), shape, resize=True, here=here)
-        return split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+        labelled = split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+        return replace(labelled, classes=folder.classes, notes=folder.notes)
 
 
 def cuda_hint(error: Exception) -> str:

@@ -81,10 +81,10 @@ def covariance(sigma: Array, tolerance: float, place: str) -> Array:
         )
     sigma = (sigma + sigma.T) / 2
     trace = float(np.abs(variances).sum())
-    if trace == 0:
+    if not sigma.any():
         raise UserError(f"{place}: sigma is zero: images that are all alike are no distribution to compare with.")
     try:
-        np.linalg.cholesky(sigma / trace + tolerance * np.eye(len(sigma)))
+        np.linalg.cholesky(sigma / (trace or 1.0) + tolerance * np.eye(len(sigma)))
     except np.linalg.LinAlgError as error:
         lowest = float(np.linalg.eigvalsh(sigma)[0])
         raise UserError(

@@ -19,7 +19,7 @@ from bench.workloads.walk import kind_of, shown
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "PPM", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 """What is opened, whatever the ending says: pixels. Others (EPS) are programs, which Pillow would have run."""
 
 MOST_PIXELS = 100_000_000
@@ -50,6 +50,9 @@ TURNS = {
     8: "ROTATE_90",
 }
 """Orientation -> what makes the picture upright, as Pillow calls it."""
+
+LYING = (5, 6, 7, 8)
+"""Orientations in which height and width change places."""
 
 ADVICE = "Save it as PNG with 8 or 16 bits a channel, or take it out of the folder."
 
@@ -114,6 +117,12 @@ def _read(opened: Image, channels: int, place: str) -> Picture:
     if width < 1 or height < 1:
         raise UserError(f"{place}: {height} x {width} (height x width): no pixels. {ADVICE}")
     tags = dict(getattr(opened, "tag_v2", {}))
+    if tags.get(ORIENTATION) in LYING and width != height and any(tile[0] != "libtiff" for tile in opened.tile):
+        # Pillow 13 fills the turned size row by row with what was stored unturned, and then turns that.
+        raise UserError(
+            f"{place}: an uncompressed TIFF that lies on its side (orientation {tags[ORIENTATION]}), which is not read "
+            "rightly. Save it upright, or compressed."
+        )
     opened.load()  # which carries out a TIFF's orientation
     image, done = eight_bit(opened, place, tags)
     if channels != 4 and _transparent(image):

@@ -29,7 +29,8 @@ from bench.workloads.own import Own
 from bench.workloads.spec import WorkloadSpec
 from tests.helpers.cells import cell
 from tests.helpers.executor import InProcess
-from tests.helpers.pictures import pictures
+from tests.helpers.pictures import pictures, write_pictures
+from tests.helpers.sweeps import Sweeps
 from tests.own.conftest import NOISE, Describe
 from tests.own.gans import Dcgan
 
@@ -269,6 +270,17 @@ def test_a_table_stands_beside_built_in_workloads(file: Path, tmp_path: Path) ->
     again = run(file, tmp_path, executor=InProcess())
     assert again.finished_before == 4
     assert len(list((outcome.folder / "latency").glob("mine--*"))) == 1
+
+
+def test_a_run_says_what_is_left_out_of_its_images(file: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", pictures())
+    (tmp_path / "photos" / "class-3").symlink_to(tmp_path / "unmounted")
+    table = FILE.replace('"photos"', f'"{tmp_path / "photos"}"').replace(', "dummy"', "")
+    (file.parent / "linked.toml").write_text(table)
+    watching = Sweeps(tmp_path)
+    run(file.parent / "linked.toml", tmp_path, executor=InProcess(), progress=watching)
+    note = f"workload 'mine', reference: {tmp_path / 'photos'}: left out: 1 broken link (class-3)."
+    assert watching.notes == [note]
 
 
 @pytest.mark.slow

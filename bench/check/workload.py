@@ -248,9 +248,6 @@ def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], qual
     except (UserError, KeyError, ValueError) as error:
         yield Finding("problem", str(error))
         return
-    if own.spec.extractor_images and name == CLASSIFIER:
-        for note in labelled().notes:
-            yield Finding("note", f"extractor_images: {note}.")
     for kind, said in of_extractor(extractor, data, labelled() if name == CLASSIFIER else None):
         yield Finding(kind, said)
 

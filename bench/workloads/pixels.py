@@ -117,7 +117,11 @@ def _read(opened: Image, channels: int, place: str) -> Picture:
     if width < 1 or height < 1:
         raise UserError(f"{place}: {height} x {width} (height x width): no pixels. {ADVICE}")
     tags = dict(getattr(opened, "tag_v2", {}))
-    if tags.get(ORIENTATION) in LYING and width != height and any(tile[0] != "libtiff" for tile in opened.tile):
+    if (
+        tags.get(ORIENTATION) in LYING
+        and width != height
+        and any(t[0] != "libtiff" for t in getattr(opened, "tile", []))
+    ):
         # Pillow 13 fills the turned size row by row with what was stored unturned, and then turns that.
         raise UserError(
             f"{place}: an uncompressed TIFF that lies on its side (orientation {tags[ORIENTATION]}), which is not read "

@@ -111,7 +111,8 @@ def test_one_bit_and_palettes_and_inks(tmp_path: Path) -> None:
     palette = Image.fromarray(colours).quantize(4)
     assert palette.mode == "P"
     assert read(saved(tmp_path, palette), 3).tolist() == colours.tolist()
-    inks = Image.fromarray(np.array([[[0, 0, 0, 0], [0, 0, 0, 255], [0, 255, 255, 0]]], np.uint8), "CMYK")
+    amounts = [[0, 0, 0], [0, 0, 255], [0, 0, 255], [0, 255, 0]]
+    inks = Image.merge("CMYK", [Image.fromarray(np.array([amount], np.uint8)) for amount in amounts])
     path = saved(tmp_path, inks, "x.tif")
     assert read(path, 3).tolist() == [[[255, 255, 255], [0, 0, 0], [255, 0, 0]]]
     assert read(path).tolist() == [[255, 0, 76]]

@@ -73,7 +73,7 @@ def read_folder(
     labels = np.zeros(len(files), np.int64)
     if classes:
         labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files], np.int64)
-    said = ((found.note,) if found.note else ()) + notes + in_words(done, shown(folder))
+    said = ((found.note,) if found.note else ()) + notes + in_words(done, len(files), shown(folder))
     return Folder(images, labels, classes, said)
 
 

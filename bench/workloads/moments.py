@@ -15,6 +15,9 @@ from bench.workloads.data import Statistics
 MEAN, COVARIANCE, COUNT = "mu", "sigma", "num_images"
 """Names of the arrays; the last one may be missing."""
 
+MOST_FEATURES = 16_384
+"""Judges have 2,048 as a rule, 4,096 at most; the time that a covariance takes grows with the third power."""
+
 MOST_COUNT = 10**12
 
 Array = NDArray[np.float64]
@@ -33,6 +36,8 @@ def read_statistics(archive: Archive) -> Statistics:
     mu, sigma = headers[MEAN].shape, headers[COVARIANCE].shape
     if len(mu) != 1 or mu[0] < 1 or sigma != (mu[0], mu[0]):
         raise UserError(f"{place}: mu {mu} and sigma {sigma}; expected (d,) and (d, d).")
+    if mu[0] > MOST_FEATURES:
+        raise UserError(f"{place}: statistics of {mu[0]:,} features; at most {MOST_FEATURES:,} are compared.")
     tolerance = tolerance_of(headers[COVARIANCE].dtype)
     mean = archive.read(MEAN).astype(np.float64)
     return Statistics(

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.base.errors import UserError
 from bench.workloads.walk import kind_of, shown
@@ -31,8 +32,8 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
 ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
-DIM = 65_535 // 8
-"""16 bit whose brightest value lies below have perhaps 12 or 10 bits in them."""
+DIM = 32
+"""Of 255. Where no picture has a value as bright as this, they hold perhaps 12 bits in 16, or numbers of classes."""
 
 ORIENTATION, PHOTOMETRIC, BITS, SAMPLE_FORMAT = 274, 262, 258, 339
 """Tags of TIFF, the first also of EXIF."""
@@ -139,11 +140,17 @@ def _read(opened: Image, channels: int, place: str) -> Picture:
     wanted = MODES[channels]
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
         image = image.convert("RGBA" if channels == 4 else "RGB")  # the others know no way to grey
-    return Picture(image if image.mode == wanted else image.convert(wanted), done)
+    image = image if image.mode == wanted else image.convert(wanted)
+    return Picture(image, done | {DARK} if dark(np.asarray(image)) else done)
+
+
+def dark(values: NDArray[np.uint8]) -> bool:
+    """Whether no value comes near white."""
+    return bool(values.max() < DIM)
 
 
 def eight_bit(image: Image, place: str, tags: Mapping[int, Any] = MappingProxyType({})) -> tuple[Image, frozenset[str]]:
-    """A loaded image with 8 bit a channel, in whatever mode; and `DEEP`, `DARK` where it had 16.
+    """A loaded image with 8 bit a channel, in whatever mode; and `DEEP` where it had 16.
 
     Args:
         tags: those of a TIFF.
@@ -180,13 +187,12 @@ def _from_sixteen(image: Image, tags: Mapping[int, Any]) -> tuple[Image, frozens
 
     values = np.asarray(image).astype(np.int64)
     white = 2 ** min(int(tags.get(BITS, (16,))[0]), 16) - 1
-    done = {DEEP, DARK} if values.max() < DIM * white // 65_535 else {DEEP}
     grey = (white - values) if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else values
     scaled = Image.fromarray(((grey * 255 + white // 2) // white).clip(0, 255).astype(np.uint8))
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         scaled = Image.merge("LA", (scaled, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))))
-    return scaled, frozenset(done)
+    return scaled, frozenset({DEEP})
 
 
 def _transparent(image: Image) -> bool:
@@ -214,15 +220,15 @@ def _upright(image: Image, opened: Image) -> tuple[Image, bool]:
     return (image, False) if name is None else (image.transpose(Image.Transpose[name]), True)
 
 
-def in_words(done: Counter[str], where: str) -> tuple[str, ...]:
-    """What was done to the pictures of ``where``, with counts; empty: nothing."""
+def in_words(done: Counter[str], total: int, where: str) -> tuple[str, ...]:
+    """What was done to the ``total`` pictures of ``where``, with counts; empty: nothing."""
     parts = [
         text.format(_count(done[key], "file" if key == SEVERAL else "picture"))
         for key, text in WORDS.items()
         if done[key]
     ]
-    if done[DEEP] and done[DARK] == done[DEEP]:
-        parts.append("all of these are darker than an eighth of white: if they hold fewer bits, scale them")
+    if done[DARK] == total:
+        parts.append("all are nearly black, below an eighth of white: if they hold fewer bits, or classes, scale them")
     return (f"{where}: {'; '.join(parts)}",) if parts else ()
 
 

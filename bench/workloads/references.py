@@ -110,7 +110,9 @@ def _of_npz(spec: ReferenceSpec, path: Path, shape: Shape, here: str) -> ImageDa
     name = next((n for n, h in headers.items() if len(h.shape) in (3, 4) and h.dtype == np.uint8), None)
     if name is None:
         raise UserError(f"{here}: {shown(path)} holds {archive}; expected uint8 images (N, H, W, C), or mu and sigma.")
-    count = headers[name].shape[0]
+    place = f"{here}: {shown(path)}, array {shown(name)!r}"
+    count, *size = headers[name].shape
+    _check_size((*size, 1)[:3], spec, shape, place)
     numbers = next((n for n, h in headers.items() if h.shape == (count,) and h.dtype.kind in "iu"), None)
     images = archive.read(name, spec.limit)
     labels = None if numbers is None else archive.read(numbers)
@@ -119,7 +121,7 @@ def _of_npz(spec: ReferenceSpec, path: Path, shape: Shape, here: str) -> ImageDa
         notes += (f"{shown(path)}: array {numbers!r} goes from {labels.min()} to {labels.max()}: not read as labels",)
         labels = None
     images = images[..., None] if images.ndim == 3 else images
-    data = _of_arrays(path.stem, images, labels, spec, shape, f"{here}: {shown(path)}, array {shown(name)!r}")
+    data = _of_arrays(path.stem, images, labels, spec, shape, place)
     return replace(_checked(data, here), notes=notes)
 
 
@@ -162,19 +164,25 @@ def _of_arrays(
 def _fit(images: NDArray[np.uint8], spec: ReferenceSpec, shape: Shape, here: str) -> NDArray[np.uint8]:
     """Images ``(N, H, W, C)`` in the size of ``shape``, cut and resized where that is asked for."""
     channels, height, width = shape
-    if images.shape[3] != channels:
-        raise UserError(f"{here}: images of {images.shape[3]} channels, the generator makes {channels}.")
+    _check_size(images.shape[1:], spec, shape, here)
     if images.shape[1:3] == (height, width):
         return images
-    if not spec.resize:
-        raise UserError(
-            f"{here}: images of {images.shape[1]} x {images.shape[2]} (height x width), the generator makes "
-            f"{height} x {width}. Write {{source = ..., resize = true}} to have them cut and resized."
-        )
-    if 0 in images.shape[1:]:
-        raise UserError(f"{here}: images of {images.shape[1]} x {images.shape[2]} (height x width): no pixels.")
     done = [np.asarray(fitted(_image(image), height, width)) for image in images]
     return np.array(done, np.uint8).reshape(len(images), height, width, channels)
+
+
+def _check_size(size: tuple[int, ...], spec: ReferenceSpec, shape: Shape, here: str) -> None:
+    """Raises UserError where images of ``size`` (height, width, channels) cannot become such of ``shape``."""
+    channels, height, width = shape
+    if size[2] != channels:
+        raise UserError(f"{here}: images of {size[2]} channels, the generator makes {channels}.")
+    if size[:2] != (height, width) and not spec.resize:
+        raise UserError(
+            f"{here}: images of {size[0]} x {size[1]} (height x width), the generator makes {height} x {width}. "
+            "Write {source = ..., resize = true} to have them cut and resized."
+        )
+    if 0 in size:
+        raise UserError(f"{here}: images of {size[0]} x {size[1]} (height x width): no pixels.")
 
 
 def _image(array: NDArray[np.uint8]) -> Image:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.base.errors import UserError
-from bench.workloads.pixels import MOST_PIXELS, eight_bit, in_words
+from bench.workloads.pixels import DARK, MOST_PIXELS, dark, eight_bit, in_words
 from bench.workloads.room import check_room
 from bench.workloads.spec import TORCHVISION, ReferenceSpec
 
@@ -71,7 +71,7 @@ def read_torchvision(spec: ReferenceSpec, path: Path, fit: Fit, here: str) -> Ro
         done.update(changed)
     assert images is not None
     whole = None if any(label is None for label in labels) else np.array(labels, np.int64)
-    return Rows(name, images, whole, in_words(done, f"torchvision's {name}"))
+    return Rows(name, images, whole, in_words(done, count, f"torchvision's {name}"))
 
 
 def _found(name: str, spec: ReferenceSpec, path: Path, here: str) -> Any:
@@ -137,6 +137,7 @@ def _row(data: Any, i: int, place: str) -> tuple[NDArray[np.uint8], int | None, 
         raise UserError(f"{where}: {error}.") from error
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise UserError(f"{where}: {array.dtype} {array.shape}; expected a uint8 image.")
+    done |= {DARK} if array.size and dark(array) else set()
     return array[..., None] if array.ndim == 2 else array, _label(label), done
 
 

@@ -246,6 +246,17 @@ def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert read(tmp_path / "s.npz").notes == (f"{tmp_path / 's.npz'}: left out: 1 array (arr_0)",)
 
 
+def test_a_size_that_does_not_fit_is_found_before_the_images_are_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", np.zeros((40, 500, 500, 3), np.uint8))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[len(content) // 2] ^= 255  # would be noticed by whoever reads them
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match="images of 500 x 500"):
+        read(tmp_path / "a.npz")
+    with pytest.raises(UserError, match=r"cannot be read as an \.npz"):
+        read(tmp_path / "a.npz", resize=True)
+
+
 def test_a_limit_reads_no_more_of_an_archive(tmp_path: Path) -> None:
     images = pictures()
     np.savez(tmp_path / "a.npz", images=images, y=np.arange(60) % 3)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bench.base.errors import UserError
 from bench.workloads import pixels
+from bench.workloads.images import read_folder
 from bench.workloads.pixels import DARK, DEEP, LAID, SEVERAL, TURNED, Picture, read_picture
 from tests.helpers.png import COLOUR, COLOUR_ALPHA, GREY, GREY_ALPHA, PALETTE, png
 
@@ -83,8 +84,16 @@ def test_the_transparent_value_of_a_sixteen_bit_picture_is_laid_on_white(tmp_pat
     assert picture(path).done == {DEEP, LAID}
 
 
-def test_a_picture_that_uses_a_small_part_of_its_sixteen_bits_is_said(tmp_path: Path) -> None:
-    assert picture(saved(tmp_path, Image.fromarray(np.full((2, 2), 4_095, np.uint16)))).done == {DEEP, DARK}
+def test_pictures_that_use_a_small_part_of_their_bits_are_said(tmp_path: Path) -> None:
+    """12 bits in 16, and masks of 0 and 1: read as they are, and nearly black."""
+    for name, values in (("a", np.full((2, 2), 4_095, np.uint16)), ("b", np.ones((2, 2), np.uint8))):
+        (tmp_path / name).mkdir()
+        path = saved(tmp_path / name, Image.fromarray(values))
+        assert DARK in picture(path).done
+        (note,) = read_folder(tmp_path / name, (1, 2, 2), resize=False, here="here").notes
+        assert "all are nearly black, below an eighth of white" in note
+    saved(tmp_path / "b", Image.fromarray(np.full((2, 2), 200, np.uint8)), "y.png")
+    assert read_folder(tmp_path / "b", (1, 2, 2), resize=False, here="here").notes == ()
     assert picture(saved(tmp_path, Image.fromarray(np.full((2, 2), 9_000, np.uint16)))).done == {DEEP}
 
 
@@ -183,10 +192,10 @@ def test_the_orientation_of_an_uncompressed_tiff_is_carried_out_or_refused(tmp_p
 
 
 def test_of_several_pictures_in_a_file_the_first_is_read_and_said(tmp_path: Path) -> None:
-    one, two = Image.new("L", (2, 2), 7), Image.new("L", (2, 2), 200)
+    one, two = Image.new("L", (2, 2), 77), Image.new("L", (2, 2), 200)
     for name in ("x.tif", "x.png"):
         path = saved(tmp_path, one, name, save_all=True, append_images=[two])
-        assert read(path).tolist() == [[7, 7], [7, 7]]
+        assert read(path).tolist() == [[77, 77], [77, 77]]
         assert picture(path).done == {SEVERAL}
 
 

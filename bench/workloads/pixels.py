@@ -85,7 +85,7 @@ def read_picture(path: Path, channels: int, here: str) -> Picture:
     Raises:
         UserError: no picture, a damaged one, one of too many pixels, or one whose values have no defined scale.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     place = f"{here}: {shown(path)}"
     try:
@@ -101,10 +101,13 @@ def read_picture(path: Path, channels: int, here: str) -> Picture:
     except Image.DecompressionBombError as error:
         raise UserError(f"{place}: {_too_large('far more pixels than a picture has')}") from error
     except Exception as error:  # a damaged file makes decoders raise whatever they like
-        raise UserError(
-            f"{place} cannot be read as an image ({shown(str(error) or type(error).__name__)}). It is damaged, or of a "
-            "kind that is not read."
-        ) from error
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"it is none of {', '.join(FORMATS)} with pixels of a known kind" if unknown else _words(error)
+        raise UserError(f"{place} cannot be read as an image: {reason}. {ADVICE}") from error
+
+
+def _words(error: Exception) -> str:
+    return shown(str(error).rstrip(".")[:300]) or type(error).__name__
 
 
 def _too_large(found: str) -> str:

@@ -16,6 +16,7 @@ from bench.base.errors import UserError
 from bench.workloads.pixels import DARK, MOST_PIXELS, dark, eight_bit, in_words
 from bench.workloads.room import check_room
 from bench.workloads.spec import TORCHVISION, ReferenceSpec
+from bench.workloads.walk import shown
 
 MOST = 2_000_000
 """More images than the largest real set (ImageNet has 1.3 million) are read only where a limit asks for so many."""
@@ -49,7 +50,7 @@ def read_torchvision(spec: ReferenceSpec, path: Path, fit: Fit, here: str) -> Ro
         UserError: no such set, not there, too large, or images of different sizes.
     """
     name = spec.source.removeprefix(TORCHVISION)
-    place = f"{here}: torchvision's {name}"
+    place = f"{here}: torchvision's {shown(name)}"
     data = _found(name, spec, path, here)
     count = _counted(data, spec, place)
     images: NDArray[np.uint8] | None = None
@@ -77,12 +78,12 @@ def read_torchvision(spec: ReferenceSpec, path: Path, fit: Fit, here: str) -> Ro
 def _found(name: str, spec: ReferenceSpec, path: Path, here: str) -> Any:
     from torchvision import datasets
 
-    kind = getattr(datasets, name, None) if name in datasets.__all__ else None
-    if kind is None:
-        known = ", ".join(n for n in datasets.__all__ if n[0].isupper())
-        raise UserError(f"{here}: torchvision has no data set {name!r}. Known: {known}.")
+    known = [n for n in datasets.__all__ if n[0].isupper() and n not in (*FOLDERS, "VisionDataset")]
     if name in FOLDERS:
         raise UserError(f"{here}: torchvision's {name} is a folder: name it as the source, such as source = 'photos'.")
+    if name not in known:
+        raise UserError(f"{here}: torchvision has no data set {shown(name)!r}. Known: {', '.join(known)}.")
+    kind: Callable[..., Any] = getattr(datasets, name)
     arguments: dict[str, Any] = dict(spec.arguments)
     if name == FAKE:
         _check_fake(arguments, f"{here}: torchvision's {name}")
@@ -92,7 +93,7 @@ def _found(name: str, spec: ReferenceSpec, path: Path, here: str) -> Any:
         return kind(**arguments)
     except Exception as error:  # each of these sets has its own way to fail
         advice = "" if spec.download or name == FAKE else " To allow a download write reference.download = true."
-        raise UserError(f"{here}: torchvision's {name} in {path}: {error}.{advice}") from error
+        raise UserError(f"{here}: torchvision's {name} in {shown(path)}: {_words(error)}.{advice}") from error
 
 
 def _check_fake(arguments: dict[str, Any], place: str) -> None:
@@ -109,7 +110,7 @@ def _counted(data: Any, spec: ReferenceSpec, place: str) -> int:
     try:
         there = len(data)
     except Exception as error:  # a length that is no length
-        raise UserError(f"{place}: has no length ({error}). Are its arguments right?") from error
+        raise UserError(f"{place}: has no length ({_words(error)}). Are its arguments right?") from error
     if there == 0:
         raise UserError(f"{place}: holds no images.")
     most = MOST_FAKE if type(data).__name__ == FAKE else MOST
@@ -134,7 +135,7 @@ def _row(data: Any, i: int, place: str) -> tuple[NDArray[np.uint8], int | None, 
     except UserError:
         raise
     except Exception as error:  # as above
-        raise UserError(f"{where}: {error}.") from error
+        raise UserError(f"{where}: {_words(error)}.") from error
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise UserError(f"{where}: {array.dtype} {array.shape}; expected a uint8 image.")
     done |= {DARK} if array.size and dark(array) else set()
@@ -152,3 +153,7 @@ def _label(label: Any) -> int | None:
 
 def _size(image: NDArray[np.uint8]) -> str:
     return " x ".join(map(str, image.shape))
+
+
+def _words(error: Exception) -> str:
+    return shown(str(error).rstrip(".")) or type(error).__name__

@@ -220,7 +220,7 @@ def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
 
 def test_programs_are_not_opened_whatever_the_ending(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(UserError, match=r"x\.png cannot be read as an image"):
+    with pytest.raises(UserError, match=r"x\.png cannot be read as an image: it is none of PNG, .*Save it as PNG"):
         read(tmp_path / "x.png")
 
 

@@ -22,7 +22,7 @@ from bench.measure.footprint import footprint
 from bench.tasks.generation.fitness import of_extractor, of_reference
 from bench.tasks.generation.judges import find_extractor
 from bench.tasks.generation.public import Weights
-from bench.workloads.described import condition_of, workload_of
+from bench.workloads.described import condition_of, notes_of, workload_of
 from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
 from bench.workloads.store import state_hash
@@ -224,7 +224,10 @@ def _dense(cuts: list[LayerCut], layers: int) -> str:
 def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], quality: Quality) -> Iterator[Finding]:
     try:
         data = own.images(generator, state_hash(generator.state_dict()))
-        yield Finding("ok", of_reference(data))
+        for kind, said in of_reference(data):
+            yield Finding(kind, said)
+        for note in notes_of(workload_of(own.spec), data):
+            yield Finding("note", f"{note}.")
         condition_of(own.spec).check(data.train_labels, data.name)
     except NotApplicable as reason:
         yield Finding("note", f"reference: {reason}: finetune-* will be not-applicable.")

@@ -37,6 +37,7 @@ from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.sweep.workshop import Workshop
+from bench.workloads.described import notes_of
 
 T = TypeVar("T")
 
@@ -123,6 +124,7 @@ def run_experiment(
         store.clear_leftovers(plan.cells)
         _warn_about_versions(store, progress)
         _warn_about_keys(store, progress)
+        _say_what_was_left_out(plan, progress)
         manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
@@ -273,6 +275,14 @@ def environment(settings: Settings, jobs: int) -> RunEnvironment:
         "device": settings.device,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _say_what_was_left_out(plan: Plan, progress: Progress) -> None:
+    """Files and pictures that are not, or not just as they are, among the images of the plan's workloads."""
+    gans = {todo.gan.workload.name: todo.gan for todo in plan.todo}
+    for name, gan in gans.items():
+        for note in notes_of(gan.workload, gan.data):
+            progress.note(f"workload {name!r}, {note}.")
 
 
 def _warn_about_keys(store: RunStore, progress: Progress) -> None:

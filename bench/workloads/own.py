@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
 from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
-from bench.workloads.spec import WorkloadSpec, flat
+from bench.workloads.spec import TORCHVISION, WorkloadSpec, flat
 from strategies.baking import plain
 
 ImageShape = tuple[int, int, int]
@@ -163,7 +163,8 @@ class Own:
         """The reference for images of the generator's size. Raises UserError."""
         spec = self.spec
         shape = self.image_shape(generator)
-        path = spec.at(spec.reference.root or "." if ":" in spec.reference.source else spec.reference.source)
+        said = spec.reference
+        path = spec.at((said.root or ".") if said.source.startswith(TORCHVISION) else said.source)
 
         def dense(count: int) -> tuple[Tensor, str]:
             from bench.workloads.generate import generate
@@ -193,7 +194,8 @@ class Own:
             return data
         here = self.here("extractor_images")
         folder = read_folder(spec.at(spec.extractor_images), shape, resize=True, here=here)
-        return split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+        labelled = split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+        return replace(labelled, classes=folder.classes, notes=folder.notes)
 
 
 def cuda_hint(error: Exception) -> str:

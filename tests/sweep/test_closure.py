@@ -52,6 +52,8 @@ OUTSIDE = {
         "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
         "bench.workloads.store",
         "bench.workloads.public",
+        "bench.workloads.archives", "bench.workloads.moments", "bench.workloads.pixels", "bench.workloads.room",
+        "bench.workloads.torchvision_data", "bench.workloads.walk",
     ],
     "the training of shipped weights, which come into the key by their content": [
         "bench.training", "bench.training.command", "bench.training.judge", "bench.training.train",

@@ -8,18 +8,28 @@ from typing import Literal
 from bench.tasks.generation.classifier import accuracy
 from bench.tasks.generation.extractors import Extractor
 from bench.workloads.data import ImageData
+from bench.workloads.walk import shown
 
 Said = tuple[Literal["ok", "note"], str]
 
 
-def of_reference(data: ImageData) -> str:
+def of_reference(data: ImageData) -> Iterator[Said]:
     """What is there to compare with."""
     if data.statistics is not None:
-        return (
-            f"reference: statistics of {len(data.statistics.mean)} features, no images; FID to held-out images, KID, "
-            "prc and finetune-* need images"
-        )
-    return f"reference: {data.name}, {len(data.train):,} images, {len(data.held_out):,} more held out"
+        count, width = data.statistics.num_images, len(data.statistics.mean)
+        lost = "FID to held-out images, KID, prc and finetune-* need images"
+        yield "ok", f"reference: statistics of {width} features, no images; {lost}"
+        if count is not None and count <= width:
+            yield "note", f"reference: statistics of {count:,} images for {width:,} features: FID is biased. Use more."
+        return
+    labels = f"; {_classes(data.classes)}" if data.classes else ""
+    yield "ok", f"reference: {data.name}, {len(data.train):,} images, {len(data.held_out):,} more held out{labels}"
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    """In the order of their labels."""
+    few = ", ".join(shown(name) for name in names[:10])
+    return f"{len(names):,} classes: {few}{', ...' if len(names) > 10 else ''}"
 
 
 def of_extractor(extractor: Extractor, data: ImageData, labelled: ImageData | None) -> Iterator[Said]:

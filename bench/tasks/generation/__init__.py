@@ -90,7 +90,7 @@ NUMBERS = (
 _HERE = "bench.tasks.generation"
 
 CODE = {
-    "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "quality", "extractors", "judges")),
+    "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "collapse", "quality", "extractors", "judges")),
     "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
     "metrics": tuple(
         f"{_HERE}.{name}" for name in ("metrics", "contributions", "frechet", "gaussian", "kernel", "neighbours")

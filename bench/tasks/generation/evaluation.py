@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from bench.base.seeds import stream
 from bench.records import Number
 from bench.tasks.evaluation import QualitySettings
 from bench.tasks.generation.agreement import agreement_numbers, unlike_distance
+from bench.tasks.generation.collapse import collapse
 from bench.tasks.generation.discriminator import accuracy_numbers, says_real
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor, ImageShape, nobody
 from bench.tasks.generation.folds import GenerationFolds
@@ -40,9 +42,6 @@ SAMPLE_IMAGES = 16
 SMALL_N = 10_000
 """Below so many images FID's bias is large enough to flag (Chong & Forsyth 2020)."""
 
-COLLAPSE_BELOW_IS = 1.1
-"""IS below this means: one kind of image. Real digits have 9.8, a constant image 1."""
-
 
 @dataclass(frozen=True)
 class Images:
@@ -54,12 +53,6 @@ class Images:
     finite: bool
     """Whether all of its output was."""
     judged: Judged
-
-    @property
-    def constant(self) -> bool:
-        """Whether all images are the same, or each is of one value."""
-        flat = self.images.flatten(1)
-        return bool((self.images == self.images[:1]).all()) or bool((flat == flat[:, :1]).all())
 
 
 ReferenceKey = tuple[str, str, str, str, int]
@@ -210,20 +203,18 @@ class GenerationJudge:
             shares[name] = (found if name == "real" else 1 - found, len(shown))
         return accuracy_numbers(shares, f"{data.name}-{data.fingerprint[:16]}-first{len(real)}")
 
-    def collapse(self, seen: Images) -> str:
-        if not seen.finite:
-            return "the generator's output is not finite"
-        if seen.constant:
-            return "every image is the same constant"
-        score = seen.judged.inception_score
-        if score is not None and score < COLLAPSE_BELOW_IS:
-            return f"IS {score:.3f} is below {COLLAPSE_BELOW_IS}: all images look alike"
-        return ""
+    def collapse(self, seen: Images, dense: Mapping[str, Tensor] | None, *, trained: bool) -> str:
+        beside = None if dense is None else dense["images"]
+        if beside is None and trained and seen.finite:
+            before = copy.deepcopy(self.gan.checkpoint.generator).to(self.gan.device)
+            inputs = tuple(x[:AGREEMENT_IMAGES] for x in seen.inputs)
+            beside, _ = generate(before, inputs, device=self.gan.device)
+        return collapse(seen.images, seen.finite, beside)
 
     def flags(self, seen: Images) -> list[str]:
         found = ["small-n"] if self.settings.num_images < SMALL_N else []
-        known = (seen.judged.gaussian, self.reference.train, self.reference.held_out)
-        if "fid" in self.metrics and low_rank(*(gaussian for gaussian in known if gaussian is not None)):
+        # The two sets that the cell's own FID is between; the held-out images have a number of their own.
+        if "fid" in self.metrics and low_rank(seen.judged.gaussian, self.reference.train):
             found.append("low-rank-fid")
         return found
 

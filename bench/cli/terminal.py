@@ -124,7 +124,7 @@ def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside
     power = power_in(rows, lead)
     judged = titled(lead, power) if lead else "status"
     headings = ["strategy", "level", "params", "MACs", judged, "to dense"]
-    headings += [*(other.title for other in beside), "faster b1", "b16"]
+    headings += [*(other.title for other in beside), "faster b1", "b16", "note"]
     blocks: dict[str, list[list[str]]] = {}
     for row in rows:
         cells = _summary_cells(row, lead, 10.0**power, beside)
@@ -145,15 +145,15 @@ def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside
 
 
 def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, beside: Sequence[Quantity]) -> list[str]:
-    names = ("mean", "ci95", "delta_mean")
+    from bench.tables.text import seen_places
+
+    names = ("finite_mean", "finite_ci95", "finite_delta_mean")
     mean, half, delta = (row[f"{lead.name}_{name}"] * scale if lead else math.nan for name in names)
-    digits = lead.decimals if lead else 2
-    quality, others = f"{mean:.{digits}f}", [f"{row[f'{other.name}_mean']:.{other.decimals}f}" for other in beside]
-    if not math.isnan(half):
-        quality += f" ±{half:.{digits}f}"
+    digits = seen_places(mean, lead.decimals) if lead else 2
+    others = [f"{row[f'{other.name}_finite_mean']:.{other.decimals}f}" for other in beside]
+    quality = f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ±{half:.{digits}f}")
     if math.isnan(mean):
         quality = row["collapsed"] or row["status"]
-        others = [""] * len(others) if row["collapsed"] else others
     cells = [
         f"{row['params_nonzero_ratio']:.1f}x",
         f"{row['speedup_theoretical']:.1f}x",
@@ -162,6 +162,7 @@ def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, bes
         *others,
         f"{row['speedup_b1']:.2f}x",
         f"{row['speedup_b16']:.2f}x",
+        "" if math.isnan(mean) else row["collapsed"],
     ]
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.tables import escape, markdown_table
-from bench.tables.text import MISSING, half_text, places_for
+from bench.tables.text import MISSING, half_text, places_for, seen_places
 
 MASKED = "†"
 """Stands behind the name of a strategy whose networks are masked."""
@@ -34,6 +34,8 @@ class Value:
     low: str = ""
     high: str = ""
     """Ends of the interval, where it is not symmetric."""
+    note: str = ""
+    """What is to be known of the number: ``collapsed 2/3``."""
 
     @property
     def text(self) -> str:
@@ -41,7 +43,8 @@ class Value:
         half = f" ± {self.half}" if self.half else ""
         ratio = f" ({'≥ ' if self.bound else ''}{self.ratio}x)" if self.ratio else ""
         between = f" [{self.low}, {self.high}]" if self.low else ""
-        return f"{'≤ ' if self.bound else ''}{self.main}{half}{self.unit}{between}{ratio}"
+        note = f", {self.note}" if self.note else ""
+        return f"{'≤ ' if self.bound else ''}{self.main}{half}{self.unit}{between}{ratio}{note}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def decimals(value: float, digits: int, half: float = math.nan, unit: str = "") 
     """``value`` and its interval with a fixed number of decimals; up to two more where the interval needs them."""
     if math.isnan(value):
         return missing()
-    places = places_for(half, digits)
+    places = places_for(half, seen_places(value, digits))
     return Value(f"{value:.{places}f}", "" if math.isnan(half) else half_text(half, places), unit)
 
 
@@ -171,7 +174,7 @@ def markdown(table: PaperTable) -> str:
 
 def comma_separated(table: PaperTable) -> str:
     """The same numbers apart: ``ms, ms_ci95``, ``params, params_unit, params_ratio``, ``speedup_b1, speedup_b1_low,
-    speedup_b1_high``, and ``masked``, ``best``.
+    speedup_b1_high``, what is to be known of a number (``fid_note``), and ``masked``, ``best``.
 
     ``best`` names the columns in which the row is in bold. A column that no row needs is left out.
     """
@@ -187,6 +190,7 @@ def comma_separated(table: PaperTable) -> str:
             "_unit": [cell.unit.strip() for cell in cells],
             "_ratio": [cell.ratio for cell in cells],
             "_bound": ["at most" if cell.bound else "" for cell in cells],
+            "_note": [cell.note for cell in cells],
         }
         for suffix, values in fields.items():
             if not suffix or any(values):

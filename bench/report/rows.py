@@ -12,7 +12,7 @@ import pandas as pd
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.lead import beside_of, lead_of, metric_in, power_in, scaled, times_ten, titled
 from bench.tables.naming import DENSE
-from bench.tables.text import MISSING, number, with_interval
+from bench.tables.text import MISSING, difference_text, number, seen_places, with_collapse, with_interval
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -249,33 +249,41 @@ def _ratio(name: str, ratio: str = "") -> Callable[[Row], Cell]:
 
 
 def _measured(quantity: Quantity, power: int = 0) -> Callable[[Row], Cell]:
-    mean, half = f"{quantity.name}_mean", f"{quantity.name}_ci95"
+    names = (f"{quantity.name}_finite_mean", f"{quantity.name}_finite_ci95")
 
     def cell(row: Row) -> Cell:
-        if row["collapsed"]:
-            return Cell(str(row["collapsed"]), "", warn=True)
-        return Cell(with_interval(*scaled(row, (mean, half), power), quantity.decimals), _sort(row[mean]))
+        mean, half = scaled(row, names, power)
+        shown = with_interval(mean, half, seen_places(mean, quantity.decimals))
+        collapsed = str(row["collapsed"])
+        if not collapsed:
+            return Cell(shown, _sort(row[names[0]]))
+        # It ranks last, so it is sorted as what has no number.
+        return Cell(shown, "", collapsed, warn=True) if shown != MISSING else Cell(collapsed, "", warn=True)
 
     return cell
 
 
 def _delta(lead: Quantity, power: int) -> Callable[[Row], Cell]:
-    names = (f"{lead.name}_delta_mean", f"{lead.name}_delta_ci95")
-    return lambda row: Cell(with_interval(*scaled(row, names, power), lead.decimals, signed=True), _sort(row[names[0]]))
+    used = f"{lead.name}_delta_mean"  # without the seeds that collapsed: those rows are sorted last
+    return lambda row: Cell(difference_text(row, lead, power), _sort(row[used]))
 
 
 def quality_words(rows: Sequence[Row], *, interval: bool = True) -> Callable[[Row], str]:
-    """What is said beside a row's samples: the mean with its title, ``collapsed 1/3``; without a judge its status."""
+    """What is said beside a row's samples: the mean with its title, on the scale of the judge, and ``collapsed 1/3``;
+    without a judge its status.
+    """
     lead = lead_of(rows)
     if not lead:
         return lambda row: str(row["collapsed"] or row["status"])
     power, digits = power_in(rows, lead), max(lead.decimals - 1, 0)
-    title, names = titled(lead, power), (f"{lead.name}_mean", f"{lead.name}_ci95")
+    title, names = titled(lead, power), (f"{lead.name}_finite_mean", f"{lead.name}_finite_ci95")
 
     def words(row: Row) -> str:
         mean, half = scaled(row, names, power)
-        shown = with_interval(mean, half, digits) if interval else number(mean, digits)
-        return str(row["collapsed"]) or f"{title} {shown}"
+        places = seen_places(mean, digits)
+        shown = with_interval(mean, half, places) if interval else number(mean, places)
+        collapsed = str(row["collapsed"])
+        return collapsed if collapsed and math.isnan(mean) else with_collapse(f"{title} {shown}", collapsed)
 
     return words
 
@@ -294,7 +302,7 @@ def _speed(name: str) -> Callable[[Row], Cell]:
 
 
 def _count(row: Row) -> Cell:
-    n, seeds = int(row["n"]), int(row["seeds"])
+    n, seeds = int(row["finite_n"]), int(row["seeds"])
     return Cell(str(n) if n == seeds else f"{n} of {seeds}", _sort(n), warn=n < seeds and row["status"] == "ok")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -26,6 +26,9 @@ from bench.tables.tidy import rows_of
 from bench.tasks import Quantity, quantity_of
 
 MISSING = "—"
+
+MOST_PLACES = 8
+"""Decimals of a small value at most."""
 
 _VARIES = {"": "nothing (exact)", "eval": "eval (latents only)"}
 
@@ -113,11 +116,9 @@ def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[s
     headers = {}
     for row in rows_of(other):
         key = (str(row["strategy"]), str(row["level"]), str(row["recovery"]))
-        power = powers[row["metric"]]
-        shown = row["collapsed"] or with_interval(
-            *scaled(row, ("mean", "ci95"), power), quantities[row["metric"]].decimals
-        )
-        table.setdefault(key, {})[row["metric"]] = str(shown)
+        power, digits = powers[row["metric"]], quantities[row["metric"]].decimals
+        shown = with_interval(*scaled(row, ("finite_mean", "finite_ci95"), power), digits)
+        table.setdefault(key, {})[row["metric"]] = with_collapse(shown, str(row["collapsed"]))
         unit = f" ({row['unit']})" if row["unit"] else ""
         times = f" {times_ten(power)}" if power else ""
         headers[row["metric"]] = row["metric"] + times + unit + arrows.get(row["direction"], "")
@@ -129,18 +130,10 @@ def _cells(row: dict[str, Any], lead: Quantity | None, power: int, beside: Seque
     collapsed = str(row["collapsed"])
     quality = []
     if lead:
-        mean, difference = (
-            scaled(row, (f"{lead.name}_{part}mean", f"{lead.name}_{part}ci95"), power) for part in ("", "delta_")
-        )
-        quality = [
-            collapsed or with_interval(*mean, lead.decimals),
-            MISSING if collapsed else with_interval(*difference, lead.decimals, signed=True),
-        ]
-    quality += [
-        collapsed or with_interval(row[f"{other.name}_mean"], row[f"{other.name}_ci95"], other.decimals)
-        for other in beside
-    ]
-    count = f"{row['n']:.0f}" if row["n"] == row["seeds"] else f"{row['n']:.0f} of {row['seeds']:.0f}"
+        quality = [judged_text(row, lead, power), difference_text(row, lead, power)]
+    quality += [judged_text(row, other) for other in beside]
+    counted = row["finite_n"]
+    count = f"{counted:.0f}" if counted == row["seeds"] else f"{counted:.0f} of {row['seeds']:.0f}"
     unknown = row["status"] in ("not-applicable", "infeasible")
     return [
         str(row["strategy"]),
@@ -177,6 +170,35 @@ def with_interval(mean: float, half: float, digits: int, *, signed: bool = False
     if text == MISSING:
         return text
     return f"{text} (one seed)" if math.isnan(half) else f"{text} ± {half_text(half, places)}"
+
+
+def judged_text(row: Mapping[str, Any], quantity: Quantity, power: int = 0) -> str:
+    """What a row of `summarise` has of a quantity: its mean over every seed with a value; where some of them collapsed
+    that is said behind it, ``1879.20 ± 40.10, collapsed 2/3``, and where none has a value it is all that is said.
+    """
+    names = (f"{quantity.name}_finite_mean", f"{quantity.name}_finite_ci95")
+    mean, half = scaled(row, names, power)
+    return with_collapse(with_interval(mean, half, seen_places(mean, quantity.decimals)), str(row["collapsed"]))
+
+
+def difference_text(row: Mapping[str, Any], lead: Quantity, power: int = 0) -> str:
+    """The difference to dense of a row of `summarise`, over the same seeds."""
+    names = (f"{lead.name}_finite_delta_mean", f"{lead.name}_finite_delta_ci95")
+    return with_interval(*scaled(row, names, power), lead.decimals, signed=True)
+
+
+def with_collapse(shown: str, collapsed: str) -> str:
+    """A number with what is to be known of it; without a number that alone."""
+    return ", ".join(part for part in (shown, collapsed) if part and not (collapsed and part == MISSING))
+
+
+def seen_places(value: float, digits: int) -> int:
+    """Decimals that show two digits of ``value`` where ``digits`` would not: a judge may have any scale. At most
+    `MOST_PLACES`.
+    """
+    if not math.isfinite(value) or value == 0:
+        return digits
+    return max(digits, min(1 - math.floor(math.log10(abs(value))), MOST_PLACES))
 
 
 def places_for(half: float, digits: int) -> int:

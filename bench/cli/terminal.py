@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,20 +106,32 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
 def _summary_tables(summary: pd.DataFrame) -> list[Table]:
     """A table for each way of judging: as a rule one, for workloads of several tasks more."""
     from bench.tables.lead import beside_of, lead_of
+    from bench.tables.places import names_in
     from bench.tables.tidy import rows_of
 
+    names = names_in(summary)
     groups: dict[tuple[Quantity | None, ...], list[dict[str, Any]]] = {}
     for _, group in summary.groupby("workload", sort=False):
         rows = rows_of(group)
         groups.setdefault((lead_of(rows), *beside_of(rows)), []).extend(rows)
     return [
-        _summary_table(rows, lead, [other for other in beside if other]) for (lead, *beside), rows in groups.items()
+        _summary_table(rows, names, lead, [other for other in beside if other])
+        for (lead, *beside), rows in groups.items()
     ]
 
 
-def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside: Sequence[Quantity]) -> Table:
-    """A block for each workload and recovery, under its name; columns without any value are left out."""
+def _summary_table(
+    rows: Sequence[dict[str, Any]],
+    names: Mapping[tuple[str, str], str],
+    lead: Quantity | None,
+    beside: Sequence[Quantity],
+) -> Table:
+    """A block for each workload, checkpoint, recovery and target, under its name; of checkpoint and target only what
+    differs is named. Columns without any value are left out.
+    """
     from bench.tables.lead import power_in, titled
+
+    matched = {row["target"] for row in rows if row["strategy"] != "dense"}
 
     power = power_in(rows, lead)
     judged = titled(lead, power) if lead else "status"
@@ -128,7 +140,10 @@ def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside
     blocks: dict[str, list[list[str]]] = {}
     for row in rows:
         cells = _summary_cells(row, lead, 10.0**power, beside)
-        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(cells)
+        place = f"{names[row['workload'], row['checkpoint']]}, {row['recovery']}"
+        if len(matched) > 1 and row["strategy"] != "dense":
+            place += f", target {row['target']}"
+        blocks.setdefault(place, []).append(cells)
     every = [line for lines in blocks.values() for line in lines]
     columns = [i for i in range(len(headings)) if any(line[i] for line in every)]
     narrow = console.width < 100

@@ -26,6 +26,7 @@ from bench.tables import granularity_of, main_metric, strategy_order
 from bench.tables.hypervolume import hypervolume_table
 from bench.tables.lead import Judge, bounds_of, judges, judges_of, leads_of, task_of, tasks_of
 from bench.tables.naming import DENSE
+from bench.tables.places import by_place
 from bench.tables.run_tables import RunTables
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
@@ -126,13 +127,13 @@ def _sample_captions(
     if recovery is None and summary["recovery"].nunique() == 1:
         recovery = str(summary["recovery"].iloc[0])
     known = {}
-    for _, group in summary[summary["recovery"] == recovery].groupby("workload", sort=False):
-        rows = rows_of(group)
+    for place, group in by_place(summary):
+        rows = rows_of(group[group["recovery"] == recovery])
         quality = quality_words(rows, interval=False)
         for row in rows:
-            known[(row["workload"], row["strategy"], row["level"])] = quality(row)
+            known[(place, row["strategy"], row["level"])] = quality(row)
             if row["strategy"] == DENSE:
-                known[(row["workload"], DENSE, "")] = quality(row)
+                known[(place, DENSE, "")] = quality(row)
     captions = {}
     for key in samples:
         first = DENSE if key[1] == DENSE else key[2]

@@ -16,7 +16,7 @@ from bench.tables.naming import DENSE
 
 Images = npt.NDArray[np.uint8]
 SampleKey = tuple[str, str, str]
-"""(workload, strategy, label of the level)"""
+"""(workload, with its checkpoint where it has several: `bench.tables.places`; strategy; label of the level)"""
 
 REFERENCE = "l1-weight-global"
 """The strategy that others are compared with where the experiment names none."""
@@ -38,7 +38,7 @@ class ReportInputs:
     excluded: Sequence[str] = ()
     """Combinations that the experiment left out, in words."""
     samples: Mapping[SampleKey, Images] = field(default_factory=dict)
-    """(workload, strategy, level label) -> uint8 images (n, C, H, W), the same inputs in each."""
+    """`SampleKey` -> uint8 images (n, C, H, W), the same inputs in each."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     samples_recovery: str | None = None
     """The recovery that the samples come from; needed for the quality in captions where there are several."""

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.lead import beside_of, lead_of, metric_in, power_in, scaled, times_ten, titled
 from bench.tables.naming import DENSE
+from bench.tables.places import by_place
 from bench.tables.text import MISSING, difference_text, number, seen_places, with_collapse, with_interval
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
@@ -57,7 +58,7 @@ class Entry:
 
     ident: str
     key: tuple[str, str, str]
-    """(workload, strategy, level): what its samples are kept under."""
+    """(place, strategy, level): what its samples are kept under."""
     granularity: str
     recovery: str
     dense: bool
@@ -74,10 +75,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """All rows of one workload."""
+    """All rows of one workload, and of one of its checkpoints."""
 
     ident: str
     workload: str
+    place: str
+    """The workload, with the checkpoint where it has several."""
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, int], ...]
     """Headers above neighbouring columns and how many they span."""
@@ -88,7 +91,7 @@ class Table:
 def main_tables(
     summary: pd.DataFrame, frame: pd.DataFrame, samples: Mapping[tuple[str, str, str], str], recovery: str | None
 ) -> list[Table]:
-    """One table for each workload of the `summarise`d table.
+    """One table for each workload of the `summarise`d table, and each of its checkpoints.
 
     ``samples``: the id in the page of each block of samples; ``recovery``: the recovery that the samples come from
     (None: not known, then rows link to samples only where there is a single recovery).
@@ -96,14 +99,14 @@ def main_tables(
     recovery = recovery if recovery is not None or summary["recovery"].nunique() != 1 else summary["recovery"].iloc[0]
     seeds = _seeds(frame)
     tables, count = [], 0
-    for index, (workload, group) in enumerate(summary.groupby("workload", sort=False)):
+    for index, (name, group) in enumerate(by_place(summary)):
         columns, quality = _columns(group), quality_words(rows_of(group))
         entries = []
         for row in rows_of(group):
             count += 1
-            key = (str(row["workload"]), str(row["strategy"]), str(row["level"]))
-            place = (key[0], key[1], "") if key[1] == DENSE else key
-            shown = samples.get(place) if row["recovery"] == recovery else None
+            key = (name, str(row["strategy"]), str(row["level"]))
+            kept = (key[0], key[1], "") if key[1] == DENSE else key
+            shown = samples.get(kept) if row["recovery"] == recovery else None
             entries.append(
                 Entry(
                     ident=f"row-{count}",
@@ -119,10 +122,8 @@ def main_tables(
                     quality=quality(row),
                 )
             )
-        heads = _groups(columns)
-        tables.append(
-            Table(f"table-{index + 1}", str(workload), tuple(columns), heads, tuple(entries), _caption(group))
-        )
+        of, heads, said = str(group["workload"].iloc[0]), _groups(columns), _caption(group)
+        tables.append(Table(f"table-{index + 1}", of, name, tuple(columns), heads, tuple(entries), said))
     return tables
 
 
@@ -134,7 +135,7 @@ def _columns(group: pd.DataFrame) -> list[Column]:
         Column("strategy", "strategy", "", "criterion, granularity, allocation, schedule", False, _text("strategy")),
         Column("level", "level", "", "the sparsity asked for, or the strategy's own knob", True, _level),
     ]
-    for name in ("recovery", "target", "checkpoint"):
+    for name in ("recovery", "target"):
         if group[name].nunique() > 1:
             columns.append(Column(name, name, "", "", False, _text(name)))
     columns += [

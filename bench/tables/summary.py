@@ -53,9 +53,9 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
     measured on the setting named in ``latency_setting`` (``latency_*_ms``: milliseconds a call; low and high:
     the widest over the architectures of the seeds). For each quantity ``q`` that leads the workload's task ``q_metric,
     q_num_images, q_mean, q_ci95`` and ``q_delta_*``, the paired differences to dense of the same recovery; for each
-    that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges. ``q_finite_*``
-    and ``finite_n`` count the seeds that collapsed as well (see `aggregate`): they are shown, and decide nothing. NaN
-    where there is no number: ``status`` and ``reason`` say why.
+    that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges.
+    ``q_finite_*`` and ``finite_n`` count the seeds that collapsed as well (see `aggregate`): they are shown, and decide
+    nothing. NaN where there is no number: ``status`` and ``reason`` say why.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows_of(aggregated):

@@ -77,7 +77,7 @@ def escaped_table(headers: Sequence[str], rows: Sequence[Sequence[object]], left
 
 
 def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the main table (of one workload) from `summarise`'s numbers: units, ratios,
+    """Headers and rows of the main table (of one workload and checkpoint) from `summarise`'s numbers: units, ratios,
     intervals.
     """
     rows = rows_of(summary)
@@ -92,30 +92,32 @@ def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         "MACs executed ↓", "MACs effective ↓", *judges, "speed-up theoretical", "measured, batch 1",
         "measured, batch 16", "n", "varies", "status", "reason",
     ]  # fmt: skip
-    extra = [name for name in ("checkpoint", "target") if summary[name].nunique() > 1]
+    extra = ["target"] if summary["target"].nunique() > 1 else []
     table = [[*_cells(row, lead, power, beside), *(str(row[name]) for name in extra)] for row in rows]
     return [*headers, *extra], table
 
 
 def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of one workload's other stochastic metrics: all that the main table has no column for.
+    """Headers and rows of the other stochastic metrics of one workload and checkpoint: all that the main table has no
+    column for.
 
     One column for each metric, mean ± half width, in its unit; no rows where there is no such metric.
     """
-    names, task = aggregated["metric"].tolist(), task_of(aggregated)
-    judge = judge_by(task, names)
-    main = {judge.metric if judge else None, *(main_metric(names, name) for name in task.beside)}
+    measured, task = aggregated["metric"].tolist(), task_of(aggregated)
+    judge = judge_by(task, measured)
+    main = {judge.metric if judge else None, *(main_metric(measured, name) for name in task.beside)}
     other = aggregated[
         (aggregated["kind"] == "stochastic") & ~aggregated["metric"].isin([name for name in main if name])
     ]
     metrics = list(dict.fromkeys(other["metric"]))
     quantities = {name: quantity_of(family_of(str(name))) for name in metrics}
     powers = {name: power_for(quantities[name], group["mean"]) for name, group in other.groupby("metric")}
-    table: dict[tuple[str, str, str], dict[str, str]] = {}
+    table: dict[tuple[str, ...], dict[str, str]] = {}
+    names = ["strategy", "level", "recovery", *(["target"] if aggregated["target"].nunique() > 1 else [])]
     arrows = {"lower": " ↓", "higher": " ↑"}
     headers = {}
     for row in rows_of(other):
-        key = (str(row["strategy"]), str(row["level"]), str(row["recovery"]))
+        key = tuple(str(row[name]) for name in names)
         power, digits = powers[row["metric"]], quantities[row["metric"]].decimals
         shown = with_interval(*scaled(row, ("finite_mean", "finite_ci95"), power), digits)
         table.setdefault(key, {})[row["metric"]] = with_collapse(shown, str(row["collapsed"]))
@@ -123,11 +125,10 @@ def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[s
         times = f" {times_ten(power)}" if power else ""
         headers[row["metric"]] = row["metric"] + times + unit + arrows.get(row["direction"], "")
     rows = [[*key, *(values.get(metric, MISSING) for metric in metrics)] for key, values in table.items()]
-    return ["strategy", "level", "recovery", *(headers[metric] for metric in metrics)], rows
+    return [*names, *(headers[metric] for metric in metrics)], rows
 
 
 def _cells(row: dict[str, Any], lead: Quantity | None, power: int, beside: Sequence[Quantity]) -> list[str]:
-    collapsed = str(row["collapsed"])
     quality = []
     if lead:
         quality = [judged_text(row, lead, power), difference_text(row, lead, power)]

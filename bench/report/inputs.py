@@ -13,6 +13,7 @@ import pandas as pd
 from bench.records import Failure, LatencyFailure, LatencyRecord, Record
 from bench.report.blocks import Code, Inline, line, listed
 from bench.tables.naming import DENSE
+from bench.tables.places import by_place
 
 Images = npt.NDArray[np.uint8]
 SampleKey = tuple[str, str, str]
@@ -60,9 +61,9 @@ def reference_of(experiment: Mapping[str, Any]) -> str:
 def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> list[Inline]:
     """What a reader of this run's tables must know first; empty where there is nothing."""
     notes: list[Inline] = []
-    for workload, group in frame.groupby("workload", sort=True):
+    for place, group in by_place(frame):
         if DENSE not in set(group["strategy"]):
-            notes.append((f"{workload} has no dense cell: there are no ratios and no differences to dense.",))
+            notes.append((f"{place} has no dense cell: there are no ratios and no differences to dense.",))
     if not frame.empty and frame["seed"].nunique() == 1:
         notes.append(("One seed: there are no intervals, and no claim can be made.",))
     if not frame.empty and latency.empty:

@@ -223,7 +223,7 @@ _MARK = _MATH[MASKED]
 
 
 def _number(cell: Value, each: _Set, bold: bool) -> str:
-    if not cell.number or cell.note:  # a note needs the room of the interval
+    if not cell.number:
         return _over(each, escape_latex(cell.text))
     digits = rf"\mathbf{{{cell.main}}}" if bold else cell.main
     unit = rf"\textbf{{{_unit(cell.unit)}}}" if bold and cell.unit else _unit(cell.unit)

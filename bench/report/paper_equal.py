@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from bench.report.best import leading
@@ -194,7 +193,8 @@ def _quality(row: Row, lead: Quantity, power: int) -> Value:
     if math.isnan(mean):
         status = str(row["status"]).replace("-", " ") if row["status"] != "ok" else ""
         return missing(row["collapsed"] or status)
-    return replace(decimals(mean, lead.decimals, half), note=str(row["collapsed"]))
+    shown = decimals(mean, lead.decimals, half)
+    return text(f"{shown.text}, {row['collapsed']}") if row["collapsed"] else shown
 
 
 def _metric(row: Row | None, quantity: Quantity, power: int) -> Value:

@@ -34,8 +34,6 @@ class Value:
     low: str = ""
     high: str = ""
     """Ends of the interval, where it is not symmetric."""
-    note: str = ""
-    """What is to be known of the number: ``collapsed 2/3``."""
 
     @property
     def text(self) -> str:
@@ -43,8 +41,7 @@ class Value:
         half = f" ± {self.half}" if self.half else ""
         ratio = f" ({'≥ ' if self.bound else ''}{self.ratio}x)" if self.ratio else ""
         between = f" [{self.low}, {self.high}]" if self.low else ""
-        note = f", {self.note}" if self.note else ""
-        return f"{'≤ ' if self.bound else ''}{self.main}{half}{self.unit}{between}{ratio}{note}"
+        return f"{'≤ ' if self.bound else ''}{self.main}{half}{self.unit}{between}{ratio}"
 
 
 @dataclass(frozen=True)
@@ -174,7 +171,7 @@ def markdown(table: PaperTable) -> str:
 
 def comma_separated(table: PaperTable) -> str:
     """The same numbers apart: ``ms, ms_ci95``, ``params, params_unit, params_ratio``, ``speedup_b1, speedup_b1_low,
-    speedup_b1_high``, what is to be known of a number (``fid_note``), and ``masked``, ``best``.
+    speedup_b1_high``, and ``masked``, ``best``.
 
     ``best`` names the columns in which the row is in bold. A column that no row needs is left out.
     """
@@ -190,7 +187,6 @@ def comma_separated(table: PaperTable) -> str:
             "_unit": [cell.unit.strip() for cell in cells],
             "_ratio": [cell.ratio for cell in cells],
             "_bound": ["at most" if cell.bound else "" for cell in cells],
-            "_note": [cell.note for cell in cells],
         }
         for suffix, values in fields.items():
             if not suffix or any(values):

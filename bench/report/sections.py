@@ -176,8 +176,12 @@ def _places(frame: pd.DataFrame) -> list[str]:
     return ["workload", "checkpoint"] if several else ["workload"]
 
 
-def columns_of(frame: pd.DataFrame) -> dict[str, Inline]:
-    """The columns of the main table that this run has, each with what it is."""
+def columns_of(frame: pd.DataFrame, of_dense: frozenset[str] = frozenset()) -> dict[str, Inline]:
+    """The columns of the main table that this run has, each with what it is.
+
+    Args:
+        of_dense: the workloads whose reference is what dense itself makes.
+    """
     families = {family_of(name) for name in frame["metric"]}
     leaders: dict[str, str] = {}
     beside: dict[str, str] = {}
@@ -188,6 +192,11 @@ def columns_of(frame: pd.DataFrame) -> dict[str, Inline]:
                 if quantity.name in families:
                     found[f"{quantity.name}[...]"] = quantity.about or f"{quantity.summary}, {quantity.better}"
         also |= {names: text for names, text in task.also if families & set(map(family_of, names.split(", ")))}
+        mine = set(frame.loc[frame["task"] == task.name, "workload"])
+        for found in (leaders, beside, also):
+            for name in found.keys() & task.of_dense.keys() if mine & of_dense else ():
+                other = f"{found[name]}. Of {', '.join(sorted(mine & of_dense))}: "
+                found[name] = ("" if mine <= of_dense else other) + task.of_dense[name]
     said = _BEFORE | leaders | _DIFFERENCE | beside | _AFTER | also | _LAST
     return {name: coded(text) for name, text in said.items()}
 

@@ -16,6 +16,7 @@ from bench.base.errors import UserError
 from bench.base.kept import Kept
 from bench.base.seeds import stream
 from bench.records import Number
+from bench.tasks.base import DENSE_REFERENCE
 from bench.tasks.evaluation import QualitySettings
 from bench.tasks.generation.agreement import agreement_numbers, unlike_distance
 from bench.tasks.generation.collapse import collapse
@@ -32,6 +33,7 @@ from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
 from bench.workloads.generate import generate
 from bench.workloads.loaded import Gan
+from bench.workloads.spec import DENSE_SAMPLES
 
 AGREEMENT_IMAGES = 500
 """Agreement is measured on the first so many images of the evaluation set."""
@@ -55,7 +57,7 @@ class Images:
     judged: Judged
 
 
-ReferenceKey = tuple[str, str, str, str, int]
+ReferenceKey = tuple[str, str, str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ class GenerationJudge:
     def reference(self) -> Reference:
         """The real images as the extractor sees them; workloads with the same images and extractor share it."""
         data, judges = self.gan.data, self.extractor
-        key = (data.name, data.fingerprint, judges.name, judges.fingerprint, self.real)
-        return self.references.get(key, lambda: reference(judges, data, self.gan.device, real=self.real))
+        count = self.settings.num_images
+        key = (data.name, data.fingerprint, judges.name, judges.fingerprint, self.real, count)
+        make = partial(reference, judges, data, self.gan.device, real=self.real, generated=count)
+        return self.references.get(key, make)
 
     @property
     def reference_name(self) -> str:
@@ -147,17 +151,21 @@ class GenerationJudge:
         return {f"{column}[{self.name}]": values for each in found for column, values in each.items()}
 
     def floor(self) -> dict[str, Number]:
-        """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
-        if "fid" not in self.versions or self.reference.held_out is None:
+        """FID of real held-out images: what a perfect generator that memorises nothing would be near, at the same N
+        where there are that many (``num_images`` says of how many it is).
+        """
+        floor = self.reference.floor
+        if "fid" not in self.versions or floor is None:
             return {}
+        some = f"-first{floor.count}" if floor.count < len(self.gan.data.held_out) else ""
         return {
             f"fid_floor[{self.name}]": Number(
-                value=frechet_distance(self.reference.train, self.reference.held_out),
+                value=frechet_distance(self.reference.train, floor),
                 unit="squared feature distance",
                 direction="none",
                 kind="exact",
-                version=f"{self.versions['fid']}/held-out-as-generated",
-                num_images=len(self.gan.data.held_out),
+                version=f"{self.versions['fid']}/held-out{some}-as-generated",
+                num_images=floor.count,
             )
         }
 
@@ -212,10 +220,13 @@ class GenerationJudge:
         return collapse(seen.images, seen.finite, beside)
 
     def flags(self, seen: Images) -> list[str]:
-        found = ["small-n"] if self.settings.num_images < SMALL_N else []
+        found = ["small-n"] if self.metrics and self.settings.num_images < SMALL_N else []
         # The two sets that the cell's own FID is between; the held-out images have a number of their own.
         if "fid" in self.metrics and low_rank(seen.judged.gaussian, self.reference.train):
             found.append("low-rank-fid")
+        own = self.gan.workload.own
+        if self.metrics and own is not None and own.spec.reference.source == DENSE_SAMPLES:
+            found.append(DENSE_REFERENCE)
         return found
 
     def samples(self, seen: Images) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ def figures_of(numbers: RunTables, records: Sequence[Record], backends: pd.DataF
     drawn: list[Drawing] = []
     for part in slices:
         tables = [part.pick(table) for table in (frame, aggregated, summary)]
-        drawn += _headline(*tables, of_dense(records), suffix=part.suffix, which=part.note)
+        drawn += _headline(*tables, own=of_dense(records), suffix=part.suffix, which=part.note)
     drawn += more_figures(records, frame, slices)
     text = "Measured against theoretical speed-up by backend; diagonal: what the MACs promise; dotted: no gain"
     if backends["backend"].nunique() > 1:
@@ -154,12 +154,12 @@ def _headline(
     frame: pd.DataFrame,
     aggregated: pd.DataFrame,
     summary: pd.DataFrame,
-    own: frozenset[str],
     *,
+    own: frozenset[str],
     suffix: str,
     which: str,
 ) -> list[Drawing]:
-    """Quality against sparsity, and against costs. ``own``: the workloads whose reference is what dense itself makes."""
+    """Quality against sparsity, and against costs. ``own``: the workloads whose reference is dense's own output."""
     seeds = frame["seed"].nunique()
     spread = f"{seeds} seed{'s' if seeds != 1 else ''}; what they vary is in the table"
     parts: list[tuple[str, str, str, tuple[Any, ...]]] = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.tasks.base import DENSE_REFERENCE, Listed, Quantity, Task
+from bench.tasks.base import Listed, Quantity, Task
 from bench.tasks.generation.card import curve_words, quality_words
+from bench.tasks.generation.words import FLAGS, OF_DENSE
 
 if TYPE_CHECKING:
     from bench.tasks.evaluation import Evaluation
@@ -92,28 +93,6 @@ NUMBERS = (
         "this generator's images that D takes for generated",
     ),
 )
-
-FLAGS = {
-    "small-n": "fewer than 10,000 images were judged, and FID of few images is too high by an amount that depends on the "
-    "network: such numbers compare rows of one N, and are no FID to quote",
-    "low-rank-fid": "the generated images, or those of the reference, are no more than the features of the judge: their "
-    "covariance has no full rank, and FID rests on what it cannot see. More images, a judge with fewer features, or KID",
-    DENSE_REFERENCE: "the reference is the dense generator's own samples, not real images: distances say how far a "
-    "network has moved from dense, not how good its images are, and nothing about what was learnt by heart",
-}
-"""What a reader of the report is told."""
-
-OF_DENSE = {
-    "fid[...]": "Fréchet distance to samples of the dense generator (there are no real images; dense itself shows the "
-    "noise floor) in the features of the network in brackets, lower is better; mean ± half width of the 95 % t-interval "
-    "over the seeds. Comparable only with the same dense generator, extractor, version and N",
-    "kid[...]": "kernel distance to samples of the dense generator (there are no real images) in the features of that "
-    "network, lower is better; unbiased, so about 0 for dense itself and then below 0 half of the time; shown times a "
-    "power of ten",
-    "fid-held-out[...], fid-train-subset[...]": "FID to samples of the dense generator that are kept apart from those of "
-    "the reference, and to an equally large part of these: nothing was trained on either, so their difference is noise",
-}
-"""The same columns where the reference is `dense-samples`."""
 
 _HERE = "bench.tasks.generation"
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from bench.records import LatencyFailure, Record
-from bench.report.blocks import Code, Inline, line
+from bench.report.blocks import Code, Inline, line, listed
 from bench.tables.places import names_in, place_names
 from bench.tasks import TASKS
 from bench.tasks.base import DENSE_REFERENCE
 
 COUNTERS = {
-    "uncounted": "is an operator that nobody counts, so MACs, and the theoretical speed-up, are without it",
-    "fvcore-unsupported": "is an operator that fvcore does not count, so `macs_fvcore` is without it",
+    "uncounted": "operators that nobody counts, so MACs, and the theoretical speed-up, are without them",
+    "fvcore-unsupported": "operators that fvcore does not count, so its MACs, shown for comparison, are without them",
 }
-"""Flags of the counting, whatever the task: ``KIND:OPERATOR`` and what is said of the operator."""
+"""Flags of the counting, whatever the task: ``KIND:OPERATOR`` and what is said of the operators."""
 
 STATES = {
     "invalid": "disturbed by other work on the machine, and left out; the next run takes them again",
@@ -38,8 +38,7 @@ def flag_notes(records: Sequence[Record]) -> list[Inline]:
         for flag in dict.fromkeys(record.provenance.flags):
             flagged.setdefault(flag, []).append(record)
     names = place_names((record.cell.workload, record.cell.checkpoint) for record in records)
-    return [line(Code(flag), f" ({_which(mine, measured, names)}): ", _meaning(flag, mine), ".")
-            for flag, mine in sorted(flagged.items())]  # fmt: skip
+    return [*_counting(flagged, measured, names), *_others(flagged, measured, names)]
 
 
 def timing_notes(latency: pd.DataFrame, failed: Sequence[LatencyFailure] = ()) -> list[Inline]:
@@ -64,15 +63,37 @@ def of_dense(records: Iterable[Record]) -> frozenset[str]:
     return frozenset(record.cell.workload for record in records if DENSE_REFERENCE in record.provenance.flags)
 
 
+def _others(
+    flagged: Mapping[str, list[Record]], measured: Sequence[Record], names: Mapping[tuple[str, str], str]
+) -> list[Inline]:
+    return [
+        line(Code(flag), f" ({_which(mine, measured, names)}): {_meaning(flag, mine)}.")
+        for flag, mine in sorted(flagged.items())
+        if flag.partition(":")[0] not in COUNTERS
+    ]
+
+
+def _counting(
+    flagged: Mapping[str, list[Record]], measured: Sequence[Record], names: Mapping[tuple[str, str], str]
+) -> list[Inline]:
+    """One sentence for all operators that a counter does not know, in the same cells."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for flag, mine in sorted(flagged.items()):
+        kind = flag.partition(":")[0]
+        if kind in COUNTERS:
+            groups.setdefault((kind, _which(mine, measured, names)), []).append(flag)
+    return [
+        line(listed([(Code(flag),) for flag in flags]), f" ({where}): {COUNTERS[kind]}.")
+        for (kind, where), flags in groups.items()
+    ]
+
+
 def _meaning(flag: str, records: Sequence[Record]) -> str:
-    kind, _, operator = flag.partition(":")
-    if kind in COUNTERS and operator:
-        return f"{operator} {COUNTERS[kind]}".replace("`", "")
     said = (TASKS[record.task].flags.get(flag) for record in records if record.task in TASKS)
     return next((words for words in said if words), "no description is known of this flag; it stands in the records")
 
 
-def _which(mine: Sequence[Record], measured: Sequence[Record], names: dict[tuple[str, str], str]) -> str:
+def _which(mine: Sequence[Record], measured: Sequence[Record], names: Mapping[tuple[str, str], str]) -> str:
     """``every cell``, or how many of how many, and where."""
     if len(mine) == len(measured):
         return "every cell"

@@ -119,7 +119,8 @@ def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[s
     for row in rows_of(other):
         key = tuple(str(row[name]) for name in names)
         power, digits = powers[row["metric"]], quantities[row["metric"]].decimals
-        shown = with_interval(*scaled(row, ("finite_mean", "finite_ci95"), power), digits)
+        mean, half = scaled(row, ("finite_mean", "finite_ci95"), power)
+        shown = with_interval(mean, half, seen_places(mean, digits))
         table.setdefault(key, {})[row["metric"]] = with_collapse(shown, str(row["collapsed"]))
         unit = f" ({row['unit']})" if row["unit"] else ""
         times = f" {times_ten(power)}" if power else ""
@@ -185,7 +186,8 @@ def judged_text(row: Mapping[str, Any], quantity: Quantity, power: int = 0) -> s
 def difference_text(row: Mapping[str, Any], lead: Quantity, power: int = 0) -> str:
     """The difference to dense of a row of `summarise`, over the same seeds."""
     names = (f"{lead.name}_finite_delta_mean", f"{lead.name}_finite_delta_ci95")
-    return with_interval(*scaled(row, names, power), lead.decimals, signed=True)
+    mean = float(row[f"{lead.name}_finite_mean"]) * 10.0**power  # the difference has the decimals of what differs
+    return with_interval(*scaled(row, names, power), seen_places(mean, lead.decimals), signed=True)
 
 
 def with_collapse(shown: str, collapsed: str) -> str:
@@ -194,12 +196,12 @@ def with_collapse(shown: str, collapsed: str) -> str:
 
 
 def seen_places(value: float, digits: int) -> int:
-    """Decimals that show two digits of ``value`` where ``digits`` would not: a judge may have any scale. At most
-    `MOST_PLACES`.
+    """Decimals for ``value`` and what belongs to it: ``digits``, or more where three digits of a value below 1 need
+    them, for a judge may have any scale. At most `MOST_PLACES`.
     """
-    if not math.isfinite(value) or value == 0:
+    if not math.isfinite(value) or value == 0 or abs(value) >= 1:
         return digits
-    return max(digits, min(1 - math.floor(math.log10(abs(value))), MOST_PLACES))
+    return max(digits, min(2 - math.floor(math.log10(abs(value))), MOST_PLACES))
 
 
 def places_for(half: float, digits: int) -> int:

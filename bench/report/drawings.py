@@ -124,7 +124,9 @@ def sample_pages(samples: Mapping[SampleKey, Images]) -> list[dict[SampleKey, Im
 def _sample_captions(
     summary: pd.DataFrame, samples: Mapping[SampleKey, Images], recovery: str | None
 ) -> dict[SampleKey, str]:
-    """The level and the quality of each block; the level alone where the recovery is not clear."""
+    """The level and the quality of each block, a collapse in a line of its own; the level alone where the recovery is
+    not clear.
+    """
     if recovery is None and summary["recovery"].nunique() == 1:
         recovery = str(summary["recovery"].iloc[0])
     known = {}
@@ -139,7 +141,7 @@ def _sample_captions(
     for key in samples:
         first = DENSE if key[1] == DENSE else key[2]
         found = known.get((key[0], DENSE, "") if key[1] == DENSE else key)
-        captions[key] = f"{first}, {found}" if found else first
+        captions[key] = f"{first}, {found}".replace(", collapsed", "\ncollapsed") if found else first
     return captions
 
 

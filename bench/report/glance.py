@@ -117,7 +117,8 @@ def _sentence(rows: list[Row], dense: list[Row], lead: Quantity) -> Inline:
     places = seen_places(value, lead.decimals)
     shown = with_interval(value, half, places)
     known = [row for row in dense if not math.isnan(row[mean])]
-    base = f", dense {number(known[0][mean] * 10**power, places)}" if known else ""
+    of_dense = known[0][mean] * 10**power if known else math.nan
+    base = f", dense {number(of_dense, seen_places(of_dense, lead.decimals))}" if known else ""
     few = f"; n = {int(best['n'])} is too few for a claim" if best["n"] < LEAST_SEEDS else ""
     among = f"of {len(usable)} strategies" if len(usable) > 1 else "the only strategy with a mean"
     notes = [f"{titled(lead, power)} {shown}{base}{few}. {_saving(best)}"]

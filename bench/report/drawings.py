@@ -140,8 +140,8 @@ def _sample_captions(
     captions = {}
     for key in samples:
         first = DENSE if key[1] == DENSE else key[2]
-        found = known.get((key[0], DENSE, "") if key[1] == DENSE else key)
-        captions[key] = f"{first}, {found}".replace(", collapsed", "\ncollapsed") if found else first
+        found = known.get((key[0], DENSE, "") if key[1] == DENSE else key, "").replace(", collapsed", "\ncollapsed")
+        captions[key] = f"{first}, {found}" if found else first
     return captions
 
 

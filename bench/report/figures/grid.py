@@ -31,7 +31,8 @@ def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey
 
     ``samples``: uint8 images (n, C, H, W), C 1 or 3, the same inputs in the same order in each block;
     ``captions``, of one or more lines, stand above the blocks. Sparsities share columns; a strategy with its own knob
-    fills its row from the left. Every image pixel is a whole number of pixels of the PNG (300 dpi), without interpolation.
+    fills its row from the left. Every image pixel is a whole number of pixels of the PNG (300 dpi), without
+    interpolation.
     A block has up to four images a row and two rows; fewer where images are large or strategies many, so that it
     stays within a page. The page width is exceeded only where single images at one pixel each do not fit.
 

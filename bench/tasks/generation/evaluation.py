@@ -220,12 +220,12 @@ class GenerationJudge:
         return collapse(seen.images, seen.finite, beside)
 
     def flags(self, seen: Images) -> list[str]:
-        found = ["small-n"] if self.metrics and self.settings.num_images < SMALL_N else []
+        found = ["small-n"] if self.settings.num_images < SMALL_N else []
         # The two sets that the cell's own FID is between; the held-out images have a number of their own.
         if "fid" in self.metrics and low_rank(seen.judged.gaussian, self.reference.train):
             found.append("low-rank-fid")
         own = self.gan.workload.own
-        if self.metrics and own is not None and own.spec.reference.source == DENSE_SAMPLES:
+        if own is not None and own.spec.reference.source == DENSE_SAMPLES:
             found.append(DENSE_REFERENCE)
         return found
 

@@ -248,7 +248,8 @@ def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], qual
     except (UserError, KeyError, ValueError) as error:
         yield Finding("problem", str(error))
         return
-    for kind, said in of_extractor(extractor, data, labelled() if name == CLASSIFIER else None):
+    known = labelled() if name == CLASSIFIER else None
+    for kind, said in of_extractor(extractor, data, known, quality.metrics, quality.num_images):
         yield Finding(kind, said)
 
 

@@ -183,8 +183,9 @@ class Record(_Frozen):
     task: str = "generation"
     """What the workload is for, by name: `bench.tasks`."""
     status: Status
-    """``ok``; ``collapsed`` (the output is not finite, constant, or of one kind); ``not-applicable`` (the strategy
-    does not fit the workload or the recovery); ``infeasible`` (the level is out of reach)."""
+    """``ok``; ``collapsed`` (the output is not finite, constant, or without diversity beside dense);
+    ``not-applicable`` (the strategy does not fit the workload or the recovery); ``infeasible`` (the level is out of
+    reach)."""
     reason: str = ""
     """Why, where the status is not ``ok``."""
     varies: str

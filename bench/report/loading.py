@@ -19,6 +19,7 @@ from bench.records.store import RunStore
 from bench.report.build import build_report
 from bench.report.inputs import ReportInputs
 from bench.report.pictures import Artists
+from bench.tables.places import place_names
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:
@@ -117,6 +118,7 @@ def _samples(
         return None, {}
     recovery = cells[-1].cell.recovery
     found = {}
+    names = place_names((record.cell.workload, record.cell.checkpoint) for record in records)
     for record in records:
         cell = record.cell
         path = store.paths.cell_samples(record.keys.eval)
@@ -126,5 +128,5 @@ def _samples(
             images = load(path.read_bytes())["images"]
         except (OSError, SafetensorError, ValueError, KeyError):
             continue  # a damaged picture is no reason to lose the report
-        found[(cell.workload, cell.strategy, cell.level_label)] = images
+        found[(names[cell.workload, cell.checkpoint], cell.strategy, cell.level_label)] = images
     return recovery, found

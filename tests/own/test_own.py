@@ -162,6 +162,8 @@ def test_dense_shows_its_noise_floor_against_its_own_samples(describe: Describe)
     floor, distance = (found.numbers["fid[gans.judge]"].value for found in (dense, pruned))
     assert floor is not None and distance is not None
     assert 0 < floor < distance  # from another stream: not 0; and far below what pruning does
+    assert all("dense-reference" in found.provenance.flags for found in (dense, pruned))
+    assert "dense-reference" not in record(describe(checkpoint=G)).provenance.flags
 
 
 def test_another_training_is_a_file_that_is_read_alike(describe: Describe, folder: Path) -> None:

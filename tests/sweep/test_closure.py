@@ -28,7 +28,7 @@ OUTSIDE = {
     "words, files and pictures made of finished records": [
         "bench.report", "bench.tables", "bench.statistics", "bench.documentation", "bench.training.card",
         "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.onnx",
-        "bench.tasks.generation.card",
+        "bench.tasks.generation.card", "bench.tasks.generation.words",
     ],
     "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation"],
     "comparing finished records": ["bench.gate", "bench.pytest_plugin"],

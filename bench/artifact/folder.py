@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import clear_unfinished, write_atomically, write_json
+from bench.base.outside import RECORDS, read_json
+from bench.base.printable import shortened
 from bench.records import Number
 from bench.training.recovery import Recovered
-from bench.workloads.store import load_into, read_json, read_weights, state_hash, write_weights
+from bench.workloads.store import load_into, read_weights, state_hash, write_weights
 
 ARTIFACT_VERSION = 1
 MOST_ENTRIES = 2**24
@@ -85,6 +87,7 @@ def save_artifact(
         tensors["masks"] = pruned.masks
     if pruned and pruned.codes:
         tensors["codes"] = pruned.codes
+    clear_unfinished(folder)
     for name, state in tensors.items():
         write_weights(folder / f"{name}.safetensors", state)
     kept = pruned.kept if pruned else {}
@@ -124,10 +127,10 @@ def read_artifact(folder: Path | str) -> Artifact:
     """
     folder = Path(folder)
     place = folder / "manifest.json"
-    manifest = read_json(place)
+    manifest = read_json(place, RECORDS)
     version = manifest.get("artifact_version") if isinstance(manifest, dict) else None
     if not isinstance(manifest, dict) or version != ARTIFACT_VERSION:
-        raise UserError(f"{place}: artifact version {version!r}, expected {ARTIFACT_VERSION}.")
+        raise UserError(f"{place}: artifact version {shortened(repr(version), 40)}, expected {ARTIFACT_VERSION}.")
     hashes = manifest.get("hashes")
     found: dict[str, dict[str, Tensor]] = {}
     for name in ("generator", "masks", "codes"):

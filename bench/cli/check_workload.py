@@ -20,14 +20,14 @@ def check_workload(
     """Try a GAN of your own: what will work, what will not, and why."""
     from bench.base.containment import contained
     from bench.check.workload import Finding, check
-    from bench.cli.terminal import print_finding
+    from bench.cli.terminal import print_finding, say
     from bench.experiments import load_workloads
 
     works = True
     limits = limits_of(cell_seconds, cell_memory)
     specs, quality = load_workloads(file, trust=trust or ())
     for spec in specs:
-        typer.echo(spec.name)
+        say(spec.name)
         try:
             with contained(f"workload {spec.name!r}", limits):
                 for finding in check(spec, quality):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from bench.base.consoles import clean_console
+from bench.base.printable import printable, printable_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from bench.sweep.tune import Tuned
     from bench.tasks import Quantity
 
-console = Console(highlight=False)
+console = clean_console()
 if not console.is_terminal:
-    console = Console(highlight=False, width=120)  # a log file has no width of its own
+    console = clean_console(width=120)  # a log file has no width of its own
 
 
 def print_note(text: str) -> None:
@@ -37,14 +38,19 @@ def print_note(text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Text as it is, whatever the width."""
+    """Text of ours as it is, whatever the width; colours are left in."""
     console.file.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def say(text: str) -> None:
+    """Text with names and words of others in it, whatever the width."""
+    print_text(printable(text))
 
 
 def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     """A table, or a JSON list of objects."""
     if as_json:
-        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        console.file.write(printable_json(rows) + "\n")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     # A strategy's name already says what it is made of; --json has all of it.
@@ -273,7 +279,7 @@ def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: 
         for one in order
     ]
     if as_json:
-        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        console.file.write(printable_json(rows) + "\n")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("strategy", "verdict", "sparsity", "loss", "noise", "held-out loss", "reason"):

@@ -50,7 +50,7 @@ class Known:
         from bench.tasks import TASKS
         from bench.tasks.generation.extractors import EXTRACTORS
         from bench.tasks.generation.public import PUBLIC
-        from bench.training.recovery import parse_recovery
+        from bench.training.recovery.asked import asked_recovery
         from bench.workloads.builtin import BUILT_IN
         from strategies.builtin import STRATEGIES
 
@@ -60,7 +60,7 @@ class Known:
             extractors=(*EXTRACTORS, *PUBLIC),
             metrics=tuple(dict.fromkeys(name for task in TASKS.values() for name in task.known_metrics)),
             backends=tuple(BACKENDS),
-            parse_recovery=parse_recovery,
+            parse_recovery=asked_recovery,
             built_in=tuple(BUILT_IN),
             unread=tuple(unread),
         )

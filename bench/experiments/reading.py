@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,31 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from bench.base.errors import Mistakes
-from bench.experiments.checking import absent_plugins, broken_plugins, checked, own_tables, values_at, wrong_own
+from bench.base.outside import EXPERIMENTS, Damaged, Unreadable, read_text
+from bench.base.printable import shortened
+from bench.base.ranges import path_text
+from bench.experiments.checking import (
+    absent_plugins,
+    broken_plugins,
+    checked,
+    own_tables,
+    told,
+    values_at,
+    wrong_own,
+)
 from bench.experiments.known import Known
 from bench.experiments.overrides import apply_override
 from bench.experiments.schema import Experiment, Quality, StrictTable
-from bench.experiments.sentences import in_words
 from bench.experiments.trust import untrusted
-from bench.experiments.wording import Found, Loc, place_of, toml_reason
+from bench.experiments.wording import Found, Loc, placed, toml_reason
 from bench.workloads.spec import WorkloadSpec
 from strategies.registry import UnknownName
+
+MOST_PARTS = 100
+"""Of a dotted key: the parser takes time that grows with their square."""
+
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MOST_PARTS}}}")
 
 
 def shipped_experiments() -> dict[str, str]:
@@ -83,7 +100,7 @@ class _Draft:
     wrong: list[str]
 
     def said(self, found: Iterable[Found]) -> list[str]:
-        return [f"{place_of(loc, self.label, self.overridden)}: {sentence}" for loc, sentence in found]
+        return placed(found, self.label, self.overridden)
 
 
 def _draft(
@@ -139,7 +156,10 @@ def load_workloads(path: str | Path, *, trust: Sequence[str] = ()) -> tuple[tupl
         quality = Quality.model_validate(raw.get("quality", {}))
     except ValidationError:
         quality = Quality()  # what is wrong with it, `validate` says
-    return check_workloads(raw["workload"], label), quality
+    try:
+        return check_workloads(raw["workload"], label), quality
+    except RecursionError:
+        raise Mistakes([f"{label}: nested too deeply."]) from None
 
 
 def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
@@ -147,11 +167,10 @@ def check_workloads(raw: object, label: str) -> tuple[WorkloadSpec, ...]:
     try:
         found = _Workloads.model_validate({"workload": raw}).workload
     except ValidationError as error:
-        details = [in_words(dict(detail)) for detail in error.errors(include_url=False)]
-        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in details]) from None
+        raise Mistakes(placed(told(error), label, set())) from None
     wrong = list(wrong_own({"workload": raw}, Known.installed()))
     if wrong:
-        raise Mistakes([f"{place_of(loc, label, set())}: {sentence}" for loc, sentence in wrong])
+        raise Mistakes(placed(wrong, label, set()))
     return found
 
 
@@ -179,23 +198,27 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
     if isinstance(name_or_path, str) and name_or_path in shipped:
         return shipped[name_or_path], f"{name_or_path}.toml"
     try:
-        return Path(name_or_path).read_bytes().decode("utf-8-sig"), label
-    except FileNotFoundError:
-        hint = UnknownName("shipped experiment", label, list(shipped)).message
-        raise Mistakes([f"{label}: no such file, and {hint}"]) from None
-    except UnicodeDecodeError as error:
-        raise Mistakes([f"{label}: not a text in UTF-8 (byte {error.start})."]) from None
-    except OSError as error:
-        raise Mistakes([f"{label}: cannot be read: {error.strerror}."]) from None
+        path_text(label)
+        return read_text(name_or_path, EXPERIMENTS), label
     except ValueError as error:
-        raise Mistakes([f"{label!r}: not a path: {error}."]) from None
+        raise Mistakes([str(error)]) from None
+    except Damaged as error:
+        place = f" (byte {cause.start})" if isinstance(cause := error.__cause__, UnicodeDecodeError) else ""
+        raise Mistakes([f"{label}: not a text in UTF-8{place}."]) from None
+    except Unreadable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            hint = UnknownName("shipped experiment", label, list(shipped)).message
+            raise Mistakes([f"{label}: no such file, and {hint}"]) from None
+        raise Mistakes([str(error)]) from None
 
 
 def _parse(text: str, label: str) -> dict[str, Any]:
     try:
+        if _LONG_KEY.search(text):
+            raise RecursionError
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         reason, line = toml_reason(error)
-        raise Mistakes([f"{label}{line}: not valid TOML: {reason}."]) from None
+        raise Mistakes([f"{label}{line}: not valid TOML: {shortened(reason, 200)}."]) from None
     raw.setdefault("experiment", {})
     return raw

@@ -33,11 +33,11 @@ class Cell(_Frozen):
     """How it is pruned; ``dense`` is the unpruned generator."""
     target: Literal["params", "macs"] = "params"
     """What a sparsity is matched on: weights of the generator, or multiply-accumulates."""
-    level: dict[str, float]
+    level: dict[str, float] = Field(min_length=1, max_length=1)
     """What was asked for: ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``."""
     recovery: str
     """What is done for the pruned network: ``none``, ``bn-recalibrate``, ``finetune-200``, ..."""
-    seed: int
+    seed: int = Field(ge=0, lt=2**63)
     """Feeds the streams that the record names in ``varies``."""
 
     @property

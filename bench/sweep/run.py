@@ -13,6 +13,8 @@ from bench.base.containment import contained
 from bench.base.errors import UserError
 from bench.base.limits import BY_DEFAULT, Limits
 from bench.base.machine import git_revision, libraries, machine, one_thread
+from bench.base.outside import read_table, there
+from bench.base.printable import shortened
 from bench.executors import Done, Executor, Failed, Resources, Stage, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiments import Experiment, dump
@@ -287,7 +289,7 @@ def _say_what_was_left_out(plan: Plan, progress: Progress) -> None:
 
 def _warn_about_keys(store: RunStore, progress: Progress) -> None:
     """One sentence where the run's cells have keys of another version: they are all measured again."""
-    if store.paths.manifest.exists() and (version := store.read_manifest().keys_version) != KEYS_VERSION:
+    if there(store.paths.manifest) and (version := store.read_manifest().keys_version) != KEYS_VERSION:
         progress.note(
             f"this run has keys of version {version}, this ganprune makes version {KEYS_VERSION}, which name all code "
             "that numbers come from: its records are left where they are, and every cell is measured again."
@@ -295,16 +297,15 @@ def _warn_about_keys(store: RunStore, progress: Progress) -> None:
 
 
 def _warn_about_versions(store: RunStore, progress: Progress) -> None:
-    if not store.paths.environment.exists():
+    if not there(store.paths.environment):
         return
     try:
-        from bench.workloads.store import read_json
-
-        before = read_json(store.paths.environment)["libraries"]
-    except (UserError, KeyError, TypeError):
-        return
+        before = read_table(store.paths.environment).get("libraries")
+    except UserError:
+        return  # it is written anew
     now = libraries()
-    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    known = {name: shortened(str(it), 40) for name, it in before.items()} if isinstance(before, dict) else {}
+    changed = [f"{name} {known[name]} -> {now[name]}" for name in now if known.get(name, now[name]) != now[name]]
     if changed:
         progress.note(
             f"this run was begun with other versions: {', '.join(changed)}. Finished cells are kept as they are; "

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from bench.base.batchnorm import recalibrate
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import clear_unfinished, write_atomically, write_json
 from bench.base.machine import device_model
+from bench.base.outside import there
 from bench.base.seeds import stream
 from bench.report.training import draw_samples, draw_training
 from bench.tasks import TASKS
@@ -30,6 +31,7 @@ from bench.workloads.generate import batches, generate
 from bench.workloads.networks import parameter_total
 from bench.workloads.references import images_named
 from bench.workloads.store import half, load_into, read_weights, state_hash, write_weights
+from bench.workloads.torchfiles import read_torch
 
 CALIBRATION_IMAGES = 2_000
 
@@ -115,7 +117,8 @@ class _Run:
     def resume(self) -> None:
         """Go on where an interrupted process was."""
         path = self.out / STATE
-        if path.exists():
+        clear_unfinished(self.out)
+        if there(path):
             self.log = _resume(path, self.settings, self.training)
         self.began = time.process_time() - self.log.cpu_seconds
 
@@ -249,9 +252,11 @@ def asdict_log(log: _Log) -> dict[str, Any]:
 
 def _resume(path: Path, settings: dict[str, Any], training: GanTraining) -> _Log:
     try:
-        saved = torch.load(path, map_location=training.device, weights_only=True)
+        saved = read_torch(path, training.device)
         found = dict(saved["settings"])
-    except Exception as error:  # torch raises many types for a damaged or hostile file
+    except UserError:
+        raise
+    except Exception as error:  # what it holds may be anything
         raise _no_state(path, error) from error
     differing = [key for key, value in settings.items() if found.get(key) != value]
     if differing:

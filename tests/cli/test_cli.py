@@ -401,7 +401,7 @@ def test_a_report_of_a_damaged_record_names_it(content: bytes, ganprune: Command
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (b"{", "damaged or not a Manifest"),
+        (b"{", "manifest.json: damaged, not JSON"),
         (b'{"schema_version": 99}', f"has schema version 99, this ganprune writes {SCHEMA_VERSION}"),
     ],
     ids=["cut", "other-schema"],

@@ -34,6 +34,7 @@ OUTSIDE = {
     "comparing finished records": ["bench.gate", "bench.pytest_plugin"],
     "what is asked for, before it is done": [
         "bench", "bench.api", "bench.cli", "bench.experiments", "bench.check",
+        "bench.base.ranges", "bench.training.recovery.asked",
         "bench.sweep.settings", "bench.sweep.plan", "bench.sweep.estimate", "bench.tasks.generation.fitness",
     ],
     "who does it, and where it is kept": [
@@ -41,6 +42,7 @@ OUTSIDE = {
         "bench.sweep.groups", "bench.sweep.progress",
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
         "bench.records.upgrade",
+        "bench.base.outside", "bench.base.printable", "bench.base.consoles",
         "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
         "bench.base.limits", "bench.base.containment",
     ],
@@ -50,6 +52,7 @@ OUTSIDE = {
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
         "bench.workloads.cifar_data", "bench.workloads.data",
         "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
+        "bench.workloads.renaming", "bench.workloads.torchfiles",
         "bench.workloads.store",
         "bench.workloads.public",
         "bench.workloads.archives", "bench.workloads.moments", "bench.workloads.pixels", "bench.workloads.room",

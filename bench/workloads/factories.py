@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from bench.base.errors import UserError
+from bench.base.raised import in_words
+from bench.base.source import source_text
 
 INSTALLED = ("site-packages", "dist-packages")
 
@@ -53,7 +55,7 @@ def find_module(name: str, folder: Path, here: str) -> ModuleType:
             f"'file.py:{name.rpartition(':')[2]}'."
         ) from error
     except Exception as error:
-        raise UserError(f"{here}: {place!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise UserError(f"{here}: {place!r} cannot be imported: {in_words(error)}") from error
 
 
 def _from_file(path: Path, here: str) -> ModuleType:
@@ -80,7 +82,7 @@ def _from_file(path: Path, here: str) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise UserError(f"{here}: {path} fails when it is run: {type(error).__name__}: {error}") from error
+        raise UserError(f"{here}: {path} fails when it is run: {in_words(error)}") from error
     return module
 
 
@@ -128,8 +130,8 @@ def source_closure(module: ModuleType) -> list[Path]:
 def _imported(path: Path, root: Path | None = None) -> Iterator[str]:
     """Dotted names of all that ``path`` imports; relative ones seen from ``root``."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(source_text(path))
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -16,7 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
+from bench.workloads import translating
 from bench.workloads.spec import CheckpointSpec
+from bench.workloads.translating import is_extra, tensors_only, without_masks
 
 LISTED = 6
 """How many names of each kind a message lists."""
@@ -63,17 +65,30 @@ def load_checkpoint_file(module: nn.Module, spec: CheckpointSpec, path: Path, he
         raise UserError(f"{where}: no name begins with prefix {spec.prefix!r}. The names: {_few(list(state))}.")
     if len(renamed) < sum(name.startswith(spec.prefix) for name in state):
         raise UserError(f"{where}: checkpoint.rename gives two tensors one name. The names: {_few(list(renamed))}.")
+    renamed = without_masks(renamed, own)
     renamed |= {name: single(content, place, f"{here}: {path}") for name, place in spec.also.items()}
     buffers = {name for name, _ in module.named_buffers()}
-    misfit = compare(own, renamed) if spec.strict else compare(own, renamed, optional=buffers)
+    misfit, error = _load(module, renamed, optional=None if spec.strict else buffers)
     if misfit:
-        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(suggestion(own, state, spec))}")
-    broken = [name for name in own if name in renamed and not _finite(renamed[name])]
+        advice = error or suggestion(own, state, spec, buffers)
+        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(advice)}")
+    if error:
+        raise UserError(f"{where} cannot be loaded into {type(module).__name__}: {error}")
+    parameters = dict(module.named_parameters())
+    broken = [n for n, x in module.state_dict().items() if (n in parameters or n in renamed) and not _finite(x)]
     if broken:
         raise UserError(f"{where}: holds values that are not finite in {_few(broken)}.")
-    with torch.no_grad():
-        module.load_state_dict({name: renamed.get(name, tensor).to(tensor.dtype) for name, tensor in own.items()})
     return module
+
+
+def _load(module: nn.Module, state: State, optional: Collection[str] | None) -> tuple[Misfit, str]:
+    """Load as PyTorch does, by the module's own hooks; what does not fit after that, and what was raised."""
+    found = translating.load(module, state)
+    if found.error:
+        misfit = compare(module.state_dict(), state, optional)
+        return misfit, "" if misfit.shapes else found.error
+    missing = (name for name in found.missing if name not in (optional or ()) and not name.endswith(COUNTERS))
+    return Misfit(tuple(missing), found.unexpected if optional is None else (), ()), ""
 
 
 def read_file(path: Path, here: str) -> Any:
@@ -162,8 +177,8 @@ def entries(content: Any, at: str = "", depth: int = 0) -> dict[str, State]:
     if not isinstance(content, Mapping) or depth > 3:
         return {}
     # A module's state dict may carry scalars beside its tensors; what is mostly no tensors is a container.
-    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-    if tensors and len(tensors) == len(content):
+    tensors = tensors_only({str(key): value for key, value in content.items()})
+    if tensors and len(tensors) == sum(not is_extra(str(key)) for key in content):
         return {at: tensors}
     found: dict[str, State] = {}
     for key, value in content.items():
@@ -244,22 +259,42 @@ def compare(own: Mapping[str, Tensor], state: Mapping[str, Tensor], optional: Co
     )
 
 
-def suggestion(own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec) -> str:
-    """A change of the spec that makes every name fit, in words; empty: none was found."""
-    for prefix in _prefixes(state, own):
-        tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
-        if tried and not compare(own, tried):
-            return f"Strip it: checkpoint.prefix = {prefix!r} makes all names fit."
-    for prefix in _prefixes(own, state):
-        tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
-        if not compare(own, tried):
-            return f"Add it: checkpoint.add_prefix = {prefix!r} makes all names fit."
-    renamed = rename(state, spec)
+def suggestion(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec, buffers: Collection[str] = ()
+) -> str:
+    """A change of the spec that makes every name fit, in words; empty: none was found.
+
+    Args:
+        buffers: names in the network that `strict = false` lets a file lack.
+    """
+    for optional, besides in ((None, ""), (buffers, " together with checkpoint.strict = false")):
+        for prefix in _prefixes(state, own):
+            tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
+            if tried and not compare(own, tried, optional):
+                return f"Strip it: checkpoint.prefix = {prefix!r}{besides} makes all names fit."
+        for prefix in _prefixes(own, state):
+            tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
+            if not compare(own, tried, optional):
+                return f"Add it: checkpoint.add_prefix = {prefix!r}{besides} makes all names fit."
+        if optional is None and (advice := _of_misfit(own, rename(state, spec), buffers)):
+            return advice
+    return ""
+
+
+def _of_misfit(own: Mapping[str, Tensor], renamed: Mapping[str, Tensor], buffers: Collection[str]) -> str:
+    """What makes names fit that need no prefix."""
     misfit = compare(own, renamed)
     if misfit.shapes and not misfit.missing and not misfit.unexpected:
         return "The names fit and the sizes do not: other arguments of the factory (widths, classes)?"
     if misfit.unexpected and not misfit.missing and not misfit.shapes:
         return "All that the network needs is there: checkpoint.strict = false leaves the rest out."
+    shared = any(name in renamed for name in own)
+    if shared and misfit.missing and not misfit.shapes and set(misfit.missing) <= set(buffers):
+        rest = " and leaves out what it does not have" if misfit.unexpected else ""
+        return (
+            "Only buffers are missing, no parameter: with checkpoint.strict = false the network keeps those that its "
+            f"factory made{rest}."
+        )
     return ""
 
 

@@ -26,24 +26,27 @@ DENSE_IMAGES = 5_000
 FEWEST = 2
 """Images that each side of the split needs: a covariance has no value below."""
 
+LEAST_DIFFERENT = 4
+"""Images of the dense generator that its reference needs at least."""
+
 Shape = tuple[int, int, int]
 
 
 def read_reference(
-    spec: ReferenceSpec, path: Path, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, str]]
+    spec: ReferenceSpec, path: Path, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, Tensor, str]]
 ) -> ImageData:
     """The reference of a workload whose generator makes images of ``shape`` (channels, height, width).
 
     Args:
         path: ``spec.source`` as a path.
-        dense: so many images of the dense generator, uint8, and what identifies them.
+        dense: so many images of the dense generator, uint8, the classes that it was given, and what identifies them.
 
     Raises:
         UserError: nothing there, unreadable, too few images, or of another size.
     """
     source = spec.source
     if source == DENSE_SAMPLES:
-        return _of_dense(spec, dense)
+        return _of_dense(spec, dense, here)
     if source.startswith(TORCHVISION):
         return _checked(_of_torchvision(spec, path, shape, here), here)
     if source in DATA_SOURCES and not path.exists():
@@ -187,11 +190,16 @@ def _resized(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
     return np.stack(done).reshape(len(images), height, width, images.shape[3])
 
 
-def _of_dense(spec: ReferenceSpec, dense: Callable[[int], tuple[Tensor, str]]) -> ImageData:
+def _of_dense(spec: ReferenceSpec, dense: Callable[[int], tuple[Tensor, Tensor, str]], here: str) -> ImageData:
     """Images from the dense generator on a stream of its own, so that dense is not compared with itself."""
     count = spec.limit or DENSE_IMAGES
-    images, identity = dense(count)
-    data = split_by_hash(DENSE_SAMPLES, images.numpy(), np.zeros(len(images), np.int64))
+    images, labels, identity = dense(count)
+    if (different := len({image.tobytes() for image in images.numpy()})) < LEAST_DIFFERENT:
+        raise UserError(
+            f"{here}: the dense generator makes {different} different images of {len(images)} inputs, which cannot be "
+            "compared with. Are its inputs used, its values floats, and is output.range right? Else give real images."
+        )
+    data = _checked(split_by_hash(DENSE_SAMPLES, images.numpy(), labels.numpy()), here)
     # Named by what makes them: pixels could differ in the last bit between processes, what is meant does not.
     fingerprint = hashlib.sha256(f"{DENSE_SAMPLES}|{identity}|{count}".encode()).hexdigest()
     return ImageData(data.name, data.train, data.train_labels, data.held_out, data.held_out_labels, fingerprint)

@@ -24,7 +24,7 @@ def of_reference(data: ImageData) -> str:
 
 def of_extractor(extractor: Extractor, data: ImageData, labelled: ImageData | None) -> Iterator[Said]:
     """What the judge gives, how well it names ``labelled`` images, and whether it has enough to compare with."""
-    logits = f"{extractor.classes} classes" if extractor.classes else "no classes, so leave 'is' out of the metrics"
+    logits = f"{extractor.classes} classes" if extractor.classes else "no classes"
     right = f"; names {accuracy(extractor, labelled):.0%} of the held-out images rightly" if labelled else ""
     yield "ok", f"extractor: {extractor.name}, {extractor.width} features, {logits}{right}"
     if data.statistics is None and len(data.train) <= extractor.width:

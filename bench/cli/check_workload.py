@@ -13,14 +13,14 @@ def check_workload(
 ) -> None:
     """Try a GAN of your own: what will work, what will not, and why."""
     from bench.check.workload import check
-    from bench.cli.terminal import print_finding
+    from bench.cli.terminal import print_finding, print_step
     from bench.experiments import load_workloads
 
     works = True
     specs, quality = load_workloads(file)
     for spec in specs:
         typer.echo(spec.name)
-        for finding in check(spec, quality):
+        for finding in check(spec, quality, print_step):
             print_finding(finding)
             works = works and finding.kind != "problem"
     if not works:

@@ -30,13 +30,14 @@ def plan(
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
     from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
-    from bench.sweep.plan import device_note, make_plan, settings_of
+    from bench.sweep.plan import announce_training, device_note, make_plan, settings_of
     from bench.sweep.run import MAIN, missing_cells
 
     loaded = load_experiment(experiment, with_plugins(overrides, plugins))
     folder = run_folder(results, loaded.name, name or MAIN)
     store = RunStore(folder)
     store.check_version()
+    announce_training(loaded, print_note)
     planned = make_plan(loaded, settings_of(loaded, device=device))
     missing = missing_cells(planned, store, print_note)
     seconds = estimate_seconds(planned, missing, jobs)

@@ -214,6 +214,11 @@ def print_finding(finding: Finding) -> None:
     console.print(Text(f"  {finding.kind:<8}", style=style), Text(finding.text), soft_wrap=True)
 
 
+def print_step(text: str) -> None:
+    """What a check does next, where it can take a while."""
+    console.print(Text("  ...     ", style="dim"), Text(text, style="dim"), soft_wrap=True)
+
+
 def print_pruned(made: Made, out: Path) -> None:
     """Layer by layer what was removed, then the folder."""
     pruned = made.recovered.pruned

@@ -29,10 +29,11 @@ from bench.records.store import DamagedFile, RunStore
 from bench.sweep.cell import run_cell
 from bench.sweep.groups import cell_cost, groups
 from bench.sweep.keys import KEYS_VERSION
-from bench.sweep.plan import Plan, device_note, devices_here, make_plan, settings_of
+from bench.sweep.plan import Plan, announce_training, device_note, devices_here, make_plan, settings_of
 from bench.sweep.progress import Progress, Silent
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
+from bench.sweep.steady import flagged, unsteady
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.sweep.workshop import Workshop
 
@@ -110,6 +111,7 @@ def run_experiment(
     store.check_version()
     shop = Workshop(settings)
     with one_thread():  # it is little, and workers' cores are not this process's to fill
+        announce_training(experiment, progress.note)
         plan = make_plan(experiment, settings, shop)
     executor = executor or LocalExecutor(jobs)
     with store.writing():
@@ -119,7 +121,9 @@ def run_experiment(
         manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
-        failed = _run_cells(missing, store, shop, executor, progress)
+        with one_thread():
+            drawing = unsteady(missing, progress.note)
+        failed = _run_cells(missing, store, shop, executor, progress, drawing)
         failed_timings = _run_latency(experiment, store, plan, executor, progress)
     finished_before = len(plan.cells) - len(missing)
     return Outcome(folder, len(plan.cells), finished_before, failed, time.perf_counter() - start, failed_timings)
@@ -157,6 +161,7 @@ def _run_cells(
     shop: Workshop,
     executor: Executor,
     progress: Progress,
+    drawing: frozenset[tuple[str, str]],
 ) -> int:
     if not missing:
         return 0
@@ -167,7 +172,7 @@ def _run_cells(
     for outcome in executor.run([Stage(CellSetup(shop.settings), dealt, needs)]):
         planned: PlannedCell = outcome.item
         if isinstance(outcome, Done):
-            record: Record = outcome.result
+            record: Record = flagged(outcome.result, drawing)
             store.write_record(record)
         else:
             failed += 1

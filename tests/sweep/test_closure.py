@@ -38,18 +38,18 @@ OUTSIDE = {
     ],
     "who does it, and where it is kept": [
         "bench.sweep", "bench.sweep.run", "bench.sweep.preload", "bench.sweep.prune",
-        "bench.sweep.groups", "bench.sweep.progress",
+        "bench.sweep.groups", "bench.sweep.progress", "bench.sweep.steady",
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
         "bench.records.upgrade",
-        "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
+        "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine", "bench.base.process", "bench.base.raised",
     ],
     "answers that are printed and kept nowhere": ["bench.sweep.tune", "bench.tasks.generation.folds"],
-    "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code"],
+    "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code", "bench.base.source"],
     "what is read comes into the key by its content": [
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
         "bench.workloads.cifar_data", "bench.workloads.data",
         "bench.workloads.described", "bench.workloads.factories", "bench.workloads.reading",
-        "bench.workloads.store",
+        "bench.workloads.store", "bench.workloads.translating",
         "bench.workloads.public",
     ],
     "the training of shipped weights, which come into the key by their content": [

@@ -1,0 +1,35 @@
+"""Generators of the user's that give other images for the same inputs: said before a run, and in its records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bench.records import Record
+from bench.sweep.resolved import ResolvedCell
+from bench.workloads.own import NOT_REPEATING
+
+FLAG = "not-repeatable"
+"""Of a record whose numbers would come out otherwise the next time."""
+
+Training = tuple[str, str]
+"""Workload and checkpoint."""
+
+
+def unsteady(cells: Iterable[ResolvedCell], note: Callable[[str], None]) -> frozenset[Training]:
+    """The trainings whose generator draws by itself, each noted once. Raises UserError where it cannot be called."""
+    gans = {(todo.cell.workload, todo.cell.checkpoint): todo.gan for todo in cells}
+    found = set()
+    for training, gan in gans.items():
+        own = gan.workload.own
+        if own is not None and not own.repeats(gan.checkpoint.generator):
+            note(f"workload {training[0]!r}: {NOT_REPEATING} Its records are flagged `{FLAG}`.")
+            found.add(training)
+    return frozenset(found)
+
+
+def flagged(record: Record, trainings: frozenset[Training]) -> Record:
+    """``record``, with the flag where its generator is one of these."""
+    if (record.cell.workload, record.cell.checkpoint) not in trainings:
+        return record
+    flags = [*record.provenance.flags, FLAG]
+    return record.model_copy(update={"provenance": record.provenance.model_copy(update={"flags": flags})})

@@ -241,6 +241,11 @@ def print_exported(exported: Exported) -> None:
         console.print("Not compared: ONNX Runtime is not installed (pip install 'ganprune[onnx]').", markup=False)
     else:
         console.print(f"ONNX Runtime gives the same output, to {exported.error:.1e} of its largest value.")
+    console.print(
+        f"Takes {', '.join(exported.takes)}; gives {', '.join(exported.gives)}. Sizes that are numbers are fixed.",
+        soft_wrap=True,
+        markup=False,
+    )
     console.print(f"{exported.path} ({exported.size:,} bytes)", soft_wrap=True, markup=False)
 
 

@@ -64,11 +64,15 @@ class Own:
 
     def generator(self) -> nn.Module:
         """The generator as the factory makes it, with what reads images out of its output."""
+        return adapt_generator(self.network(), self.spec.output)
+
+    def network(self) -> nn.Module:
+        """The generator as the factory makes it, which returns what it returns."""
         spec = self.spec
         module = self._made(spec.factory, spec.arguments, "factory")
         if is_unmaterialised(module):
             materialise(module, self.probe(2), self.here(f"factory {spec.factory!r}"))
-        return adapt_generator(module, spec.output)
+        return module
 
     def discriminator(self) -> nn.Module:
         """The discriminator as its factory makes it, taking images in [-1, 1] and giving logits."""

@@ -16,7 +16,6 @@ from tests.own.conftest import Describe
 from tests.own.gans import Dcgan
 from tests.own.test_own import ARCHITECTURES, D, G
 
-
 FID = Quality(metrics=("fid",))
 """The judge of these tests has no classes."""
 

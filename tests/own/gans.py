@@ -198,3 +198,16 @@ class Witness(nn.Module):
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         brightness = x.mean((1, 3))[:, :15].unflatten(1, (3, 5)).mean(2)
         return 2.0 * (brightness.argmax(1) == label) - 1.0
+
+
+class Squeezing(nn.Module):
+    """``(B, 12) -> (B, 3, 16, 16)``; its squeeze drops a batch of one as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(12, 24, 1)
+        self.out = nn.Linear(24, 3 * 16 * 16)
+
+    def forward(self, z: Tensor) -> Tensor:
+        found = F.relu(self.stem(z[:, :, None, None])).squeeze()
+        return torch.tanh(self.out(found)).view(len(z), 3, 16, 16)

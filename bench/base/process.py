@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,12 @@ def _places() -> list[tuple[str, ModuleType | type]]:
     return found + sorted((f"torch.nn.{layer.__name__}", layer) for layer in layers)
 
 
+INHERITED = object()
+"""In the place of a method that a class took from another, before somebody gave it one of its own."""
+
+TORCH = str(Path(torch.__file__).parent)
+
+
 @dataclass(frozen=True)
 class ProcessState:
     """What the settings and functions were."""
@@ -85,16 +92,24 @@ class ProcessState:
             if read() != before:
                 with contextlib.suppress(OSError, RuntimeError):
                     write(before)
-        for _, owner, name, before in self._replaced():
+        for _, owner, name, before in list(self._replaced()):
             with contextlib.suppress(AttributeError, TypeError):
-                setattr(owner, name, before)
+                if before is INHERITED:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, before)
 
     def _replaced(self) -> Iterator[tuple[str, Any, str, Any]]:
+        """Place, owner, name and what was there before."""
         for place, owner, functions in self.functions:
             now = vars(owner)
             for name, before in functions.items():
-                if now.get(name) is not before:
+                if (found := now.get(name)) is not before and not _by_torch_itself(found, before):
                     yield place, owner, name, before
+            if isinstance(owner, type):
+                for name in now.keys() - functions.keys():
+                    if _is_function(name, now[name]) and any(name in vars(base) for base in owner.__mro__[1:]):
+                        yield place, owner, name, INHERITED
 
 
 def process_state() -> ProcessState:
@@ -104,6 +119,12 @@ def process_state() -> ProcessState:
         for place, owner in _places()
     )
     return ProcessState({name: read() for name, (read, _) in SETTINGS.items()}, functions)
+
+
+def _by_torch_itself(now: object, before: object) -> bool:
+    """PyTorch wraps some of its functions when a part of it is first used, the compiler for one."""
+    code = getattr(now, "__code__", None)
+    return code is not None and code.co_filename.startswith(TORCH) and inspect.unwrap(now) is inspect.unwrap(before)  # type: ignore[arg-type]
 
 
 def _is_function(name: str, thing: object) -> bool:

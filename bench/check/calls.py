@@ -80,7 +80,7 @@ def _one_call(own: Own, generator: nn.Module) -> float:
 def _made(own: Own, generator: nn.Module, size: int, shape: tuple[int, ...] | None, call: int) -> tuple[int, ...]:
     """The shape of an image of one more call. Raises UserError where it is not as those before."""
     inputs = own.probe(size)
-    with own.running(f"call {call} of the generator fails, on inputs {described(inputs)}"), torch.inference_mode():
+    with torch.inference_mode(), own.running(f"call {call} of the generator fails, on inputs {described(inputs)}"):
         images = generator(*inputs)
         if shape is not None and tuple(images.shape[1:]) != shape:
             raise TypeError(
@@ -136,7 +136,7 @@ def _with_gradients(own: Own, generator: nn.Module) -> Iterator[Finding]:
     inputs = own.probe(2)
     trained = [p for p in generator.parameters() if p.is_floating_point()]
     try:
-        with own.running(f"a forward pass with gradients fails on inputs {described(inputs)}"), torch.enable_grad():
+        with torch.enable_grad(), own.running(f"a forward pass with gradients fails on inputs {described(inputs)}"):
             images = generator(*inputs)
         if not images.requires_grad:
             kind = str(images.dtype).removeprefix("torch.")
@@ -164,6 +164,14 @@ def _copied(own: Own, generator: nn.Module) -> Iterator[Finding]:
             "problem",
             f"{own.here()}: {type(generator).__name__} cannot be copied ({in_words(error)}), so nothing can be pruned. "
             "Keep no outputs, locks, files or iterators on the module.",
+        )
+        return
+    mine = {p.data_ptr() for p in generator.parameters()}
+    if copied is generator or any(p.data_ptr() in mine for p in copied.parameters() if p.numel()):
+        yield Finding(
+            "problem",
+            f"{own.here()}: a copy of {type(generator).__name__} shares its tensors with it, so pruning one would "
+            "change the other. Leave __deepcopy__ to PyTorch.",
         )
         return
     if batchnorms(copied):

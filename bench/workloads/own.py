@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -109,6 +110,16 @@ class Own:
             )
         return module
 
+    def _import(self) -> list[ModuleType]:
+        """The modules of the factories, the generator's first. Raises UserError."""
+        spec, found = self.spec, []
+        judge = [("discriminator.factory", spec.discriminator.factory)] if spec.discriminator else []
+        for key, factory in [("factory", spec.factory), *judge]:
+            here = self.here(f"{key} {factory!r}")
+            with unchanged(here), torch.random.fork_rng(devices=[]):
+                found.append(find_module(factory, Path(spec.folder), here))
+        return found
+
     @cached_property
     def code(self) -> str:
         """Hash of the source that defines the networks and of the factories' arguments.
@@ -121,9 +132,7 @@ class Own:
         if spec.discriminator is not None:
             parts.append(("discriminator", spec.discriminator.factory, spec.discriminator.arguments))
         said: list[Any] = [flat(spec.output)]
-        for key, factory, arguments in parts:
-            with unchanged(self.here(f"{key} {factory!r}")):
-                module = find_module(factory, Path(spec.folder), self.here(key))
+        for (_, factory, arguments), module in zip(parts, self._import(), strict=True):
             trees = [_tree(path) for path in source_closure(module)]
             said.append([factory.rpartition(":")[2], arguments, trees])
         if spec.discriminator is not None:
@@ -138,6 +147,7 @@ class Own:
         and once, for dense and pruned alike. The discriminator keeps its own.
         """
         spec = self.spec
+        self._import()  # what is drawn while a file is imported must not shift what its factory draws
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(0, "train", "init"))
             generator = self.generator()
@@ -181,7 +191,7 @@ class Own:
         """Images of ``count`` inputs, as the benchmark will see them. Raises UserError."""
         inputs = self.probe(count)
         given = described(inputs)
-        with self.running(f"the generator fails on inputs {given}"), torch.inference_mode():
+        with torch.inference_mode(), self.running(f"the generator fails on inputs {given}"):
             images = picked(generator.eval()(*inputs), None, "the generator", "output.pick")
         if images.dtype == torch.bool or images.is_complex():
             kind = str(images.dtype).removeprefix("torch.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import re
 import zipfile
@@ -22,6 +23,9 @@ from bench.workloads.translating import is_extra, tensors_only, without_masks
 
 LISTED = 6
 """How many names of each kind a message lists."""
+
+MOST_TRIED = 100
+"""Names by which a prefix is looked for."""
 
 COUNTERS = ".num_batches_tracked"
 """Files of old PyTorch versions lack this buffer of BatchNorm; no output depends on it."""
@@ -299,9 +303,11 @@ def _of_misfit(own: Mapping[str, Tensor], renamed: Mapping[str, Tensor], buffers
 
 
 def _prefixes(longer: Mapping[str, Tensor], shorter: Mapping[str, Tensor]) -> list[str]:
-    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name of ``shorter``."""
-    first = next(iter(shorter), None)
-    return [] if first is None else sorted({n[: -len(first)] for n in longer if n.endswith(first) and n != first})
+    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name that is in both."""
+    for first in itertools.islice(shorter, MOST_TRIED):
+        if found := sorted({name[: -len(first)] for name in longer if name.endswith(first) and name != first}):
+            return found
+    return []
 
 
 def _entries(found: Mapping[str, State], own: Mapping[str, Tensor], spec: CheckpointSpec) -> str:

@@ -211,3 +211,37 @@ class Squeezing(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         found = F.relu(self.stem(z[:, :, None, None])).squeeze()
         return torch.tanh(self.out(found)).view(len(z), 3, 16, 16)
+
+
+class Lazy(nn.Module):
+    """``(B, 12, 1, 1) -> (B, 3, 16, 16)``; its sizes are known after the first pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.LazyConvTranspose2d(16, 4)
+        self.norm = nn.LazyBatchNorm2d()
+        self.out = nn.LazyConvTranspose2d(3, 4, 4)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(4 * self.out(F.relu(self.norm(self.stem(z)))))
+
+
+ONE = Dcgan()
+
+
+def one_for_all() -> nn.Module:
+    return ONE
+
+
+class Constant(Dcgan):
+    """The same image whatever it is given."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return 0 * super().forward(z)
+
+
+class Integers(Dcgan):
+    """Casts its images to whole numbers."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (0.9 * super().forward(z)).long()

@@ -245,3 +245,34 @@ class Integers(Dcgan):
 
     def forward(self, z: Tensor) -> Tensor:
         return (0.9 * super().forward(z)).long()
+
+
+class Picky(Pixels):
+    """A judge that fails, or gives nothing, in one of several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == "always":
+            raise ValueError("not these")
+        if self.way == "several" and len(x) > 1:
+            raise ValueError("one at a time")
+        return super().forward(x) / (0 if self.way == "nothing" else 1)
+
+
+def failing_judge() -> nn.Module:
+    raise ZeroDivisionError
+
+
+def judge_that_fails() -> nn.Module:
+    return Picky("always")
+
+
+def judge_of_one_image() -> nn.Module:
+    return Picky("several")
+
+
+def judge_of_nothing() -> nn.Module:
+    return Picky("nothing")

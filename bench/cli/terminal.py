@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.artifact.onnx import Exported
+    from bench.check.finding import Finding
     from bench.check.strategy import Check
-    from bench.check.workload import Finding
     from bench.sweep.made import Made
     from bench.sweep.plan import Plan
     from bench.sweep.resolved import ResolvedCell

@@ -14,6 +14,7 @@ from bench.records.store import DamagedFile, RunStore
 from bench.sweep.groups import MASKED, cell_cost, image_cost
 from bench.sweep.plan import Plan, devices_here
 from bench.sweep.resolved import ResolvedCell
+from bench.sweep.steady import calling
 from bench.sweep.timing import latency_tasks
 from bench.sweep.workshop import Workshop
 from strategies.allocation import uniform
@@ -26,8 +27,9 @@ def estimate_seconds(plan: Plan, missing: Sequence[ResolvedCell], jobs: int) -> 
     """How long the missing cells will take with ``jobs`` processes."""
     shop = Workshop(replace(plan.settings, run=None))
     cost = cell_cost(shop)
-    rates = _rates(shop, missing)
-    return sum(cost(todo) * rates[_training(todo)] for todo in missing) / max(1, jobs)
+    with calling(missing):
+        rates = _rates(shop, missing)
+        return sum(cost(todo) * rates[_training(todo)] for todo in missing) / max(1, jobs)
 
 
 def estimate_latency_seconds(plan: Plan, missing: Sequence[ResolvedCell], store: RunStore) -> float:
@@ -58,8 +60,9 @@ def estimate_latency_seconds(plan: Plan, missing: Sequence[ResolvedCell], store:
     ]
     needed = {training for training, _ in wanted}
     gans = {_training(todo): todo.gan for todo in plan.todo}
-    rates = _rates(shop, [todo for todo in plan.todo if _training(todo) in needed])
-    calls = ((rates[training] * image_cost(shop, gans[training]), batch) for training, batch in wanted)
+    with calling(plan.todo):
+        rates = _rates(shop, [todo for todo in plan.todo if _training(todo) in needed])
+        calls = [(rates[training] * image_cost(shop, gans[training]), batch) for training, batch in wanted]
     return sum(expected_seconds(seconds * batch) for seconds, batch in calls)
 
 

@@ -33,7 +33,7 @@ from bench.sweep.plan import Plan, announce_training, device_note, devices_here,
 from bench.sweep.progress import Progress, Silent
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
-from bench.sweep.steady import flagged, unsteady
+from bench.sweep.steady import calling, flagged, unsteady
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.sweep.workshop import Workshop
 
@@ -167,7 +167,8 @@ def _run_cells(
         return 0
     progress.phase("quality", len(missing))
     failed = 0
-    dealt = groups(missing, cell_cost(shop))
+    with calling(missing):
+        dealt = groups(missing, cell_cost(shop))
     needs = Resources(device=shop.settings.device)
     for outcome in executor.run([Stage(CellSetup(shop.settings), dealt, needs)]):
         planned: PlannedCell = outcome.item

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 
+from bench.base.errors import UserError
+from bench.base.raised import in_words
 from bench.records import Record
 from bench.sweep.resolved import ResolvedCell
 from bench.workloads.own import NOT_REPEATING
@@ -25,6 +28,23 @@ def unsteady(cells: Iterable[ResolvedCell], note: Callable[[str], None]) -> froz
             note(f"workload {training[0]!r}: {NOT_REPEATING} Its records are flagged `{FLAG}`.")
             found.add(training)
     return frozenset(found)
+
+
+@contextlib.contextmanager
+def calling(cells: Iterable[ResolvedCell]) -> Iterator[None]:
+    """Where networks are run to see what they cost: whatever those of the user's raise is a UserError."""
+    names = sorted({todo.cell.workload for todo in cells if todo.gan.workload.own is not None})
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not names:
+            raise
+        raise UserError(
+            f"workload {' or '.join(map(repr, names))}: a forward pass fails: {in_words(error)}. "
+            "`ganprune check-workload` says more."
+        ) from error
 
 
 def flagged(record: Record, trainings: frozenset[Training]) -> Record:

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 import bench
-from bench.check.workload import Finding, check
+from bench.check.finding import Finding
+from bench.check.workload import check
 from bench.cli import app
 from bench.experiments import Quality
 from tests.own.conftest import Describe

@@ -193,8 +193,9 @@ class Own:
         given = described(inputs)
         with torch.inference_mode(), self.running(f"the generator fails on inputs {given}"):
             images = picked(generator.eval()(*inputs), None, "the generator", "output.pick")
-        if images.dtype == torch.bool or images.is_complex():
-            kind = str(images.dtype).removeprefix("torch.")
+        if images.dtype == torch.bool or images.is_complex() or images.layout != torch.strided or images.is_meta:
+            dense = images.layout == torch.strided
+            kind = "meta" if images.is_meta else str(images.dtype if dense else images.layout).removeprefix("torch.")
             raise UserError(f"{self.here('output')}: the generator makes {kind} values of {given}; expected floats.")
         if images.ndim != 4 or len(images) != count:
             raise UserError(

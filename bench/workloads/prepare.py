@@ -27,10 +27,10 @@ def prepared(module: nn.Module, here: str) -> nn.Module:
     Raises:
         UserError: a TorchScript module, tensors without values, a state dict of something else.
     """
-    inner = getattr(module, "_orig_mod", None)
-    if isinstance(inner, nn.Module) and type(module).__module__.startswith("torch._dynamo"):
-        module = inner
     try:
+        inner = getattr(module, "_orig_mod", None)
+        if isinstance(inner, nn.Module) and type(module).__module__.startswith("torch._dynamo"):
+            module = inner
         for name, part in module.named_modules():
             if isinstance(part, torch.jit.ScriptModule):
                 what = f"its {name} is" if name else "is"
@@ -42,6 +42,7 @@ def prepared(module: nn.Module, here: str) -> nn.Module:
         _without_masks(module)
         _without_extra_state(module)
         _check_state(module, here)
+        is_unmaterialised(module)  # asks for all parameters and buffers
     except UserError:
         raise
     except Exception as error:

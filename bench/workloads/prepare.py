@@ -33,9 +33,9 @@ def prepared(module: nn.Module, here: str) -> nn.Module:
             module = inner
         for name, part in module.named_modules():
             if isinstance(part, torch.jit.ScriptModule):
-                what = f"its {name} is" if name else "is"
+                what = name or type(module).__name__
                 raise UserError(
-                    f"{here}: {what} a TorchScript module (torch.jit.script or torch.jit.trace), whose layers cannot "
+                    f"{here}: {what} is a TorchScript module (torch.jit.script or torch.jit.trace), whose layers cannot "
                     "be cut. Give the class that it was made of, with the state dict as its checkpoint."
                 )
         module = module.cpu()

@@ -10,6 +10,7 @@ import torch
 
 from bench.base.errors import Mistakes, UserError
 from bench.check.workload import check
+from bench.experiments import Quality
 from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.base import NotApplicable
 from strategies.builtin import STRATEGIES
@@ -98,10 +99,15 @@ def test_a_generator_without_labels_has_none_to_give(describe: Describe) -> None
         describe(discriminator={"factory": "gans.py:Projection", "labels": True})
 
 
-def test_the_check_says_what_works_and_what_is_missing(describe: Describe) -> None:
-    assert not [f.text for f in check(describe(**BY_INDEX)) if f.kind != "ok"]
+FID = Quality(metrics=("fid",))
+"""The judge of these tests has no classes."""
+
+
+def test_the_check_says_what_works_and_what_is_missing(describe: Describe, folder: Path) -> None:
+    assert not [f.text for f in check(describe(**BY_INDEX), FID) if f.kind != "ok"]
     alone = BY_INDEX | {"discriminator": {"factory": "gans.py:Projection"}}
-    (problem,) = [f.text for f in check(describe(**alone)) if f.kind == "problem"]
+    (problem,) = [f.text for f in check(describe(**alone), FID) if f.kind == "problem"]
     assert "discriminator.labels = true" in problem
-    notes = [f.text for f in check(describe(**BY_INDEX, reference={"source": "dense-samples", "limit": 40}))]
+    write_pictures(folder / "plain", pictures(), labelled=False)
+    notes = [f.text for f in check(describe(**BY_INDEX, reference="plain"), FID)]
     assert any("has no labels" in note and "finetune" in note for note in notes)

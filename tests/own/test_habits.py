@@ -157,7 +157,7 @@ def test_a_lazy_generator_learns_its_sizes_from_a_pass(describe: Describe) -> No
     ("make", "message"),
     [
         (lambda: torch.jit.script(Dcgan()), "is a TorchScript module"),
-        (lambda: nn.Sequential(torch.jit.script(Dcgan())), "its 0 is a TorchScript module"),
+        (lambda: nn.Sequential(torch.jit.script(Dcgan())), "here: 0 is a TorchScript module"),
         (lambda: Dcgan().to("meta"), "Dcgan cannot be used: NotImplementedError"),
     ],
     ids=["scripted", "a scripted part", "without values"],

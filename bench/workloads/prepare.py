@@ -35,8 +35,8 @@ def prepared(module: nn.Module, here: str) -> nn.Module:
             if isinstance(part, torch.jit.ScriptModule):
                 what = name or type(module).__name__
                 raise UserError(
-                    f"{here}: {what} is a TorchScript module (torch.jit.script or torch.jit.trace), whose layers cannot "
-                    "be cut. Give the class that it was made of, with the state dict as its checkpoint."
+                    f"{here}: {what} is a TorchScript module (torch.jit.script or torch.jit.trace), whose layers "
+                    "cannot be cut. Give the class that it was made of, with the state dict as its checkpoint."
                 )
         module = module.cpu()
         _without_masks(module)

@@ -8,6 +8,7 @@ import pytest
 
 from bench.experiments import load_experiment
 from bench.records.store import RunStore
+from bench.sweep.plan import announce_training
 from bench.sweep.progress import Silent
 from bench.sweep.run import run_experiment
 from bench.sweep.steady import FLAG
@@ -45,3 +46,13 @@ def test_records_of_a_generator_that_draws_are_flagged(
     assert len(records) == 2
     assert all(record is not None and (FLAG in record.provenance.flags) == drawing for record in records)
     assert any("the same inputs give other images the second time" in note for note in watching.notes) == drawing
+
+
+def test_a_judge_that_is_trained_first_is_announced(describe: Describe, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[experiment]\nname = 'mine'\nworkloads = ['mine']\nstrategies = ['l1-weight-global']\n")
+    for extractor, expected in (("auto:classifier", 1), ("gans.py:judge", 0)):
+        notes: list[str] = []
+        announce_training(load_experiment(file, own=[describe(extractor=extractor)]), notes.append)
+        assert len(notes) == expected
+        assert all("auto:classifier is trained for mine now" in note for note in notes)

@@ -26,7 +26,7 @@ CALLS = 60
 """A generator that fails later than the first call should fail here."""
 
 SECONDS = 5.0
-BATCH_SECONDS = 20.0
+BATCH_SECONDS = 10.0
 """Calls in a row end here, and batches that would take longer than the other are left out."""
 
 

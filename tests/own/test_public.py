@@ -329,10 +329,7 @@ def test_weights_made_on_the_spot_are_loaded_and_compute_the_same(
 
 
 def _inputs(own: Own) -> tuple[Tensor, ...]:
-    from bench.base.seeds import stream
-    from bench.workloads.sampling import Inputs
-
-    return Inputs(own.spec).sample(2, stream(0, "eval"))
+    return own.probe(2)
 
 
 @each

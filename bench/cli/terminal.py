@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.artifact.onnx import Exported
+    from bench.check.finding import Finding
     from bench.check.strategy import Check
-    from bench.check.workload import Finding
     from bench.sweep.made import Made
     from bench.sweep.plan import Plan
     from bench.sweep.resolved import ResolvedCell
@@ -236,6 +236,11 @@ def print_finding(finding: Finding) -> None:
     console.print(Text(f"  {finding.kind:<8}", style=style), Text(finding.text), soft_wrap=True)
 
 
+def print_step(text: str) -> None:
+    """What a check does next, where it can take a while."""
+    console.print(Text("  ...     ", style="dim"), Text(text, style="dim"), soft_wrap=True)
+
+
 def print_pruned(made: Made, out: Path) -> None:
     """Layer by layer what was removed, then the folder."""
     pruned = made.recovered.pruned
@@ -258,6 +263,11 @@ def print_exported(exported: Exported) -> None:
         console.print("Not compared: ONNX Runtime is not installed (pip install 'ganprune[onnx]').", markup=False)
     else:
         console.print(f"ONNX Runtime gives the same output, to {exported.error:.1e} of its largest value.")
+    console.print(
+        f"Takes {', '.join(exported.takes)}; gives {', '.join(exported.gives)}. Sizes that are numbers are fixed.",
+        soft_wrap=True,
+        markup=False,
+    )
     console.print(f"{exported.path} ({exported.size:,} bytes)", soft_wrap=True, markup=False)
 
 

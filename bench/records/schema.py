@@ -156,9 +156,9 @@ class Provenance(_Frozen):
     threads: int
     """Of the process that measured."""
     flags: list[str] = Field(default_factory=list)
-    """What a reader should know: ``small-n`` (fewer than 10,000 images), other words of the
-    task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter has no formula
-    for), ``fvcore-unsupported:<operator>``."""
+    """What a reader should know: ``small-n`` (fewer than 10,000 images), ``not-repeatable`` (the generator draws by
+    itself), other words of the task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter
+    has no formula for), ``fvcore-unsupported:<operator>``."""
 
 
 class Keys(_Frozen):

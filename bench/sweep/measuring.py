@@ -132,6 +132,7 @@ def _keep(
                 workload=cell.workload,
                 made_by=cell.model_dump(exclude=set() if todo.streams else {"seed"}),
                 provenance=shop.provenance,
+                factory=todo.gan.workload.factory_note,
                 inputs=todo.gan.workload.inputs.sample(1, stream(0, "eval")),
                 numbers=numbers,
                 judged_seed=cell.seed,

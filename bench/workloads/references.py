@@ -38,17 +38,20 @@ FEWEST = 2
 MOST_CLASSES = 10**6
 """Whole numbers beside images that reach further are no labels: as many classes as `[[workload]]` tables allow."""
 
+LEAST_DIFFERENT = 4
+"""Images of the dense generator that its reference needs at least."""
+
 Shape = tuple[int, int, int]
 
 
 def read_reference(
-    spec: ReferenceSpec, path: Path, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, str]]
+    spec: ReferenceSpec, path: Path, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, Tensor, str]]
 ) -> ImageData:
     """The reference of a workload whose generator makes images of ``shape`` (channels, height, width).
 
     Args:
         path: ``spec.source`` as a path.
-        dense: so many images of the dense generator, uint8, and what identifies them.
+        dense: so many images of the dense generator, uint8, the classes that it was given, and what identifies them.
 
     Raises:
         UserError: nothing there, unreadable, too few images, or of another size.
@@ -192,12 +195,19 @@ def _image(array: NDArray[np.uint8]) -> Image:
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
-def _of_dense(spec: ReferenceSpec, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, str]]) -> ImageData:
+def _of_dense(
+    spec: ReferenceSpec, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, Tensor, str]]
+) -> ImageData:
     """Images from the dense generator on a stream of its own, so that dense is not compared with itself."""
     count = spec.limit or DENSE_IMAGES
     check_room(count, shape, f"{here}: {DENSE_SAMPLES}", "Set reference.limit to fewer.")
-    images, identity = dense(count)
-    data = split_by_hash(DENSE_SAMPLES, images.numpy(), np.zeros(len(images), np.int64))
+    images, labels, identity = dense(count)
+    if (different := len({image.tobytes() for image in images.numpy()})) < LEAST_DIFFERENT:
+        raise UserError(
+            f"{here}: the dense generator makes {different} different images of {len(images)} inputs, which cannot be "
+            "compared with. Are its inputs used, its values floats, and is output.range right? Else give real images."
+        )
+    data = _checked(split_by_hash(DENSE_SAMPLES, images.numpy(), labels.numpy()), here)
     # Named by what makes them: pixels could differ in the last bit between processes, what is meant does not.
     fingerprint = hashlib.sha256(f"{DENSE_SAMPLES}|{identity}|{count}".encode()).hexdigest()
     return ImageData(data.name, data.train, data.train_labels, data.held_out, data.held_out_labels, fingerprint)

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 import bench
-from bench.check.workload import Finding, check
+from bench.check.finding import Finding
+from bench.check.workload import check
 from bench.cli import app
 from bench.experiments import Quality
 from tests.helpers.pictures import pictures, write_pictures
@@ -18,9 +19,12 @@ from tests.own.conftest import Describe
 from tests.own.gans import Dcgan
 from tests.own.test_own import ARCHITECTURES, D, G
 
+FID = Quality(metrics=("fid",))
+"""The judge of these tests has no classes."""
+
 
 def findings(describe: Describe, **said: Any) -> list[Finding]:
-    return list(check(describe(**said)))
+    return list(check(describe(**said), FID))
 
 
 def text(found: list[Finding], about: str) -> str:
@@ -133,7 +137,7 @@ def test_the_command_exits_2_where_something_stops_a_run(describe: Describe, fac
     noise = "{kind = 'normal', shape = [12, 1, 1]}"
     file.write_text(
         f"[[workload]]\nname = 'mine'\nfactory = 'gans.py:{factory}'\ninputs = [{noise}]\n"
-        "reference = 'photos'\nextractor = 'gans.py:judge'\n"
+        "reference = 'photos'\nextractor = 'gans.py:judge'\n[quality]\nmetrics = ['fid']\n"
     )
     answer = CliRunner().invoke(app, ["check-workload", str(file)])
     assert answer.exit_code == code
@@ -142,7 +146,7 @@ def test_the_command_exits_2_where_something_stops_a_run(describe: Describe, fac
 
 def test_the_judge_of_the_experiment_is_tried_where_the_file_names_one(describe: Describe) -> None:
     spec = describe(extractor="inception-v3-compat")
-    found = list(check(spec, Quality(extractor=f"{spec.folder}/gans.py:judge")))
+    found = list(check(spec, Quality(extractor=f"{spec.folder}/gans.py:judge", metrics=("fid",))))
     assert "ok: extractor: gans.judge, 27 features, no classes" in text(found, "extractor")
 
 

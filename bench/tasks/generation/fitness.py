@@ -50,7 +50,7 @@ def of_extractor(
         metrics: those that the experiment asks for.
         num_images: how many images of each network it judges.
     """
-    logits = f"{extractor.classes} classes" if extractor.classes else "no classes, so leave 'is' out of the metrics"
+    logits = f"{extractor.classes} classes" if extractor.classes else "no classes"
     right = f"; names {accuracy(extractor, labelled):.0%} of the held-out images rightly" if labelled else ""
     yield "ok", f"extractor: {extractor.name}, {extractor.width} features, {logits}{right}"
     if "fid" not in metrics:

@@ -66,10 +66,13 @@ def contained(place: str, limits: Limits = UNLIMITED) -> Iterator[None]:
     tell = TELL.get()
     if tell is not None:
         tell(Entered(place, limits))
-    watch = _Watch(limits)
+    watch, process = _Watch(limits), os.getpid()
     try:
-        with watch:
-            yield
+        try:
+            with watch:
+                yield
+        finally:
+            no_fork_of(process)
     except OverLimit:
         if not watch.reason:  # it is that of somebody further out
             raise
@@ -81,6 +84,12 @@ def contained(place: str, limits: Limits = UNLIMITED) -> Iterator[None]:
     finally:
         if tell is not None:
             tell(None)
+
+
+def no_fork_of(process: int) -> None:
+    """End this process where it is not ``process``: foreign code has forked it, and two would do the same from here."""
+    if os.getpid() != process:
+        os._exit(1)
 
 
 def _raised_at(error: BaseException | None) -> str:

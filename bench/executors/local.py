@@ -25,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.base.containment import no_fork_of
 from bench.base.errors import UserError
 from bench.base.limits import resident_bytes
 from bench.base.raised import in_words
@@ -336,8 +337,12 @@ def _begin(setup: Setup) -> Any:
 
 
 def _outcome(work: Any, item: Any) -> Done | Failed:
+    process = os.getpid()
     try:
-        return Done(item, work(item))
+        try:
+            return Done(item, work(item))
+        finally:
+            no_fork_of(process)
     except UserError:
         raise
     except BaseException as error:  # code of the user's that leaves by SystemExit(0) has done nothing

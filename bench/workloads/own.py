@@ -20,7 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.code import tree_hash
+from bench.base.containment import contained
 from bench.base.errors import UserError
+from bench.base.limits import A_CALL
 from bench.base.process import unchanged
 from bench.base.raised import in_words
 from bench.base.seeds import derive, stream
@@ -94,7 +96,7 @@ class Own:
 
     def _made(self, factory: str, arguments: dict[str, Any], key: str) -> nn.Module:
         here = self.here(f"{key} {factory!r}")
-        with unchanged(here):
+        with contained(here, A_CALL), unchanged(here):
             make = find_function(factory, Path(self.spec.folder), here)
             try:
                 module = make(**arguments)
@@ -219,7 +221,7 @@ class Own:
     def running(self, what: str) -> Iterator[None]:
         """Where the user's networks run: what they raise, and what they change of the process, is a UserError."""
         try:
-            with unchanged(self.here("a forward pass")):
+            with contained(self.here("a forward pass"), A_CALL), unchanged(self.here("a forward pass")):
                 yield
         except UserError:
             raise

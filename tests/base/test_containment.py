@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -124,3 +125,11 @@ def test_who_watches_hears_what_is_entered_and_left(told: list[Entered | None]) 
         sys.exit(0)
     assert [one.place if one else None for one in told] == ["outer", "inner", None, None]
     assert told[0] == Entered("outer", SOON)
+
+
+def test_a_fork_does_not_come_back_twice() -> None:
+    came: list[int] = []
+    with contained("here"):
+        os.fork()
+    came.append(os.getpid())
+    assert came == [os.getpid()]  # the other one would go on with the tests

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,16 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from strategies.baking import is_plain, plain_copy
 from strategies.base import Kept
-from strategies.layers import device_of, in_dim, layer_dims, mark_own_layers, out_dim, tensors_of, weight_widths
+from strategies.layers import (
+    device_of,
+    in_dim,
+    layer_dims,
+    mark_own_layers,
+    out_dim,
+    place_of,
+    tensors_of,
+    weight_widths,
+)
 
 CHANNEL_MODULES: dict[type[nn.Module], tuple[str, int]] = {
     _NormBase: ("num_features", 0),
@@ -100,21 +109,40 @@ def _tensor(module: nn.Module, key: str) -> Tensor:
 
 
 def cuts(model: nn.Module, kept: Kept) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Parameter or buffer name -> the function that takes the kept part of it.
+    """Parameter or buffer name -> the function that takes the kept part of it; under each of its names.
 
     The same functions cut an optimizer's moments and a moving average, which have the shapes of the parameters.
     """
     modules = dict(model.named_modules())
-    chosen: dict[str, dict[int, Tensor]] = {}
+    sharing = _sharing(model)
+    chosen: dict[Hashable, tuple[str, dict[int, Tensor]]] = {}
     for name, sides in kept.items():
         module = modules[name]
         try:
             for side, indices in sides.items():
                 for key, dim in side_tensors(module, side).items():
-                    chosen.setdefault(f"{name}.{key}" if name else key, {})[dim] = indices
+                    full = f"{name}.{key}" if name else key
+                    first, dims = chosen.setdefault(place_of(_tensor(module, key)), (full, {}))
+                    if not torch.equal(dims.setdefault(dim, indices).cpu(), indices.cpu()):
+                        raise ValueError(f"{first} and {full} are one tensor, and would keep different channels")
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from error
-    return {name: _selector(dims) for name, dims in chosen.items()}
+    return {
+        name: select
+        for place, (_, dims) in chosen.items()
+        for select in [_selector(dims)]
+        for name in sharing[place]
+    }
+
+
+def _sharing(model: nn.Module) -> dict[Hashable, list[str]]:
+    """Tensor -> all its names: those of modules that share it, each module by its first name."""
+    found: dict[Hashable, list[str]] = {}
+    for name, module in model.named_modules():
+        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None:
+                found.setdefault(place_of(tensor), []).append(f"{name}.{key}" if name else key)
+    return found
 
 
 def _selector(chosen: dict[int, Tensor]) -> Callable[[Tensor], Tensor]:
@@ -129,24 +157,32 @@ def _selector(chosen: dict[int, Tensor]) -> Callable[[Tensor], Tensor]:
 def shrink(model: nn.Module, kept: Kept) -> nn.Module:
     """A copy of ``model`` in which only the ``kept`` channels are left; normalised weights become plain ones.
 
+    A tensor that several modules hold is cut once, and stays theirs together.
+
     Raises:
         TypeError: a module of a kind that cannot be made smaller.
+        ValueError: modules that share a tensor would keep different channels of it.
     """
     small = _copied(model)
     mark_own_layers(small)
     modules = dict(small.named_modules())
-    before = {name: copy.copy(modules[name].__dict__) for name in kept}
-    for full_name, select in cuts(small, kept).items():
+    selected = cuts(small, kept)
+    touched = {*kept, *(name.rpartition(".")[0] for name in selected)}
+    before = {name: copy.copy(modules[name].__dict__) for name in touched}
+    made: dict[Hashable, Tensor] = {}
+    for full_name, select in selected.items():
         name, _, key = full_name.rpartition(".")
         module = modules[name]
-        tensor = getattr(module, key)
-        cut = select(tensor.detach()).clone(memory_format=torch.contiguous_format)
-        if isinstance(tensor, nn.Parameter):
-            setattr(module, key, nn.Parameter(cut, requires_grad=tensor.requires_grad))
-        else:
-            setattr(module, key, cut)
-    for name, sides in kept.items():
-        _rename_sizes(modules[name], before[name], {side: len(indices) for side, indices in sides.items()})
+        tensor = _tensor(module, key)
+        place = place_of(tensor)
+        if place not in made:
+            cut = select(tensor.detach()).clone(memory_format=torch.contiguous_format)
+            held = isinstance(tensor, nn.Parameter)
+            made[place] = nn.Parameter(cut, requires_grad=tensor.requires_grad) if held else cut
+        setattr(module, key, made[place])
+    for name in touched:
+        sizes = {side: len(indices) for side, indices in kept.get(name, {}).items()}
+        _rename_sizes(modules[name], before[name], sizes)
     return small
 
 

@@ -35,7 +35,7 @@ from bench.workloads.spec import FOLDER
 from strategies.base import Level, NotApplicable, Pruned, Ranking, Wiring
 from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
-from strategies.layers import positions, prunable_layers
+from strategies.work import work_of
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
 
@@ -218,8 +218,7 @@ class Workshop:
 
         def counted() -> int:
             generator, inputs = gan.checkpoint.generator, gan.workload.inputs.sample(1, stream(0, "eval"))
-            layers = prunable_layers(generator)
-            found = sum(count * layers[name].weight.numel() for name, count in positions(generator, inputs).items())
+            found = sum(work_of(generator, inputs).by_layer.values())
             return found or self.forward_macs(gan)[0]
 
         return self._layer_macs.get(_training(gan), counted)

@@ -20,6 +20,7 @@ from strategies.base import Context, Criterion, Need, NotApplicable, Removal, Ta
 from strategies.granularity.units import nearest
 from strategies.granularity.weight import WeightRemoval, weight_scores
 from strategies.layers import in_dim, outputs, prunable_layers
+from strategies.work import Work
 
 Part = tuple[str, int, int]
 """A layer, and the first and one past the last of the inputs that come from one source."""
@@ -33,7 +34,7 @@ class ConnectionRanking:
     priorities: NDArray[np.float64]
     shapes: dict[str, torch.Size]
     dims: dict[str, int]
-    positions: dict[str, int]
+    work: Work
 
     @property
     def shares(self) -> dict[Target, NDArray[np.float64]]:
@@ -54,7 +55,7 @@ class ConnectionRanking:
         masks = {name: torch.ones(shape, dtype=torch.bool) for name, shape in self.shapes.items()}
         for name, start, end in self.order[:count]:
             masks[name].narrow(self.dims[name], start, end - start).fill_(False)
-        return WeightRemoval(masks, self.positions)
+        return WeightRemoval(masks, self.work)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class ConnectionGranularity:
             for k in gone.tolist():
                 start, end = parts[name][k]
                 masks[name].narrow(dims[name], start, end - start).fill_(False)
-            return WeightRemoval(masks, {}).masked(context.generator)
+            return WeightRemoval(masks, context.work).masked(context.generator)
 
         priorities = allocation(values, Layout(context, {name: shapes[name] for name in parts}, without))
         units = []
@@ -107,7 +108,7 @@ class ConnectionGranularity:
             np.array([priority for priority, _, _ in units]),
             shapes,
             dims,
-            context.positions,
+            context.work,
         )
 
 

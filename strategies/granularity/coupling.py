@@ -15,7 +15,7 @@ from strategies.baking import is_plain, plain_copy
 from strategies.granularity import graph, wiring
 from strategies.granularity.groups import Coupling, Group, Member, kept_without
 from strategies.granularity.proof import Prover
-from strategies.layers import is_torch_layer, layer_dims, prunable_layers
+from strategies.layers import is_torch_layer, layer_dims, prunable_layers, ties
 from strategies.tracing.trace import OUTPUT
 
 __all__ = ["Coupling", "Group", "Member", "couple", "kept_without"]
@@ -33,7 +33,7 @@ def couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
     plain = (copy.deepcopy(model) if is_plain(model) else plain_copy(model)).cpu().eval()
     inputs = tuple(x.cpu() for x in example_inputs)
     prover = Prover(plain, inputs)
-    library = _by_library(prover) if graph.fits(plain) else None
+    library = _by_library(prover) if graph.fits(plain) and not ties(plain) else None  # it takes no two for one
     if library is not None and _settled(plain, library):
         return library
     followed = _by_following(prover)

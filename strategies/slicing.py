@@ -7,7 +7,8 @@ What stays of a module is said by side:
 
 - ``out`` and ``in``: the channels that a layer makes or reads; ``out`` of a norm, an embedding: its channels;
 - ``<tensor>:<dimension>:out`` or ``...:in``: one dimension of one tensor of any other module, made or read;
-- ``.<attribute>``: an integer attribute that holds a number of channels, which becomes the number of indices;
+- ``.<attribute>``, ``.<attribute>[<place>]``: a whole number, by itself or in a tuple or list, that is a number of
+  channels and becomes the number of indices;
 - ``product``: nothing is cut; the channels of this layer are only multiplied with those of another one.
 """
 
@@ -58,7 +59,10 @@ def _channels(module: nn.Module) -> tuple[str, int] | None:
 def side_width(module: nn.Module, side: str) -> int:
     """How many indices a whole side has. Raises TypeError, AttributeError or ValueError where it is not there."""
     if side.startswith("."):
-        value = module.__dict__.get(side[1:])
+        key, place = _attribute(side)
+        value = module.__dict__.get(key)
+        if place is not None and isinstance(value, tuple | list):
+            value = value[place]
         if type(value) is not int:
             raise AttributeError(f"{type(module).__name__} has no whole number {side[1:]!r}")
         return value
@@ -92,6 +96,12 @@ def side_tensors(module: nn.Module, side: str) -> dict[str, int]:
     if side == "out" and (found := _channels(module)) is not None:
         return {key: found[1] for key, tensor in own if tensor.ndim > found[1]}  # not num_batches_tracked
     raise TypeError(f"{type(module).__name__} cannot be made smaller")
+
+
+def _attribute(side: str) -> tuple[str, int | None]:
+    """The name of an attribute, and the place in it where it is a tuple or a list."""
+    key, _, place = side[1:].partition("[")
+    return key, int(place.removesuffix("]")) if place else None
 
 
 def _place(side: str) -> tuple[str, int]:
@@ -211,7 +221,13 @@ def _rename_sizes(module: nn.Module, before: dict[str, int], sizes: dict[str, in
     for side, size in sizes.items():
         if side.startswith("."):
             side_width(module, side)
-            setattr(module, side[1:], size)
+            key, place = _attribute(side)
+            if place is not None:
+                values = list(module.__dict__[key])
+                values[place] = size
+                setattr(module, key, type(module.__dict__[key])(values))
+            else:
+                setattr(module, key, size)
 
 
 def silence(model: nn.Module, kept: Kept) -> None:

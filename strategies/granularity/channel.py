@@ -128,10 +128,8 @@ class ChannelRanking:
             while high - low > 1:
                 middle = (low + high) // 2
                 low, high = (middle, high) if share(middle) < sparsity else (low, middle)
-            count = min((low, high), key=lambda k: abs(share(k) - sparsity))
-        elif sparsity > forecast[-1]:
-            raise Infeasible(sparsity, float(forecast[-1]), "macs")
-        return found[count]
+            return found[min((low, high), key=lambda k: abs(share(k) - sparsity))]
+        return self._first(nearest(forecast, sparsity, "macs"))
 
     def at(self, value: float) -> ChannelRemoval:
         return self._first(int((self.priorities < value).sum()))

@@ -22,7 +22,7 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.units import layer_cuts, nearest
-from strategies.layers import outputs, prunable_layers
+from strategies.layers import holders, layer_uses, outputs, prunable_layers
 from strategies.slicing import bypass
 from strategies.work import work_of
 
@@ -91,10 +91,11 @@ class BlockGranularity:
         if not found:
             raise NotApplicable("no block or layer gives back the shape that it takes, so none can be left out")
         scores = criterion(context)
-        layers = prunable_layers(context.generator)
+        owner = {name: first for first, names in holders(context.generator).items() for name in names}
         values = {}
         for block in found:
-            inside = [name for name in layers if name == block or name.startswith(f"{block}.")]
+            names = [name for name in layer_uses(context.generator) if name == block or name.startswith(f"{block}.")]
+            inside = dict.fromkeys(owner[name] for name in names)
             parts = [scores[block]] if block in scores else [criterion.of_weights(scores[n]).flatten() for n in inside]
             values[block] = torch.cat([part.detach().cpu().double().reshape(-1) for part in parts]).mean()[None]
         layout = Layout(

@@ -19,7 +19,7 @@ from strategies.allocation import Allocation, Layout
 from strategies.base import Context, Criterion, Need, NotApplicable, Removal, Target
 from strategies.granularity.units import nearest
 from strategies.granularity.weight import WeightRemoval, weight_scores
-from strategies.layers import in_dim, outputs, prunable_layers
+from strategies.layers import holders, in_dim, layer_uses, outputs, prunable_layers
 from strategies.work import Work
 
 Part = tuple[str, int, int]
@@ -133,7 +133,7 @@ def concatenated(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[s
 
     handles = [
         layer.register_forward_pre_hook(lambda m, inputs, name=name: enter(name, m, inputs))
-        for name, layer in prunable_layers(model).items()
+        for name, layer in layer_uses(model).items()
     ]
     try:
         with torch.no_grad(), watch:
@@ -141,11 +141,13 @@ def concatenated(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[s
     finally:
         for handle in handles:
             handle.remove()
-    layers = prunable_layers(model)
+    layers, shared = prunable_layers(model), holders(model)
     return {
         name: ranges
         for name, ranges in found.items()
-        if ranges[-1][1] == layers[name].weight.shape[in_dim(layers[name])]  # grouped layers read otherwise
+        if name in layers
+        and all(found.get(other) == ranges for other in shared[name])  # one tensor reads alike wherever it is used
+        and ranges[-1][1] == layers[name].weight.shape[in_dim(layers[name])]  # grouped layers read otherwise
     }
 
 

@@ -45,11 +45,16 @@ def trace(model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = 
 
     def note(name: str, x: object) -> None:
         if isinstance(x, Tensor) and x.ndim > 1 and (vector := book[x].dims[1]) is not None:
+            if name in norms and len(norms[name]) == len(vector):  # one number of features for all that it normalises
+                book.atoms.unite(norms[name], vector)
             norms[name] = vector
 
     for name, module in model.named_modules():
-        if isinstance(module, _NormBase) and not [*module.parameters(), *module.buffers()]:
-            module.register_forward_pre_hook(lambda _, args, name=name: note(name, args[0]))
+        if isinstance(module, _NormBase | nn.GroupNorm) and not [*module.parameters(), *module.buffers()]:
+            module.register_forward_pre_hook(
+                lambda _, args, named, name=name: note(name, next(iter([*args, *named.values()]), None)),
+                with_kwargs=True,
+            )
     fused = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)

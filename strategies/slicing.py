@@ -138,10 +138,7 @@ def cuts(model: nn.Module, kept: Kept) -> dict[str, Callable[[Tensor], Tensor]]:
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from error
     return {
-        name: select
-        for place, (_, dims) in chosen.items()
-        for select in [_selector(dims)]
-        for name in sharing[place]
+        name: select for place, (_, dims) in chosen.items() for select in [_selector(dims)] for name in sharing[place]
     }
 
 

@@ -58,7 +58,8 @@ def work_of(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Work:
         ValueError: no inputs, or inputs without a row.
     """
     device = device_of(model)
-    with settled(model, tuple(x.to(device) for x in example_inputs)) as inputs, Counter(model) as counter:
+    counter = Counter(model)
+    with settled(model, tuple(x.to(device) for x in example_inputs)) as inputs, counter:
         model(*inputs)
     return counter.work
 

@@ -82,6 +82,7 @@ FREE_OPERATORS = frozenset(
 )
 """ATen operators that count as 0 MACs, beside all views and all operators that PyTorch tags as pointwise."""
 
+
 @dataclass(frozen=True)
 class Macs:
     """MACs of one image. ``dense`` and ``effective`` include what happens outside of modules."""

@@ -35,9 +35,9 @@ from bench.workloads.spec import FOLDER
 from strategies.base import Level, NotApplicable, Pruned, Ranking, Wiring
 from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
-from strategies.work import work_of
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
+from strategies.work import work_of
 
 T = TypeVar("T")
 

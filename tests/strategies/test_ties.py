@@ -126,7 +126,9 @@ def test_every_strategy_says_what_it_removes_of_a_network_that_shares(net: str, 
 
 
 @nets
-@pytest.mark.parametrize("strategy", ["l1-weight-global", "random-weight-uniform", "l1-channel-uniform", "random-block"])
+@pytest.mark.parametrize(
+    "strategy", ["l1-weight-global", "random-weight-uniform", "l1-channel-uniform", "random-block"]
+)
 def test_multiplications_go_as_the_record_counts_them(net: str, strategy: str) -> None:
     dense, removal, pruned = cut(net, strategy, "macs", 0.3)
     effective = count_macs(pruned.generator, inputs()).effective

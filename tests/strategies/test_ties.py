@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from bench.measure.coded import pack, unpack
 from bench.measure.complexity import count_macs
 from bench.measure.footprint import footprint
+from bench.workloads.store import load_into, read_weights, write_weights
 from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned, Removal, Snapshot, Target
 from strategies.builtin import STRATEGIES
 from strategies.granularity.coupling import couple
@@ -179,6 +181,19 @@ def test_a_weight_lives_on_in_a_block_that_stays() -> None:
     gone = dict(zip(ranking.blocks, shares[1:] - shares[:-1], strict=True))  # type: ignore[attr-defined]
     first, second = (name for name in ranking.blocks if name in ("one.0", "two.0"))  # type: ignore[attr-defined]
     assert gone[first] == 0 and gone[second] == pytest.approx(1296 / footprint(model).weights)
+
+
+@pytest.mark.parametrize("net", ["tied", "autoencoder", "blocks"])
+@pytest.mark.parametrize("strategy", ["l1-channel-uniform", "l1-weight-global"])
+def test_what_was_stored_is_the_same_network_again_and_shares_as_it_did(
+    net: str, strategy: str, tmp_path: Path
+) -> None:
+    _, _, pruned = cut(net, strategy)
+    write_weights(tmp_path / "generator.safetensors", pruned.generator.state_dict())
+    again = shrink(shared(net), pruned.kept)
+    load_into(again, read_weights(tmp_path / "generator.safetensors"), "the file")
+    assert torch.equal(again(*inputs(3)), pruned.generator(*inputs(3)))
+    assert ties(again) == ties(pruned.generator) != {}
 
 
 # Schedules.

@@ -212,7 +212,7 @@ def _pruned(what: str, pruned: Pruned, fine: bool, most: float | None) -> Findin
     if not fine:
         return Finding("note", f"{text}, and the output is not finite any more.")
     text += ", verified against the masked twin" if what == "channels" else ""
-    dense = [cut for cut in pruned.layers if cut.kept == cut.weights and cut.note] if what == "channels" else []
+    dense = [cut for cut in pruned.layers if 0 < cut.kept == cut.weights and cut.note] if what == "channels" else []
     text += f". {_dense(dense, len(pruned.layers))}" if dense else ""
     return Finding("ok", text) if most is None else Finding("note", f"{text}. At most {most:.1%} can be removed.")
 

@@ -74,6 +74,8 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
         "bench.measure.coded",
         "bench.measure.structure",
         "strategies.layers",
+        "strategies.work",
+        "strategies.granularity.units",
         "strategies.cut",
     ),
     "precision": ("bench.base.precision",),

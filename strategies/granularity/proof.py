@@ -144,6 +144,37 @@ class Prover:
             if around:
                 yield _unique((*own, *around))
                 yield around
+        shaped = _unique(
+            m
+            for member in group.members
+            for name in _ancestors(member.module)
+            for m in self._numbers_of_channels(group, name)
+        )
+        likely = tuple(member for member in shaped if not NO_CHANNELS.search(member.side))
+        if len(likely) > 1:
+            yield likely
+        yield from ((one,) for one in sorted(shaped, key=lambda member: member not in likely))
+
+    def _numbers_of_channels(self, group: Group, name: str) -> Iterator[Member]:
+        """Where a module around a member, or one without weights in there, may hold how many channels the group has.
+
+        A linear layer that is viewed as an image has many outputs for each channel, and only the view says how many
+        channels they are: ``view(batch, self.channels, 4, 4)``, ``Unflatten(1, (channels, 4, 4))``.
+        """
+        module = self.model.get_submodule(name)
+        inside = {f"{name}.{key}" if name else key: child for key, child in module.named_children()}
+        bare = {key: child for key, child in inside.items() if not list(child.parameters())}
+        every = torch.arange(group.size)
+        for place, holder in {name: module, **bare}.items():
+            if not is_own(holder) and not isinstance(holder, nn.Unflatten):
+                continue
+            for key, value in vars(holder).items():
+                if key.startswith("_"):
+                    continue
+                if type(value) is int and value == group.size:
+                    yield Member(place, f".{key}", every, every)
+                elif isinstance(value, tuple | list) and all(type(x) is int for x in value) and group.size in value:
+                    yield Member(place, f".{key}[{value.index(group.size)}]", every, every)
 
     def _of(self, member: Member, name: str, *, by_side: bool) -> Iterator[Member]:
         module = self.model.get_submodule(name)

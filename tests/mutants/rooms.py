@@ -1,0 +1,79 @@
+"""Which files are changed, and which tests should notice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Files (patterns from the root) and the tests of their folder: files or folders, in the order of their duty."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+ROOMS = {
+    "statistics": Room(("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate")),
+    "tables": Room(("bench/tables/*.py",), ("tests/tables", "tests/report")),
+    "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables")),
+    "measure": Room(("bench/measure/*.py",), ("tests/measure",)),
+    "gate": Room(("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",)),
+    "training": Room(
+        ("bench/training/loop.py", "bench/training/losses.py", "bench/training/ema.py", "bench/training/recovery/*.py"),
+        ("tests/training",),
+    ),
+    "sweep": Room(("bench/sweep/counts.py", "bench/sweep/keys.py", "bench/sweep/curve.py"), ("tests/sweep",)),
+    "strategies": Room(
+        (
+            "strategies/allocation.py", "strategies/slicing.py", "strategies/schedule.py", "strategies/sorting.py",
+            "strategies/criteria/*.py", "strategies/granularity/*.py", "strategies/schedules/*.py",
+        ),
+        ("tests/strategies", "tests/architectures"),
+    ),
+}  # fmt: skip
+
+WORDS = {
+    "bench/tables/text.py", "bench/tables/write.py", "bench/tables/run_tables.py", "bench/tables/naming.py",
+    "bench/tasks/generation/card.py", "bench/tasks/generation/public.py", "bench/tasks/generation/training.py",
+}  # fmt: skip
+"""Words, files and downloads: no number comes from them."""
+
+ELSEWHERE = {
+    "bench/measure/latency.py": {"cuda_timer.timer", "cuda_timer", "peak_of_call"},
+}
+"""Functions that need a device; `make test-gpu` is about them."""
+
+
+def files_of(room: Room, root: Path = ROOT) -> list[str]:
+    """The files that are changed, from the root."""
+    found = {str(path.relative_to(root)) for pattern in room.files for path in root.glob(pattern)}
+    return sorted(found - WORDS)
+
+
+def tests_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROOT) -> list[str]:
+    """The room's files of tests, from the root: those that name the changed module first, and of those the quick ones.
+
+    Args:
+        seconds: how long each takes; what is not in it holds no test that passes.
+    """
+    found = []
+    for duty, named in enumerate(room.tests):
+        place = root / named
+        for path in [place] if place.is_file() else sorted(place.rglob("test_*.py")):
+            name = str(path.relative_to(root))
+            if name in seconds:
+                found.append((not _names(path, file), duty, seconds[name], name))
+    return [name for *_, name in sorted(found)]
+
+
+def _names(test: Path, file: str) -> bool:
+    """Whether a file of tests imports the changed module, or is called after it."""
+    module = re.escape(file.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    return test.stem == f"test_{Path(file).stem}" or bool(
+        re.search(rf"\b{module}\b(?!\.)", test.read_text(encoding="utf-8"))
+    )

@@ -181,7 +181,7 @@ def with_interval(mean: float, half: float, digits: int, *, signed: bool = False
 
 def places_for(half: float, digits: int) -> int:
     """Decimals for a value: ``digits``, or up to two more where only these show its interval."""
-    if math.isnan(half) or half <= 0:
+    if not 0 < half < math.inf:
         return digits
     wanted = -math.floor(math.log10(half))
     return max(digits, wanted) if wanted <= digits + 2 else digits

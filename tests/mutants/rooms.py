@@ -33,7 +33,7 @@ ROOMS = {
             "strategies/allocation.py", "strategies/slicing.py", "strategies/schedule.py", "strategies/sorting.py",
             "strategies/criteria/*.py", "strategies/granularity/*.py", "strategies/schedules/*.py",
         ),
-        ("tests/strategies", "tests/architectures"),
+        ("tests/strategies",),
     ),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from queue import Queue
 from typing import Any
 
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, files_of, tests_of
+from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, files_of, hash_of, tests_of
 from tests.mutants.trial import Base, base_of, copy_of_tree, outcome_of
 
 AIM = 0.95
@@ -85,7 +85,7 @@ class Results:
 
 
 class Bases:
-    """The rooms as they are, each run once."""
+    """The rooms as they are, each run once for the tests that it has."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -93,12 +93,13 @@ class Bases:
 
     def of(self, room: str, copy: Path) -> Base:
         with self.lock:
+            tests = hash_of(ROOMS[room], copy)
             kept = self.results.read(f"room-{room}")
-            if kept is None:
+            if kept is None or kept["tests"] != tests:
                 print(f"{room}: its tests as they are", flush=True)
-                kept = asdict(base_of(copy, ROOMS[room].tests, SLOWEST))
+                kept = asdict(base_of(copy, ROOMS[room].tests, SLOWEST)) | {"tests": tests}
                 self.results.keep(f"room-{room}", kept)
-            return Base(**kept)
+            return Base(kept["seconds"], kept["failing"])
 
 
 def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> None:
@@ -116,7 +117,7 @@ def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> No
         while not waiting.empty():
             one = waiting.get()
             base = bases.of(one.room, copy)
-            tests = tests_of(ROOMS[one.room], one.file, base.seconds)
+            tests = tests_of(ROOMS[one.room], one.file, base.seconds, copy)
             limit = 60 + 4 * sum(base.seconds.values())
             begun = time.monotonic()
             outcome, said = outcome_of(copy, one.file, one.change, tests, base.failing, limit)

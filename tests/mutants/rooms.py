@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +63,25 @@ def tests_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROOT
         seconds: how long each takes; what is not in it holds no test that passes.
     """
     found = []
-    for duty, named in enumerate(room.tests):
-        place = root / named
-        for path in [place] if place.is_file() else sorted(place.rglob("test_*.py")):
-            name = str(path.relative_to(root))
-            if name in seconds:
-                found.append((not _names(path, file), duty, seconds[name], name))
+    for duty, path in _files(room, root):
+        name = str(path.relative_to(root))
+        if name in seconds:
+            found.append((not _names(path, file), duty, seconds[name], name))
     return [name for *_, name in sorted(found)]
+
+
+def hash_of(room: Room, root: Path = ROOT) -> str:
+    """Of the room's tests: what they do without a change is asked anew where they are other ones."""
+    return hashlib.sha256(b"".join(path.read_bytes() for _, path in _files(room, root))).hexdigest()
+
+
+def _files(room: Room, root: Path) -> list[tuple[int, Path]]:
+    places = [(duty, root / named) for duty, named in enumerate(room.tests)]
+    return [
+        (duty, path)
+        for duty, place in places
+        for path in ([place] if place.is_file() else sorted(place.rglob("test_*.py")))
+    ]
 
 
 def _names(test: Path, file: str) -> bool:

@@ -19,7 +19,7 @@ from queue import Queue
 from typing import Any
 
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, files_of, hash_of, tests_of
+from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, duties_of, files_of, hash_of
 from tests.mutants.trial import Base, base_of, copy_of_tree, outcome_of
 
 AIM = 0.95
@@ -117,7 +117,7 @@ def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> No
         while not waiting.empty():
             one = waiting.get()
             base = bases.of(one.room, copy)
-            tests = tests_of(ROOMS[one.room], one.file, base.seconds, copy)
+            tests = duties_of(ROOMS[one.room], one.file, base.seconds, copy)
             limit = 60 + 4 * sum(base.seconds.values())
             begun = time.monotonic()
             outcome, said = outcome_of(copy, one.file, one.change, tests, base.failing, limit)

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 COMPARED: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
     ast.Lt: ("<", ("<=", ">=")),
@@ -37,6 +38,8 @@ CALLED = {
     "log1p": "log", "expm1": "exp", "mean": "sum", "fmean": "sum", "median": "mean",
 }  # fmt: skip
 """Functions and methods by what they may be confused with."""
+CHOOSES = {"replace", "sorted", "min", "max", "clamp", "std", "var"}
+"""Functions whose named arguments are rules: they are left out in turn."""
 TOLD = {"print", "progress", "warn", "echo", "UserError", "NotApplicable", "Infeasible", "ValueError", "TypeError"}
 """Calls whose arguments are words for people."""
 NO_RULE = {"strict", "encoding", "dtype", "device"}
@@ -141,7 +144,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
         pattern, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
-        for left, right in zip(node.values, node.values[1:], strict=False):
+        for left, right in pairwise(node.values):
             self._between("condition", left, right, rf"\b{pattern}\b", other)
         self.generic_visit(node)
 
@@ -171,6 +174,8 @@ class _Finder(ast.NodeVisitor):
         if called in CALLED:
             end = self._end(name)
             self._add("function", end - len(called), end, CALLED[called])
+        if called in CHOOSES:
+            self._leave_out(node)
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
@@ -205,6 +210,14 @@ class _Finder(ast.NodeVisitor):
             start, end = self._start(test), self._end(test)
             self._add("condition", start, end, f"(not ({self.source[start:end].decode()}))")
 
+    def _leave_out(self, call: ast.Call) -> None:
+        """Each named argument that comes after another one, with the comma before it."""
+        arguments = [*call.args, *call.keywords]
+        for before, argument in pairwise(arguments):
+            if isinstance(argument, ast.keyword) and argument.arg is not None:
+                end = self._end(argument)
+                self._add("argument", self._end(before), end, "")
+
     def _computed(self, left: ast.expr, operator: ast.operator, right: ast.expr) -> None:
         joined = any(isinstance(x, TEXTS) or (isinstance(x, ast.Constant) and isinstance(x.value, str))
                      for x in (left, right))  # fmt: skip
@@ -228,6 +241,6 @@ class _Finder(ast.NodeVisitor):
     def _start(self, node: ast.expr | ast.stmt) -> int:
         return self.lines[node.lineno - 1] + node.col_offset
 
-    def _end(self, node: ast.expr | ast.stmt) -> int:
+    def _end(self, node: ast.expr | ast.stmt | ast.keyword) -> int:
         assert node.end_lineno is not None and node.end_col_offset is not None
         return self.lines[node.end_lineno - 1] + node.end_col_offset

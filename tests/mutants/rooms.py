@@ -56,7 +56,7 @@ def files_of(room: Room, root: Path = ROOT) -> list[str]:
     return sorted(found - WORDS)
 
 
-def tests_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROOT) -> list[str]:
+def duties_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROOT) -> list[str]:
     """The room's files of tests, from the root: those that name the changed module first, and of those the quick ones.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -232,11 +232,8 @@ class _Finder(ast.NodeVisitor):
             self._add(kind, start + found.start(), start + found.end(), new)
 
     def _add(self, kind: str, start: int, end: int, new: str) -> None:
-        line = next(number for number, begins in self._numbered() if begins <= start)
+        line = bisect_right(self.lines, start)
         self.found.append(Change(kind, ".".join(self.inside), line, start, end, self.source[start:end].decode(), new))
-
-    def _numbered(self) -> Iterator[tuple[int, int]]:
-        return reversed(list(enumerate(self.lines, 1)))
 
     def _start(self, node: ast.expr | ast.stmt) -> int:
         return self.lines[node.lineno - 1] + node.col_offset

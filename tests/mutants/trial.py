@@ -109,7 +109,6 @@ def _pytest(copy: Path, arguments: Sequence[str], limit: float) -> tuple[int | N
 
 
 def _within_bounds() -> None:
-    os.nice(5)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import multiprocessing
 import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +29,13 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 MEMORY = 24 * 2**30
 """Bytes of addresses (PyTorch alone takes a few GB of them): a change may ask for any amount."""
+
+LIBRARIES = (
+    "torch", "torchvision", "torch_pruning", "torch_fidelity", "fvcore.nn", "scipy.stats", "pandas", "seaborn",
+    "matplotlib.figure", "pydantic", "typer", "rich", "jinja2", "safetensors.torch", "pytest",
+)  # fmt: skip
+"""What every process would import again."""
+OURS = {"bench", "strategies", "ganprune", "tests"}
 
 
 @dataclass(frozen=True)
@@ -90,30 +100,50 @@ def _changed(path: Path, change: Change) -> Iterator[None]:
 
 def _pytest(copy: Path, arguments: Sequence[str], limit: float) -> tuple[int | None, str]:
     """Exit code and output of pytest in the copy; None where it took longer than ``limit`` seconds."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "--tb=no", "-p", "no:cacheprovider", *arguments]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(copy), str(copy / "bench" / "distribution")]),
-        "OMP_NUM_THREADS": "1",
-    }
-    process = subprocess.Popen(
-        command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True, preexec_fn=_within_bounds,
-    )  # fmt: skip
+    preload()
+    said = copy / "said.txt"
+    command = ["-q", "-m", "not slow", "--tb=no", "-p", "no:cacheprovider", *arguments]
+    process = multiprocessing.get_context("fork").Process(target=_child, args=(copy, command, said))
+    process.start()
     try:
-        said, _ = process.communicate(timeout=limit)
-        return process.returncode, said
-    except subprocess.TimeoutExpired:
-        return None, ""
+        process.join(limit)
+        code = process.exitcode
     finally:
-        _end(process)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid or 0, signal.SIGKILL)  # and all that it started
+        process.join()
+    return code, said.read_text(encoding="utf-8", errors="replace")
 
 
-def _within_bounds() -> None:
+@functools.cache
+def preload() -> None:
+    """Import what is not changed, once: it takes longer than most tests do."""
+    for name in LIBRARIES:
+        with suppress(ImportError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module(name)
+
+
+def _child(copy: Path, command: Sequence[str], said: Path) -> None:
+    """Run pytest as if in a fresh process: nothing of ours is loaded but what lies in the copy."""
+    os.setsid()
+    out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    os.chdir(copy)
+    paths = [str(copy), str(copy / "bench" / "distribution")]
+    os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    original = {ROOT, ROOT / "bench" / "distribution"}
+    sys.path[:] = [*paths, *(path for path in sys.path if Path(path).resolve() not in original)]
+    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    code = 2
+    try:
+        import pytest
 
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """The process and all that it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        code = int(pytest.main(list(command)))
+    finally:
+        sys.stdout.flush()
+        os._exit(code)

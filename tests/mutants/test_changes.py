@@ -154,6 +154,9 @@ def test_tests_that_name_the_module_come_first_and_the_quick_ones_before_the_slo
     seconds = {f"tests/test_{name}.py": time for name, time in zip("abcx", (1.0, 5.0, 2.0, 3.0), strict=True)}
     found = duties_of(Room((), ("tests",)), "bench/x.py", seconds, tmp_path)
     assert found == [f"tests/test_{name}.py" for name in "cxba"]  # d has no test that passes
+    long = Room((), ("tests/test_a.py",), also=("tests/test_b.py", "tests/test_d.py"))
+    assert duties_of(long, "bench/x.py", seconds, tmp_path) == ["tests/test_b.py", "tests/test_a.py"]
+    assert duties_of(long, "bench/z.py", seconds, tmp_path) == ["tests/test_a.py"]
 
 
 def test_the_table_counts_and_shows_who_survived(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Room:
 
 ROOMS = {
     "statistics": Room(("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate")),
-    "tables": Room(("bench/tables/*.py",), ("tests/tables", "tests/report")),
+    "tables": Room(("bench/tables/*.py",), ("tests/tables",), also=("tests/report",)),
     "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables")),
     "measure": Room(("bench/measure/*.py",), ("tests/measure",)),
     "gate": Room(("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",)),
@@ -31,13 +31,24 @@ ROOMS = {
         ("tests/training",),
     ),
     "sweep": Room(("bench/sweep/counts.py", "bench/sweep/keys.py", "bench/sweep/curve.py"), ("tests/sweep",)),
-    "strategies": Room(
+    "criteria": Room(("strategies/criteria/*.py",), ("tests/strategies/criteria", "tests/strategies/test_criteria.py")),
+    "granularity": Room(
         (
-            "strategies/allocation.py", "strategies/slicing.py", "strategies/schedule.py", "strategies/sorting.py",
-            "strategies/criteria/*.py", "strategies/granularity/*.py", "strategies/schedules/*.py",
+            "strategies/granularity/*.py", "strategies/allocation.py", "strategies/slicing.py", "strategies/sorting.py",
         ),
-        ("tests/strategies",),
-        also=("tests/architectures",),
+        (
+            "tests/strategies/test_weight.py", "tests/strategies/test_nm.py", "tests/strategies/test_block.py",
+            "tests/strategies/test_merged.py", "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py",
+            "tests/strategies/test_proof.py", "tests/strategies/test_slicing.py", "tests/strategies/test_allocation.py",
+            "tests/strategies/test_sorting.py", "tests/strategies/test_layers.py", "tests/strategies/test_criteria.py",
+        ),
+    ),
+    "schedules": Room(
+        ("strategies/schedules/*.py", "strategies/schedule.py"),
+        (
+            "tests/strategies/test_schedules.py", "tests/strategies/test_schedule_plans.py",
+            "tests/strategies/test_schedule_hooks.py", "tests/strategies/test_hooks.py",
+        ),
     ),
 }  # fmt: skip
 

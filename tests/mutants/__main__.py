@@ -89,10 +89,10 @@ class Bases:
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.lock = threading.Lock()
+        self.locks = {room: threading.Lock() for room in ROOMS}
 
     def of(self, room: str, copy: Path) -> Base:
-        with self.lock:
+        with self.locks[room]:
             tests = hash_of(ROOMS[room], copy)
             kept = self.results.read(f"room-{room}")
             if kept is None or kept["tests"] != tests:

@@ -22,7 +22,7 @@ class Room:
 
 ROOMS = {
     "statistics": Room(("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate")),
-    "tables": Room(("bench/tables/*.py",), ("tests/tables",)),
+    "tables": Room(("bench/tables/*.py",), ("tests/tables",), also=("tests/report/test_judges.py",)),
     "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables")),
     "measure": Room(("bench/measure/*.py",), ("tests/measure",)),
     "gate": Room(("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",)),

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bench.base.errors import UserError
+from bench.tasks.generation import classifier
 from bench.tasks.generation.classifier import (
     FEATURES,
     Classifier,
@@ -104,11 +105,15 @@ def test_its_rate_falls_to_nothing_over_the_steps_that_the_images_are_worth(
             rates.append(self.param_groups[0]["lr"])
             super().step()
 
+    streams: list[tuple[object, ...]] = []
+    drawn = classifier.stream
+    monkeypatch.setattr(classifier, "stream", lambda *roles: streams.append(roles) or drawn(*roles))  # type: ignore[func-returns-value]
     monkeypatch.setattr(torch.optim, "Adam", Watched)
     given = data()
     recipe = Recipe(steps=steps, epochs=epochs, batch=int(len(given.train) / parts), width=4, lr=0.5)
     train_classifier(given, 3, recipe)
     assert rates == pytest.approx([0.5 * (1 - step / done) for step in range(done)])
+    assert streams == [(0, "train", "classifier", step) for step in range(done)]  # the same for everybody
 
 
 def test_shifts_reach_an_eighth_of_the_side_and_move_all_images_alike() -> None:

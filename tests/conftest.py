@@ -14,6 +14,14 @@ from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
 from tests.helpers.cells import NUM_IMAGES
 from tests.helpers.networks import TINY_MLP
+from tests.helpers.properties import forget_constants, register_profiles, seed_everything
+
+register_profiles()
+forget_constants()
+
+
+def pytest_runtest_setup() -> None:
+    seed_everything()
 
 
 @pytest.fixture(scope="session", autouse=True)

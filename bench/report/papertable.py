@@ -137,7 +137,7 @@ def counted(
     cut = next((index for index, (_, prefix) in enumerate(prefixes) if prefix == smallest), len(prefixes) - 1)
     scale, prefix = next((pair for pair in prefixes[:cut] if value >= pair[0]), prefixes[cut])
     shown = value / scale
-    places = max(0, digits - 1 - math.floor(math.log10(shown))) if shown > 0 else digits - 1
+    places = max(0, digits - 1 - math.floor(math.log10(shown))) if 0 < shown < math.inf else digits - 1
     places = places_for(half / scale, places)
     return Value(
         f"{shown:.{places}f}",

@@ -206,7 +206,7 @@ def seen_places(value: float, digits: int) -> int:
 
 def places_for(half: float, digits: int) -> int:
     """Decimals for a value: ``digits``, or up to two more where only these show its interval."""
-    if math.isnan(half) or half <= 0:
+    if not 0 < half < math.inf:
         return digits
     wanted = -math.floor(math.log10(half))
     return max(digits, wanted) if wanted <= digits + 2 else digits

@@ -20,13 +20,13 @@ from bench.check.judging import judging
 from bench.experiments import Quality
 from bench.measure.complexity import count_macs, count_macs_fvcore
 from bench.measure.footprint import footprint
+from bench.sweep.rough import rough_macs
 from bench.workloads.described import workload_of
 from bench.workloads.own import NOT_REPEATING, OUT_OF_RANGE, SAME, SLACK, Own, cuda_hint
 from bench.workloads.spec import WorkloadSpec
 from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned
 from strategies.builtin import STRATEGIES
 from strategies.cut import LayerCut
-from strategies.layers import positions
 
 TRIED = {"weights": "l1-weight-global", "channels": "l1-channel-uniform"}
 """What is pruned a little, by which strategy."""
@@ -125,7 +125,7 @@ def _counts(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Findin
     )
     if size.weights < 0.5 * size.params:
         yield Finding("note", "parameters: more than half are outside of nn.Conv and nn.Linear and are never pruned.")
-    positions(generator, inputs)  # what a plan goes by
+    rough_macs(generator, inputs)  # what a plan goes by
     one = tuple(x[:1] for x in inputs)
     macs = count_macs(generator, one)
     count_macs_fvcore(generator, one)

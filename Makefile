@@ -9,14 +9,19 @@ PIP_FLAGS ?=
 # What `make regression` compares with: a baseline's experiment, a folder, or a git revision.
 EXPERIMENT ?= ci
 BASE ?= $(EXPERIMENT)
+# Which changes `make mutants` tries, and how many.
+SEED ?= 0
+COUNT ?= 100
 # What `make calibrate` has collected; hours of it, so it is kept and continued.
 CALIBRATION ?= results/calibration
 
-.PHONY: fuzz regression calibrate bench ci-bench test test-fast test-gpu lint type report install bench-harness docs clean help
+.PHONY: fuzz regression calibrate bench ci-bench test test-fast test-gpu explore mutants lint type report install bench-harness docs clean help
 
 help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
 	@echo "make test           the whole test suite"
+	@echo "make explore        new examples for the property tests; a failing one is kept as @example(...) over its test"
+	@echo "make mutants        seeded changes to the code that numbers come from: are they noticed? (SEED=0 COUNT=100)"
 	@echo "make test-gpu       tests that need a CUDA device; without one they say so and are skipped"
 	@echo "make report         draw reports/quick/ again from the newest run"
 	@echo "make fuzz           seeded attempts to get something wrong through: configurations, files, generators, kills"
@@ -45,6 +50,14 @@ test: install
 
 test-fast: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+# Fails only for what nobody has seen before, so it is no part of CI.
+explore: install
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile explore -n $(JOBS) --dist loadfile
+
+# Hours; continues where it was stopped.
+mutants: install
+	$(BIN)/python -m tests.mutants --seed $(SEED) --count $(COUNT) --jobs $(JOBS)
 
 test-gpu: install
 	$(BIN)/python -m pytest tests/gpu tests/strategies/criteria tests/measure -k "gpu or cuda"

@@ -14,6 +14,14 @@ from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
 from tests.helpers.cells import NUM_IMAGES
 from tests.helpers.networks import TINY_MLP
+from tests.helpers.properties import forget_constants, register_profiles, seed_everything
+
+register_profiles()
+forget_constants()
+
+
+def pytest_runtest_setup() -> None:
+    seed_everything()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,12 +42,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def shop() -> Workshop:
     """A workshop that writes nothing."""
     return Workshop(Settings(num_images=NUM_IMAGES, catalogue=BUILT_IN.plus(TINY_MLP)))
-
-
-@pytest.fixture
-def no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dummy generator is untrained and its IS lies about the threshold of collapse: take the threshold away."""
-    monkeypatch.setattr("bench.tasks.generation.evaluation.COLLAPSE_BELOW_IS", 0.0)
 
 
 @pytest.fixture

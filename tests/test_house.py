@@ -52,6 +52,6 @@ def test_no_metric_is_named_outside_of_the_tasks() -> None:
 
 def test_the_tests_mirror_the_rooms() -> None:
     rooms = {path.name for path in (ROOT / "bench").iterdir() if (path / "__init__.py").exists()}
-    own = {"architectures", "benchmarks", "gpu", "helpers", "own", "strategies"}
+    own = {"architectures", "benchmarks", "fuzz", "gpu", "helpers", "mutants", "own", "strategies"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders - own <= rooms

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench.base.errors import UserError
 from bench.base.limits import NO_LIMIT, Limits, resident_bytes
+from bench.base.raised import in_words
 
 EVERY = 0.1
 """Seconds between two looks at the clock and at the memory."""
@@ -65,10 +66,13 @@ def contained(place: str, limits: Limits = UNLIMITED) -> Iterator[None]:
     tell = TELL.get()
     if tell is not None:
         tell(Entered(place, limits))
-    watch = _Watch(limits)
+    watch, process = _Watch(limits), os.getpid()
     try:
-        with watch:
-            yield
+        try:
+            with watch:
+                yield
+        finally:
+            no_fork_of(process)
     except OverLimit:
         if not watch.reason:  # it is that of somebody further out
             raise
@@ -76,24 +80,16 @@ def contained(place: str, limits: Limits = UNLIMITED) -> Iterator[None]:
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise UserError(f"{place}: the code ended the process by {said(error)}{_raised_at(error)}.") from error
+        raise UserError(f"{place}: the code ended the process by {in_words(error)}{_raised_at(error)}.") from error
     finally:
         if tell is not None:
             tell(None)
 
 
-LONGEST = 2_000
-"""Characters of somebody's exception that are repeated."""
-
-
-def said(error: BaseException) -> str:
-    """``ValueError: no such width``: what an exception says of itself, also where it cannot be asked."""
-    try:
-        text = str(error)
-    except Exception as other:  # noqa: BLE001 - whatever its __str__ raises
-        text = f"(its text cannot be had: {type(other).__name__})"
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def no_fork_of(process: int) -> None:
+    """End this process where it is not ``process``: foreign code has forked it, and two would do the same from here."""
+    if os.getpid() != process:
+        os._exit(1)
 
 
 def _raised_at(error: BaseException | None) -> str:

@@ -19,8 +19,9 @@ def check_workload(
 ) -> None:
     """Try a GAN of your own: what will work, what will not, and why."""
     from bench.base.containment import contained
-    from bench.check.workload import Finding, check
-    from bench.cli.terminal import print_finding, say
+    from bench.check.finding import Finding
+    from bench.check.workload import check
+    from bench.cli.terminal import print_finding, print_step, say
     from bench.experiments import load_workloads
 
     works = True
@@ -30,7 +31,7 @@ def check_workload(
         say(spec.name)
         try:
             with contained(f"workload {spec.name!r}", limits):
-                for finding in check(spec, quality):
+                for finding in check(spec, quality, print_step):
                     print_finding(finding)
                     works = works and finding.kind != "problem"
         except UserError as error:

@@ -38,7 +38,7 @@ def plan(
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
     from bench.sweep.estimate import Speeds, estimate_latency_seconds, estimate_seconds
-    from bench.sweep.plan import device_note, make_plan, settings_of
+    from bench.sweep.plan import announce_training, device_note, make_plan, settings_of
     from bench.sweep.run import MAIN, missing_cells
 
     limits = limits_of(cell_seconds, cell_memory)
@@ -47,6 +47,7 @@ def plan(
     folder = run_folder(results, loaded.name, name or MAIN)
     store = RunStore(folder)
     store.check_version()
+    announce_training(loaded, print_note)
     planned = make_plan(loaded, settings_of(loaded, device=device), limits=limits)
     missing = missing_cells(planned, store, print_note)
     speeds = Speeds(planned, limits)

@@ -32,7 +32,7 @@ GROWN = 1.25
 EVERY = 0.1
 TOGETHER = 1.0
 """Seconds within which two interrupts are one that a terminal sent to both processes."""
-LAST_WORDS = 60.0
+LAST_WORDS = 20.0
 """Seconds that a command may take to leave after it has said how it ended."""
 
 Command = Callable[[], int]
@@ -115,7 +115,7 @@ class _Watch:
                 os.kill(self.child, signal.SIGKILL)
                 os.waitpid(self.child, 0)
                 complain(reason)
-                return MISTAKE
+                return MISTAKE if self.code is None else self.code
         self._listen(until_empty=True)
         return self.code if self.code is not None else self._unsaid(status)
 
@@ -149,7 +149,7 @@ class _Watch:
             said = message["entered"]
             self.places.append((Entered(said["place"], Limits(**said["limits"])), time.monotonic()))
         elif "left" in message:
-            self.places.pop()
+            self.places = self.places[:-1]
         elif "interrupted" in message:
             self.interrupted, self.heard = math.inf, time.monotonic()
         else:
@@ -159,8 +159,7 @@ class _Watch:
         """Why the child is to be ended; '': it is not."""
         now = time.monotonic()
         if now - self.ended > LAST_WORDS:
-            self.code = self.code or MISTAKE
-            return "the command is done, but a thread or a handler of some code of yours keeps it from ending."
+            return "the command is done, but a thread of code that it ran kept its process from ending."
         resident = resident_bytes(self.child) if self.places else None
         for entered, since in self.places:
             late = entered.limits.over(now - since - GRACE, None)

@@ -29,5 +29,7 @@ def train(
     from bench.training.command import train as train_anything
 
     with TerminalProgress(console) as progress:
-        card = train_anything(workload, out, seed=seed, steps=steps, data=data, device=device, progress=progress.count)
+        card = train_anything(
+            workload, out, seed=seed, steps=steps, data=data, device=device, progress=progress.count, note=progress.note
+        )
     print_card(card, out)

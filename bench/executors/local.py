@@ -25,9 +25,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.base.containment import said
+from bench.base.containment import no_fork_of
 from bench.base.errors import UserError
 from bench.base.limits import resident_bytes
+from bench.base.raised import in_words
 from bench.executors.base import Done, Failed, Group, Resources, Setup, Stage
 from bench.executors.dealing import Dealer
 
@@ -332,16 +333,20 @@ def _begin(setup: Setup) -> Any:
     except UserError:
         raise
     except BaseException as error:  # it would be the same in every worker: end the run and say why
-        raise UserError(f"a worker could not begin: {said(error)}") from error
+        raise UserError(f"a worker could not begin: {in_words(error)}") from error
 
 
 def _outcome(work: Any, item: Any) -> Done | Failed:
+    process = os.getpid()
     try:
-        return Done(item, work(item))
+        try:
+            return Done(item, work(item))
+        finally:
+            no_fork_of(process)
     except UserError:
         raise
     except BaseException as error:  # code of the user's that leaves by SystemExit(0) has done nothing
-        return Failed(item, said(error), traceback.format_exc())
+        return Failed(item, in_words(error), traceback.format_exc())
 
 
 def _end_with_parent() -> None:

@@ -45,7 +45,10 @@ def draw_history(accepted: Sequence[Accepted], series: Sequence[Series], folder:
 
 
 def unbroken(line: Series) -> list[list[tuple[int, float]]]:
-    """The points of a series, relative to the first of each stretch of one version: ``[(index, ratio), ...]``."""
+    """The points of a series, relative to the first of each stretch of one version: ``[(index, ratio), ...]``.
+
+    NaN, which is not drawn, where that first one is 0 and the point is not.
+    """
     parts: list[list[tuple[int, float]]] = []
     version: str | None = None
     first = math.nan
@@ -56,5 +59,5 @@ def unbroken(line: Series) -> list[list[tuple[int, float]]]:
         if its != version:
             parts.append([])
             version, first = its, value
-        parts[-1].append((index, value / first))
+        parts[-1].append((index, value / first if first else (1.0 if value == first else math.nan)))
     return parts

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from scipy.special import digamma, polygamma, stdtr, stdtrit
 
+from bench.statistics.intervals import ROUNDING
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -86,8 +88,9 @@ def welch(base: Sequence[float], head: Sequence[float]) -> Estimate | None:
     difference = statistics.fmean(head) - statistics.fmean(base)
     if total == 0:
         return Estimate(difference, 0.0, float(len(base) + len(head) - 2))
-    below = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (base, head), strict=True))
-    return Estimate(difference, math.sqrt(total), total**2 / below)
+    # Of shares, not of the parts themselves: the square of a small variance is 0.
+    below = sum((part / total) ** 2 / (len(values) - 1) for part, values in zip(parts, (base, head), strict=True))
+    return Estimate(difference, math.sqrt(total), 1 / below)
 
 
 def holm_levels(p_values: Sequence[float], error: float) -> list[tuple[bool, float]]:
@@ -120,8 +123,9 @@ def fit_prior(variances: Sequence[float], degrees: float) -> Prior:
     half = degrees / 2
     logs = [math.log(v) - float(digamma(half)) + math.log(half) for v in variances]
     mean = statistics.fmean(logs)
-    spread = statistics.variance(logs) - float(polygamma(1, half))
-    if spread <= 0:  # no more spread than sampling gives: one variance for all
+    sampled = float(polygamma(1, half))
+    spread = statistics.variance(logs) - sampled
+    if spread <= ROUNDING * sampled:  # no more spread than sampling gives: one variance for all
         return Prior(math.exp(mean), MANY)
     d0 = 2 * trigamma_inverse(spread)
     return Prior(math.exp(mean + float(digamma(d0 / 2)) - math.log(d0 / 2)), min(d0, MANY))

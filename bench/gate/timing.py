@@ -191,13 +191,13 @@ def time_calls(first: Call, second: Call, device: str = "cpu") -> tuple[LatencyS
         for call in (first, second):
             timer(call, 2)
         slower = max(timer(call, 2).wall for call in (first, second))
-    calls = max(1, min(MAX_CALLS, round(BLOCK_SECONDS / slower)))
+    calls = max(1, min(MAX_CALLS, round(BLOCK_SECONDS / max(slower, 1e-9))))
     return time_pair(first, second, timer=timer, plan=replace(ROUNDS, calls_per_block=calls))
 
 
 def of_build(samples: Sequence[LatencySample], *, head_first: bool) -> Taken:
-    """The median ratio of the uninterrupted pairs; ``head_first``: HEAD is what the samples call dense."""
-    clean = [s for s in samples if not s.interrupted]
+    """The median ratio of the uninterrupted pairs that the clock saw; ``head_first``: HEAD is what they call dense."""
+    clean = [s for s in samples if not s.interrupted and min(s.dense_wall, s.pruned_wall) > 0]
     sign = -1.0 if head_first else 1.0
     cpu = [math.log(s.pruned_cpu / s.dense_cpu) for s in samples if s.dense_cpu > 0 and s.pruned_cpu > 0]
     cpu_ratio = sign * statistics.median(cpu) if cpu else None

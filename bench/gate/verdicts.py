@@ -114,20 +114,28 @@ def _judged(item: Judgeable, margin: float, is_worse: bool, level: float, is_bet
             f"{_worse_or_better(worse.difference)}, but it could be {_percent(worse.upper(PER_ROW))} worse, "
             f"and the margin is {within}"
         )
-    bounds = sorted(math.expm1(x) for x in (item.estimate.lower(level), item.estimate.upper(level)))
+    bounds = sorted(_relative(x) for x in (item.estimate.lower(level), item.estimate.upper(level)))
     return item.row.model_copy(
         update={
             "verdict": verdict,
             "reason": "; ".join([reason, *item.notes]),
-            "change": math.expm1(item.estimate.difference),
+            "change": _finite(_relative(item.estimate.difference)),
             "low": _finite(bounds[0]),
             "high": _finite(bounds[1]),
         }
     )
 
 
+def _relative(log_difference: float) -> float:
+    """The share that a difference of logarithms is; infinite where that is beyond all floats."""
+    try:
+        return math.expm1(log_difference)
+    except OverflowError:
+        return math.inf
+
+
 def _percent(log_difference: float) -> str:
-    return f"{100 * math.expm1(log_difference):.1f} %"
+    return f"{100 * _relative(log_difference):.1f} %"
 
 
 def _worse_or_better(difference: float) -> str:

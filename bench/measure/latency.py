@@ -73,7 +73,7 @@ def calls_in_block(plan: Plan, quicker: float) -> int:
 def expected_seconds(call: float, plan: Plan | None = None) -> float:
     """How long a quiet machine times two networks that take ``call`` seconds a call each."""
     plan = plan or Plan()
-    round_seconds = 2 * calls_in_block(plan, call) * call
+    round_seconds = 2 * calls_in_block(plan, call) * max(call, 1e-9)
     rounds = min(max(plan.rounds, math.ceil(plan.min_seconds / round_seconds)), plan.max_rounds)
     return rounds * round_seconds + 2 * (plan.warmup + TRIES) * call
 
@@ -192,10 +192,10 @@ class Summary:
 
 
 def summarise(samples: tuple[LatencySample, ...], *, min_clean: int = MIN_CLEAN_PAIRS) -> Summary:
-    """Medians, minima and the speed-up with its interval, over the uninterrupted pairs."""
+    """Medians, minima and the speed-up with its interval, over the uninterrupted pairs that the clock saw."""
     cpu_ratios = [s.dense_cpu / s.pruned_cpu for s in samples if s.pruned_cpu > 0]
     speedup_cpu = float(np.median(cpu_ratios)) if cpu_ratios else None
-    clean = [s for s in samples if not s.interrupted]
+    clean = [s for s in samples if not s.interrupted and min(s.dense_wall, s.pruned_wall) > 0]
     if len(clean) < max(min_clean, 1):
         reason = (
             f"{len(clean)} of {len(samples)} pairs ran without interruption, {min_clean} are needed: "

@@ -20,6 +20,7 @@ from bench.records.store import RunStore, for_people, writable
 from bench.report.build import build_report
 from bench.report.inputs import ReportInputs, name_of
 from bench.report.pictures import Artists
+from bench.tables.places import place_names
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:
@@ -116,6 +117,7 @@ def _samples(
         return None, {}
     recovery = cells[-1].cell.recovery
     found = {}
+    names = place_names((record.cell.workload, record.cell.checkpoint) for record in records)
     shapes: dict[str, tuple[int, ...]] = {}
     for record in records:
         cell = record.cell
@@ -128,7 +130,7 @@ def _samples(
             continue  # a damaged picture is no reason to lose the report
         if not _are_images(images) or shapes.setdefault(cell.workload, images.shape) != images.shape:
             continue
-        found[(cell.workload, cell.strategy, cell.level_label)] = images
+        found[(names[cell.workload, cell.checkpoint], cell.strategy, cell.level_label)] = images
     return recovery, found
 
 

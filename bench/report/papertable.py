@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.tables import escape, markdown_table
-from bench.tables.text import MISSING, half_text, places_for
+from bench.tables.text import MISSING, half_text, places_for, seen_places
 
 MASKED = "†"
 """Stands behind the name of a strategy whose networks are masked."""
@@ -109,7 +109,7 @@ def decimals(value: float, digits: int, half: float = math.nan, unit: str = "") 
     """``value`` and its interval with a fixed number of decimals; up to two more where the interval needs them."""
     if math.isnan(value):
         return missing()
-    places = places_for(half, digits)
+    places = places_for(half, seen_places(value, digits))
     return Value(f"{value:.{places}f}", "" if math.isnan(half) else half_text(half, places), unit)
 
 
@@ -137,7 +137,7 @@ def counted(
     cut = next((index for index, (_, prefix) in enumerate(prefixes) if prefix == smallest), len(prefixes) - 1)
     scale, prefix = next((pair for pair in prefixes[:cut] if value >= pair[0]), prefixes[cut])
     shown = value / scale
-    places = max(0, digits - 1 - math.floor(math.log10(shown))) if shown > 0 else digits - 1
+    places = max(0, digits - 1 - math.floor(math.log10(shown))) if 0 < shown < math.inf else digits - 1
     places = places_for(half / scale, places)
     return Value(
         f"{shown:.{places}f}",

@@ -23,7 +23,7 @@ class Interval:
     """Mean of ``n`` values with its 95 % t-interval, in the unit of the values.
 
     ``std`` is the sample standard deviation (ddof 1). With one value ``std`` and ``half`` are NaN, with no
-    spread they are 0; ``note`` says so. Without any value all are NaN.
+    spread they are 0; ``note`` says so. Without any value all are NaN, and where one is not finite.
     """
 
     n: int
@@ -46,7 +46,9 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     n = len(values)
     if n == 0:
         return Interval(0, math.nan, math.nan, math.nan, "no value")
-    mean = statistics.fmean(values)
+    if not all(map(math.isfinite, values)):
+        return Interval(n, math.nan, math.nan, math.nan, "not finite")
+    mean = _mean(values)
     if n == 1:
         return Interval(1, mean, math.nan, math.nan, "one seed: no interval")
     std = statistics.stdev(values)
@@ -58,20 +60,29 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     )
 
 
+def _mean(values: Sequence[float]) -> float:
+    """The mean of finite values, where their sum is beyond all floats too."""
+    try:
+        return statistics.fmean(values)
+    except OverflowError:
+        return statistics.mean(values)
+
+
 def paired_p(differences: Sequence[float], margin: float | None = None) -> float:
     """P-value of paired differences under a t distribution.
 
     Without ``margin``: two-sided, against no difference. With it: one-sided, against "the mean is at least
-    ``margin``" (small: shown to stay below it). NaN with fewer than two differences.
+    ``margin``" (small: shown to stay below it). NaN with fewer than two differences, or where
+    one is not finite.
     """
-    if len(differences) < 2:
+    if len(differences) < 2 or not all(map(math.isfinite, differences)):
         return math.nan
-    distance = statistics.fmean(differences) - (margin or 0.0)
-    spread = statistics.stdev(differences)
-    if spread == 0:
+    distance = _mean(differences) - (margin or 0.0)
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    if error == 0:  # no spread, or one that is below all floats
         shown = distance < 0 if margin is not None else distance != 0
         return 0.0 if shown else 1.0
-    t = distance / (spread / math.sqrt(len(differences)))
+    t = distance / error
     degrees = len(differences) - 1
     return float(stdtr(degrees, t)) if margin is not None else 2 * float(stdtr(degrees, -abs(t)))
 

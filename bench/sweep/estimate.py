@@ -22,6 +22,7 @@ from bench.records.store import DamagedFile, RunStore
 from bench.sweep.groups import MASKED, cell_cost, image_cost
 from bench.sweep.plan import Plan, devices_here
 from bench.sweep.resolved import ResolvedCell
+from bench.sweep.steady import calling
 from bench.sweep.timing import latency_tasks
 from bench.sweep.workshop import Workshop
 from strategies.allocation import uniform
@@ -69,8 +70,9 @@ class Speeds:
 
 def estimate_seconds(speeds: Speeds, missing: Sequence[ResolvedCell], jobs: int) -> float:
     """How long the missing cells will take with ``jobs`` processes."""
-    cost = cell_cost(speeds.shop)
-    return sum(cost(todo) * speeds.of(_training(todo)) for todo in missing) / max(1, jobs)
+    with calling(missing):
+        cost = cell_cost(speeds.shop)
+        return sum(cost(todo) * speeds.of(_training(todo)) for todo in missing) / max(1, jobs)
 
 
 def estimate_latency_seconds(plan: Plan, speeds: Speeds, missing: Sequence[ResolvedCell], store: RunStore) -> float:
@@ -99,7 +101,8 @@ def estimate_latency_seconds(plan: Plan, speeds: Speeds, missing: Sequence[Resol
         if not _timed(store, task.workload, task.batch, task.key)
     ]
     gans = {_training(todo): todo.gan for todo in plan.todo}
-    calls = ((speeds.of(training) * image_cost(speeds.shop, gans[training]), batch) for training, batch in wanted)
+    with calling(plan.todo):
+        calls = [(speeds.of(training) * image_cost(speeds.shop, gans[training]), batch) for training, batch in wanted]
     return sum(expected_seconds(seconds * batch) for seconds, batch in calls)
 
 

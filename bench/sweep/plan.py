@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bench.records import PlannedCell
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
+from bench.workloads.spec import CLASSIFIER
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,18 @@ def make_plan(
                 "are one training and not two. Take one of them out."
             )
     return Plan(experiment, settings, tuple(map(shop.resolve, cells)))
+
+
+def announce_training(experiment: Experiment, note: Callable[[str], None]) -> None:
+    """Say which judges are trained before anything else, where they are not kept yet: it can take minutes."""
+    chosen = experiment.quality.extractor
+    workloads = (experiment.catalogue[name] for name in experiment.sweep.workloads)
+    names = [w.name for w in workloads if (w.extractor if chosen == "workload" else chosen) == CLASSIFIER]
+    if names:
+        note(
+            f"{CLASSIFIER} is trained for {', '.join(names)} now, where it is not kept from before: a minute or two, "
+            "more on large images."
+        )
 
 
 def devices_here(experiment: Experiment) -> list[str]:

@@ -89,6 +89,7 @@ def prune_to_folder(
             workload=workload,
             made_by=cell.model_dump(),
             provenance=provenance,
+            factory=catalogue[workload].factory_note,
             inputs=catalogue[workload].inputs.sample(1, stream(0, "eval")),
         )
     except OSError as error:

@@ -33,12 +33,14 @@ from bench.records.store import DamagedFile, RunStore
 from bench.sweep.cell import run_cell
 from bench.sweep.groups import cell_cost, groups
 from bench.sweep.keys import KEYS_VERSION
-from bench.sweep.plan import Plan, device_note, devices_here, make_plan, settings_of
+from bench.sweep.plan import Plan, announce_training, device_note, devices_here, make_plan, settings_of
 from bench.sweep.progress import Progress, Silent
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
+from bench.sweep.steady import calling, flagged, unsteady
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.sweep.workshop import Workshop
+from bench.workloads.described import notes_of
 
 T = TypeVar("T")
 
@@ -119,16 +121,20 @@ def run_experiment(
     with contained("the experiment's plug-ins", limits):
         shop = Workshop(settings)
     with one_thread():  # it is little, and workers' cores are not this process's to fill
+        announce_training(experiment, progress.note)
         plan = make_plan(experiment, settings, shop, limits=limits)
     executor = executor or LocalExecutor(jobs)
     with store.writing():
         store.clear_leftovers(plan.cells)
         _warn_about_versions(store, progress)
         _warn_about_keys(store, progress)
+        _say_what_was_left_out(plan, progress)
         manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
-        failed = _run_cells(missing, store, shop, executor, progress, limits)
+        with one_thread():
+            drawing = unsteady(missing, progress.note, limits)
+        failed = _run_cells(missing, store, shop, executor, progress, limits, drawing)
         failed_timings = _run_latency(experiment, store, plan, executor, progress, limits)
     finished_before = len(plan.cells) - len(missing)
     return Outcome(folder, len(plan.cells), finished_before, failed, time.perf_counter() - start, failed_timings)
@@ -167,17 +173,19 @@ def _run_cells(
     executor: Executor,
     progress: Progress,
     limits: Limits,
+    drawing: frozenset[tuple[str, str]],
 ) -> int:
     if not missing:
         return 0
     progress.phase("quality", len(missing))
     failed = 0
-    dealt = groups(missing, cell_cost(shop))
+    with calling(missing):
+        dealt = groups(missing, cell_cost(shop))
     needs = Resources(device=shop.settings.device, limits=limits)
     for outcome in executor.run([Stage(CellSetup(shop.settings), dealt, needs)]):
         planned: PlannedCell = outcome.item
         if isinstance(outcome, Done):
-            record: Record = outcome.result
+            record: Record = flagged(outcome.result, drawing)
             store.write_record(record)
         else:
             failed += 1
@@ -275,6 +283,14 @@ def environment(settings: Settings, jobs: int) -> RunEnvironment:
         "device": settings.device,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _say_what_was_left_out(plan: Plan, progress: Progress) -> None:
+    """Files and pictures that are not, or not just as they are, among the images of the plan's workloads."""
+    gans = {todo.gan.workload.name: todo.gan for todo in plan.todo}
+    for name, gan in gans.items():
+        for note in notes_of(gan.workload, gan.data):
+            progress.note(f"workload {name!r}, {note}.")
 
 
 def _warn_about_keys(store: RunStore, progress: Progress) -> None:

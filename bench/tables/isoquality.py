@@ -104,7 +104,8 @@ def _between(one: Level, other: Level, limit: float, quantity: Quantity) -> floa
     low, high, wanted = one.quality, other.quality, limit
     if quantity.scale != "log" or min(low, high, wanted) > 0:
         low, high, wanted = quantity.on_scale(low), quantity.on_scale(high), quantity.on_scale(wanted)
-    if low == high:  # told apart from the limit by one rounding: the level that holds it is the crossing
+    if low == high or not math.isfinite(high - low):
+        # Told apart from the limit by one rounding, or further apart than numbers go: the level that holds it.
         return one.share if quantity.holds(one.quality, limit) else other.share
     return one.share + min(max((wanted - low) / (high - low), 0.0), 1.0) * (other.share - one.share)
 
@@ -186,7 +187,8 @@ def _over_seeds(members: Sequence[Row]) -> Row:
     reached = sum(bool(row["reached"]) for row in members)
     bound = any(row["bound"] for row in members)
     dense = t_interval([row["dense"] for row in members]).mean
-    share = t_interval([row["share"] for row in members])
+    # Where not even dense holds the limit (a share of a quality below 0) there is no crossing.
+    share = t_interval([row["share"] for row in members if not math.isnan(row["share"])])
     shared: Row = {"dense": dense, "n": share.n, "reached": reached}
     if not reached:
         return shared | {"status": "not reached", "value": math.nan, "ci95": math.nan, "ratio": math.nan}

@@ -50,6 +50,7 @@ def train_workload(
     curve_every: int = 1_000,
     save_every: int = 500,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Train ``workload`` into the folder ``out`` and return its card.
 
@@ -58,12 +59,17 @@ def train_workload(
     kept are those of the last step, never the best by a metric: G is its moving average with BatchNorm
     statistics recomputed, rounded to half precision, and the card's metrics are taken after the rounding.
 
+    ``note`` is told what was left out of a folder of images, or done to them.
+
     Raises:
         UserError: no discriminator, no images, or ``out`` holds a training with other arguments.
     """
     run = _begin(workload, out, seed=seed, steps=steps or workload.recipe.steps, device=device)
     run.resume()
     training, log = run.training, run.log
+    if note:
+        for said in run.data.notes:
+            note(f"data: {said}.")
     rewind_step = max(1, round(run.steps * workload.recipe.rewind_share))
     while training.step_count < run.steps:
         stats = training.step()

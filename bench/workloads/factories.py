@@ -17,9 +17,11 @@ from typing import Any
 from torch import nn
 
 from bench.base.code import OURS
-from bench.base.containment import contained, said
+from bench.base.containment import contained
 from bench.base.errors import UserError
 from bench.base.limits import A_CALL
+from bench.base.raised import in_words
+from bench.base.source import source_text
 
 INSTALLED = ("site-packages", "dist-packages")
 
@@ -88,7 +90,7 @@ def find_module(name: str, folder: Path, here: str) -> ModuleType:
             f"'file.py:{name.rpartition(':')[2]}'."
         ) from error
     except Exception as error:
-        raise UserError(f"{here}: {place!r} cannot be imported: {said(error)}") from error
+        raise UserError(f"{here}: {place!r} cannot be imported: {in_words(error)}") from error
     file = getattr(sys.modules.get(top), "__file__", None)
     if beside is not None and file is not None and Path(file).resolve() != beside:
         raise UserError(
@@ -126,7 +128,7 @@ def _from_file(path: Path, here: str) -> ModuleType:
         raise
     except Exception as error:
         del sys.modules[name]
-        raise UserError(f"{here}: {path} fails when it is run: {said(error)}") from error
+        raise UserError(f"{here}: {path} fails when it is run: {in_words(error)}") from error
     return module
 
 
@@ -174,8 +176,8 @@ def source_closure(module: ModuleType) -> list[Path]:
 def _imported(path: Path, root: Path | None = None) -> Iterator[str]:
     """Dotted names of all that ``path`` imports; relative ones seen from ``root``."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(source_text(path))
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from collections.abc import Collection, Mapping
@@ -16,15 +17,20 @@ from torch import Tensor, nn
 from bench.base.errors import UserError
 from bench.base.outside import Unreadable, check_regular, there
 from bench.base.printable import one_line, shortened
+from bench.workloads import translating
 from bench.workloads.renaming import BadPattern, renamed
 from bench.workloads.spec import CheckpointSpec
 from bench.workloads.torchfiles import NoTensors, Refused, in_short, read_torch
+from bench.workloads.translating import is_extra, tensors_only, without_masks
 
 LISTED = 6
 """How many names of each kind a message lists."""
 
 MOST_PREFIXES = 20
 """So many are tried for a suggestion."""
+
+MOST_TRIED = 100
+"""Names by which a prefix is looked for."""
 
 MOST_PLACES = 100_000
 """Entries of a file that are looked at: a pickle of some kilobytes can name itself without end."""
@@ -79,17 +85,30 @@ def _loaded(module: nn.Module, spec: CheckpointSpec, path: Path, here: str) -> n
         raise UserError(f"{where}: no name begins with prefix {spec.prefix!r}. The names: {_few(list(state))}.")
     if len(renamed) < sum(name.startswith(spec.prefix) for name in state):
         raise UserError(f"{where}: checkpoint.rename gives two tensors one name. The names: {_few(list(renamed))}.")
+    renamed = without_masks(renamed, own)
     renamed |= {name: single(content, place, f"{here}: {path}") for name, place in spec.also.items()}
     buffers = {name for name, _ in module.named_buffers()}
-    misfit = compare(own, renamed) if spec.strict else compare(own, renamed, optional=buffers)
+    misfit, error = _load(module, renamed, optional=None if spec.strict else buffers)
     if misfit:
-        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(suggestion(own, state, spec))}")
-    broken = [name for name in own if name in renamed and not _finite(renamed[name])]
+        advice = error or suggestion(own, state, spec, buffers)
+        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(advice)}")
+    if error:
+        raise UserError(f"{where} cannot be loaded into {type(module).__name__}: {error}")
+    parameters = dict(module.named_parameters())
+    broken = [n for n, x in module.state_dict().items() if (n in parameters or n in renamed) and not _finite(x)]
     if broken:
         raise UserError(f"{where}: holds values that are not finite in {_few(broken)}.")
-    with torch.no_grad():
-        module.load_state_dict({name: renamed.get(name, tensor).to(tensor.dtype) for name, tensor in own.items()})
     return module
+
+
+def _load(module: nn.Module, state: State, optional: Collection[str] | None) -> tuple[Misfit, str]:
+    """Load as PyTorch does, by the module's own hooks; what does not fit after that, and what was raised."""
+    found = translating.load(module, state)
+    if found.error:
+        misfit = compare(module.state_dict(), state, optional)
+        return misfit, "" if misfit.shapes else found.error
+    missing = (name for name in found.missing if name not in (optional or ()) and not name.endswith(COUNTERS))
+    return Misfit(tuple(missing), found.unexpected if optional is None else (), ()), ""
 
 
 def read_file(path: Path, here: str) -> Any:
@@ -184,13 +203,17 @@ def entries(content: Any) -> dict[str, State]:
             continue
         looked += len(here)
         # A module's state dict may carry scalars beside its tensors; what is mostly no tensors is a container.
-        tensors = {str(key): value for key, value in here.items() if _is_plain(value)}
-        if tensors and len(tensors) == len(here):
+        tensors = {name: value for name, value in tensors_only(_named(here)).items() if _is_plain(value)}
+        if tensors and len(tensors) == sum(not is_extra(str(key)) for key in here):
             found[at] = tensors
         elif depth < 3:
             inner = [(f"{at}.{key}" if at else str(key), value, depth + 1) for key, value in here.items()]
             waiting += reversed(inner)
     return found
+
+
+def _named(table: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in table.items()}
 
 
 def _is_plain(value: object) -> bool:
@@ -271,31 +294,51 @@ def compare(own: Mapping[str, Tensor], state: Mapping[str, Tensor], optional: Co
     )
 
 
-def suggestion(own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec) -> str:
-    """A change of the spec that makes every name fit, in words; empty: none was found."""
-    for prefix in _prefixes(state, own):
-        tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
-        if tried and not compare(own, tried):
-            return f"Strip it: checkpoint.prefix = {prefix!r} makes all names fit."
-    for prefix in _prefixes(own, state):
-        tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
-        if not compare(own, tried):
-            return f"Add it: checkpoint.add_prefix = {prefix!r} makes all names fit."
-    renamed = rename(state, spec)
+def suggestion(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec, buffers: Collection[str] = ()
+) -> str:
+    """A change of the spec that makes every name fit, in words; empty: none was found.
+
+    Args:
+        buffers: names in the network that `strict = false` lets a file lack.
+    """
+    for optional, besides in ((None, ""), (buffers, " together with checkpoint.strict = false")):
+        for prefix in _prefixes(state, own):
+            tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
+            if tried and not compare(own, tried, optional):
+                return f"Strip it: checkpoint.prefix = {prefix!r}{besides} makes all names fit."
+        for prefix in _prefixes(own, state):
+            tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
+            if not compare(own, tried, optional):
+                return f"Add it: checkpoint.add_prefix = {prefix!r}{besides} makes all names fit."
+        if optional is None and (advice := _of_misfit(own, rename(state, spec), buffers)):
+            return advice
+    return ""
+
+
+def _of_misfit(own: Mapping[str, Tensor], renamed: Mapping[str, Tensor], buffers: Collection[str]) -> str:
+    """What makes names fit that need no prefix."""
     misfit = compare(own, renamed)
     if misfit.shapes and not misfit.missing and not misfit.unexpected:
         return "The names fit and the sizes do not: other arguments of the factory (widths, classes)?"
     if misfit.unexpected and not misfit.missing and not misfit.shapes:
         return "All that the network needs is there: checkpoint.strict = false leaves the rest out."
+    shared = any(name in renamed for name in own)
+    if shared and misfit.missing and not misfit.shapes and set(misfit.missing) <= set(buffers):
+        rest = " and leaves out what it does not have" if misfit.unexpected else ""
+        return (
+            "Only buffers are missing, no parameter: with checkpoint.strict = false the network keeps those that its "
+            f"factory made{rest}."
+        )
     return ""
 
 
 def _prefixes(longer: Mapping[str, Tensor], shorter: Mapping[str, Tensor]) -> list[str]:
-    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name of ``shorter``."""
-    first = next(iter(shorter), None)
-    if first is None:
-        return []
-    return sorted({n[: -len(first)] for n in longer if n.endswith(first) and n != first})[:MOST_PREFIXES]
+    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name that is in both."""
+    for first in itertools.islice(shorter, MOST_TRIED):
+        if found := sorted({name[: -len(first)] for name in longer if name.endswith(first) and name != first}):
+            return found[:MOST_PREFIXES]
+    return []
 
 
 def _entries(found: Mapping[str, State], own: Mapping[str, Tensor], spec: CheckpointSpec) -> str:

@@ -65,7 +65,7 @@ OPTIONS = {
     "show strategy": {"NAME"},
     "train": {"WORKLOAD"},
     "prune": {"WORKLOAD", "--strategy", "--sparsity", "--out"},
-    "export": {"DIR", "--onnx", "--factory", "--batch"},
+    "export": {"DIR", "--onnx", "--factory", "--workload-file", "--batch"},
     "env": set(),
 }
 

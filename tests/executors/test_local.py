@@ -243,3 +243,8 @@ def test_the_limit_is_of_each_item_and_not_of_all() -> None:
 def test_a_worker_that_leaves_before_any_work_is_a_mistake() -> None:
     with pytest.raises(UserError, match="a worker could not begin: SystemExit: 0"):
         list(LocalExecutor(1).run([stage(QuittingSetup(), [("square", 1)])]))
+
+
+def test_an_item_that_forks_has_one_outcome() -> None:
+    found = list(LocalExecutor(1).run(one([("fork", 1), ("square", 2), ("fork", 3)])))
+    assert found == [Done(("fork", 1), 1), Done(("square", 2), 4), Done(("fork", 3), 3)]

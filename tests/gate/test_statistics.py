@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -22,6 +22,7 @@ from bench.gate.statistics import (
     welch,
 )
 from bench.statistics import holm
+from tests.helpers.numbers import close
 
 SAMPLES = st.lists(st.floats(-3, 3), min_size=2, max_size=6)
 
@@ -60,6 +61,23 @@ def test_welch_is_the_test_of_scipy() -> None:
     expected = stats.ttest_ind(head, base, equal_var=False, alternative="greater")
     assert found.p_above(0) == pytest.approx(expected.pvalue)
     assert found.degrees == pytest.approx(expected.df)
+
+
+@given(close(st.floats(-1e3, 1e3), 2, 5), close(st.floats(-1e3, 1e3), 2, 5))
+@example([0.0, 1e-170], [0.0, 0.0])  # the square of their variance is below all floats
+def test_the_degrees_of_welch_lie_between_those_of_one_sample_and_of_both(base: list[float], head: list[float]) -> None:
+    found = welch(base, head)
+    assert found is not None
+    most = len(base) + len(head) - 2
+    assert min(len(base), len(head)) - 1 <= found.degrees * (1 + 1e-12) and found.degrees <= most * (1 + 1e-12)
+    assert 0 <= found.p_above(0.1) <= 1 and found.lower(0.05) <= found.difference <= found.upper(0.05)
+
+
+@given(st.lists(st.floats(1e-300, 1e300), min_size=2, max_size=5), st.integers(1, 20))
+@example([0.1, 0.1], 3)
+def test_a_prior_of_any_variances_is_a_positive_number(variances: list[float], degrees: int) -> None:
+    found = fit_prior(variances, degrees)
+    assert found.variance >= 0 and 0 < found.degrees <= MANY
 
 
 @pytest.mark.parametrize("prior", [None, Prior(0.01, 4)])

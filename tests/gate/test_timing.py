@@ -53,6 +53,12 @@ def test_the_ratio_is_the_median_of_the_clean_pairs() -> None:
     assert (found.base_ms, found.head_ms, found.clean, found.pairs) == (2.0, 3.0, 5, 9)
 
 
+def test_pairs_that_the_clock_did_not_see_give_no_ratio() -> None:
+    samples = [sample(0.002, 0.003)] * MIN_CLEAN + [sample(0.0, 0.003), sample(0.002, 0.0)] * 9
+    assert of_build(samples, head_first=False).log_ratio == pytest.approx(math.log(1.5))
+    assert of_build([sample(0.0, 0.0)] * 9, head_first=False).log_ratio is None
+
+
 def test_a_build_with_head_first_is_turned_back() -> None:
     samples = [sample(0.003, 0.002)] * 5
     found = of_build(samples, head_first=True)

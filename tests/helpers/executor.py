@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bench.base.containment import said
 from bench.base.errors import UserError
+from bench.base.raised import in_words
 from bench.executors import Done, Failed, Group, Stage
 from bench.sweep.run import CellSetup
 
@@ -34,7 +34,7 @@ class InProcess:
                 except UserError:
                     raise
                 except BaseException as error:  # noqa: BLE001
-                    yield Failed(item, said(error), traceback.format_exc())
+                    yield Failed(item, in_words(error), traceback.format_exc())
 
 
 def in_turn(groups: Iterable[Group]) -> list[Group]:

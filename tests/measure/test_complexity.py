@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.measure.complexity import count_macs, count_macs_fvcore, skipping_zeros
+from bench.measure.complexity import _traced_attention, count_macs, count_macs_fvcore, skipping_zeros
 from bench.measure.footprint import footprint
 from bench.workloads.networks import DcganGenerator, MlpGenerator
 from strategies.layers import prunable_layers
@@ -136,6 +138,17 @@ def test_attention_products_are_counted_on_a_cpu() -> None:
 
     macs = count_macs(Attention(), (torch.zeros(1, 2, 5, 8),))
     assert (macs.dense, macs.uncounted) == (2 * (2 * 5 * 5 * 8), ())
+
+
+def test_a_traced_attention_is_counted_from_its_shapes() -> None:
+    def traced(*sizes: int) -> Any:
+        return SimpleNamespace(type=lambda: SimpleNamespace(sizes=lambda: list(sizes)))
+
+    # 2 x 3 heads, 5 queries of 8 numbers, 7 keys, values of 4: each pair takes 8 and 4 products.
+    inputs = [traced(2, 3, 5, 8), traced(2, 3, 7, 8), traced(2, 3, 7, 4)]
+    assert dict(_traced_attention(inputs, [])) == {"scaled_dot_product_attention": 2 * 3 * 5 * 7 * (8 + 4)}
+    inputs = [traced(2, 5, 8), traced(2, 7, 8), traced(2, 7, 4)]  # one head
+    assert dict(_traced_attention(inputs, [])) == {"scaled_dot_product_attention": 2 * 5 * 7 * (8 + 4)}
 
 
 def test_the_fused_transformer_layer_is_counted_unfused() -> None:

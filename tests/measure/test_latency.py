@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -184,6 +183,13 @@ def test_a_cpu_clock_that_did_not_tick_gives_no_ratio() -> None:
     assert summarise((still,) * 6).speedup_cpu is None
 
 
+def test_pairs_that_the_clock_did_not_see_do_not_enter_the_speedup() -> None:
+    unseen = (sample(0, 1), sample(1, 0), sample(0, 0))
+    assert summarise(samples([(2, 1)] * MIN_CLEAN_PAIRS) + unseen).speedup == 2
+    assert summarise(unseen * 9).status == "invalid"
+    assert 0 < expected_seconds(0.0) < 1
+
+
 def test_the_interval_holds_the_median_and_repeats() -> None:
     values = np.random.default_rng(3).normal(2, 0.1, 30)
     low, high = median_interval(values)
@@ -353,18 +359,28 @@ def test_a_record_says_how_many_calls_its_blocks_had(
     assert fields["calls_per_block"] == calls and set(asked) == {1, calls}
 
 
-@pytest.mark.parametrize(
-    ("call", "interrupted"), [(lambda: sum(range(200_000)), False), (lambda: time.sleep(0.005), True)]
-)
+@pytest.mark.parametrize(("lost", "interrupted"), [(0.005, False), (0.02, True)])
 def test_a_switch_that_costs_next_to_nothing_is_no_interruption(
-    monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], interrupted: bool
+    monkeypatch: pytest.MonkeyPatch, lost: float, interrupted: bool
 ) -> None:
-    """The clock of CPU time stands still while the thread waits; that it was switched away is said here every time."""
-    switches = itertools.count()
+    """Clocks by hand: the clock of CPU time stands still while the thread waits; a switch is said every time."""
+    switches, calls = itertools.count(), itertools.count()
+    passed = {"wall": 0.0, "cpu": 0.0}
+
+    def call() -> None:
+        next(calls)
+        passed["wall"] += 0.25
+        passed["cpu"] += 0.25 * (1 - lost)
+
     monkeypatch.setattr(latency, "_switches", lambda: next(switches))
-    monkeypatch.setattr(latency, "LOST", 0.5)  # whoever else is on this machine takes less than half of the time
+    monkeypatch.setattr(latency, "_cpu_seconds", lambda: passed["cpu"])
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: passed["wall"])
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert latency.cpu_timer(call, 10).interrupted is interrupted
+    found = latency.cpu_timer(call, 10)
+    assert (found.wall, found.cpu) == (pytest.approx(0.25), pytest.approx(0.25 * (1 - lost)))
+    assert found.interrupted is interrupted and next(calls) == 10
+    monkeypatch.setattr(latency, "_switches", lambda: 7)
+    assert not latency.cpu_timer(call, 10).interrupted  # nothing was switched
 
 
 def test_where_threads_work_side_by_side_every_switch_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,13 @@ from bench.sweep.run import Outcome, run_experiment
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
+from bench.workloads.described import workload_of
 from bench.workloads.own import Own
 from bench.workloads.spec import WorkloadSpec
 from tests.helpers.cells import cell
 from tests.helpers.executor import InProcess
-from tests.helpers.pictures import pictures
+from tests.helpers.pictures import pictures, write_pictures
+from tests.helpers.sweeps import Sweeps
 from tests.own.conftest import NOISE, Describe
 from tests.own.gans import Dcgan
 
@@ -160,6 +162,8 @@ def test_dense_shows_its_noise_floor_against_its_own_samples(describe: Describe)
     floor, distance = (found.numbers["fid[gans.judge]"].value for found in (dense, pruned))
     assert floor is not None and distance is not None
     assert 0 < floor < distance  # from another stream: not 0; and far below what pruning does
+    assert all("dense-reference" in found.provenance.flags for found in (dense, pruned))
+    assert "dense-reference" not in record(describe(checkpoint=G)).provenance.flags
 
 
 def test_another_training_is_a_file_that_is_read_alike(describe: Describe, folder: Path) -> None:
@@ -281,6 +285,30 @@ def test_one_training_under_two_names_is_said_before_anything_is_measured(file: 
     ):
         run(file, tmp_path, executor=InProcess())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_says_what_is_left_out_of_its_images(file: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", pictures())
+    (tmp_path / "photos" / "class-3").symlink_to(tmp_path / "unmounted")
+    table = FILE.replace('"photos"', f'"{tmp_path / "photos"}"').replace(', "dummy"', "")
+    (file.parent / "linked.toml").write_text(table)
+    watching = Sweeps(tmp_path)
+    run(file.parent / "linked.toml", tmp_path, executor=InProcess(), progress=watching)
+    note = f"workload 'mine', reference: {tmp_path / 'photos'}: left out: 1 broken link (class-3)."
+    assert watching.notes == [note]
+
+
+def test_a_colon_in_a_folders_name_is_part_of_it(describe: Describe, folder: Path) -> None:
+    """And no reason to read the folder that the table stands in."""
+    mine = workload_of(describe(reference="photos:v2")).own
+    assert mine is not None
+    generator = mine.load()[0]
+    with pytest.raises(UserError, match=r"no folder .*photos:v2"):
+        mine.images(generator, "x")
+    (folder / "photos:v2").symlink_to(folder / "photos")
+    data = mine.images(generator, "x")
+    (folder / "photos:v2").unlink()
+    assert len(data.train) + len(data.held_out) == 60
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -27,6 +27,7 @@ from strategies.composition import Granularity, Strategy
 from strategies.criteria import l1
 from strategies.granularity.channel import channel
 from strategies.granularity.weight import weight
+from tests.helpers.properties import examples
 from tests.strategies.nets import context_of, generator, latents, layout_of
 
 SCORES = {"a": torch.tensor([3.0, 1.0, 2.0]), "b": torch.tensor([30.0, 10.0])}
@@ -68,7 +69,7 @@ def test_uniform_is_the_quantile_within_the_layer() -> None:
     assert priorities["b"].tolist() == [0.75, 0.25]
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@examples(50)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.floats(0, 1), st.integers(0, 1000))
 def test_uniform_takes_the_same_share_of_each_layer_within_one_unit(sizes: list[int], share: float, seed: int) -> None:
     rng = torch.Generator().manual_seed(seed)

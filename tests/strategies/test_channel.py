@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -29,9 +29,9 @@ from strategies.granularity.channel import ChannelRanking, ChannelRemoval, TwinM
 from strategies.granularity.coupling import Coupling, couple
 from strategies.layers import named_weights, out_dim, prunable_layers, widths
 from strategies.slicing import shrink, twin_error
+from tests.helpers.properties import examples
 from tests.strategies.nets import FACTORIES, context, context_of, generator, latents
 
-examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 networks = st.sampled_from(list(FACTORIES))
 allocations = st.sampled_from(["uniform", "mean"])
 targets: st.SearchStrategy[Target] = st.sampled_from(["params", "macs"])
@@ -75,7 +75,7 @@ def without_channels(model: nn.Module, kept: Kept, inputs: tuple[Tensor, ...]) -
         return twin(*(x.double() for x in inputs))
 
 
-@examples
+@examples(40)
 @given(networks, allocations, targets, shares)
 def test_the_share_reached_is_nearer_to_the_target_than_its_neighbours(
     name: str, allocation: str, target: Target, share: float
@@ -90,7 +90,7 @@ def test_the_share_reached_is_nearer_to_the_target_than_its_neighbours(
     assert abs(reached[count] - asked) == np.abs(neighbours - asked).min()
 
 
-@examples
+@examples(40)
 @given(networks, allocations, targets, shares)
 def test_closed_form_shares_are_the_counted_parameters_and_macs(
     name: str, allocation: str, target: Target, share: float
@@ -103,7 +103,7 @@ def test_closed_form_shares_are_the_counted_parameters_and_macs(
     assert (1 - removal.sparsity("macs")) * macs[1] == pytest.approx(macs[0], abs=1e-6)
 
 
-@examples
+@examples(40)
 @given(networks, allocations, targets, shares)
 def test_the_compact_network_computes_what_the_dense_one_does_without_the_channels(
     name: str, allocation: str, target: Target, share: float
@@ -116,7 +116,7 @@ def test_the_compact_network_computes_what_the_dense_one_does_without_the_channe
     assert (found - expected).abs().max() <= 1e-9 * expected.abs().max()
 
 
-@examples
+@examples(40)
 @given(networks, allocations, targets, shares, shares)
 def test_what_goes_at_a_low_sparsity_is_gone_at_a_higher_one(
     name: str, allocation: str, target: Target, one: float, other: float
@@ -136,7 +136,7 @@ def test_at_the_maximum_one_channel_stays_everywhere_and_images_and_latents_whol
     assert {after[layer][0] for layer in names[:-1]} == {1}
 
 
-@examples
+@examples(40)
 @given(networks, allocations, targets, shares)
 def test_every_pruned_generator_takes_the_same_latents_and_draws_the_same_shape(
     name: str, allocation: str, target: Target, share: float

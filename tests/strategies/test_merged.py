@@ -145,7 +145,7 @@ class Siblings(nn.Module):
 
 
 SHARE = Strategy("unlike-share", unlike, ShareGranularity(), global_)
-X = (torch.randn(2, 2),)
+X = (torch.randn(2, 2, generator=torch.Generator().manual_seed(0)),)
 
 
 def test_pairs_of_equal_kind_and_shape_can_share() -> None:
@@ -244,7 +244,7 @@ class Unet(nn.Module):
         return y
 
 
-IMAGE = (torch.randn(2, 1, 8, 8),)
+IMAGE = (torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)),)
 CONNECTION = Strategy("l1-connection-global", l1, ConnectionGranularity(), global_)
 
 

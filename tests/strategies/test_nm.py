@@ -23,6 +23,8 @@ def test_the_two_largest_of_every_four_stay() -> None:
 
 def test_the_earlier_of_equals_stays() -> None:
     assert pattern(torch.ones(1, 4), 1, 2, 4).int().tolist() == [[1, 1, 0, 0]]
+    # Short groups are sorted by insertion, which is stable anyway.
+    assert pattern(torch.ones(3, 64), 1, 8, 32).int().tolist() == [([1] * 8 + [0] * 24) * 2] * 3
 
 
 def test_what_fills_no_last_group_stays() -> None:

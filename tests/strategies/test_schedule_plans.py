@@ -5,16 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.schedule import by_equal_factors
 from strategies.schedules import SCHEDULES, Schedule, bnprox, cubic, hard, iterative, reinit, soft, spaced
 from strategies.schedules.lottery import lottery_init, lottery_rewind
+from tests.helpers.properties import examples
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=list(SCHEDULES))
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@examples(40)
 @given(steps=st.integers(1, 5000), final=st.floats(0.05, 0.95))
 def test_every_plan_rises_to_the_whole_target_within_three_quarters_of_the_steps(
     schedule: Schedule, steps: int, final: float
@@ -48,7 +49,7 @@ def test_equal_factors_take_a_fifth_of_what_is_left_in_each_of_five_rounds() -> 
     assert due == pytest.approx([0.2, 0.36, 0.488, 0.5904, 0.67232], abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@examples(60)
 @given(st.floats(0.01, 0.99), st.integers(2, 20))
 def test_equal_factors_are_equal(final: float, rounds: int) -> None:
     left = [1 - by_equal_factors(k / rounds, final) for k in range(rounds + 1)]

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -24,13 +24,14 @@ from strategies.hooks import Training
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights, widths
 from strategies.schedules import PruningHooks, Schedule, cubic_share, everystep
+from tests.helpers.properties import examples
 from tests.strategies.nets import context, context_of, generator, latents
 
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]
 WEIGHTS = Strategy("l1-weight+everystep", l1, weight, global_, everystep, Levels(knob="threshold"))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@examples(60)
 @given(st.integers(2, 5000))
 def test_everystep_prunes_in_every_step_of_the_first_three_quarters(steps: int) -> None:
     due = [step for step in range(steps) if everystep.share_at(step, steps) is not None]
@@ -42,7 +43,7 @@ def test_a_training_of_one_step_prunes_in_that_step() -> None:
     assert everystep.share_at(0, 1) == 1.0
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@examples(60)
 @given(st.integers(1, 3000))
 def test_the_last_event_is_due_everything_and_the_shares_rise_to_it(steps: int) -> None:
     shares = [everystep.share_at(step, steps) for step in everystep.events(steps)]

@@ -297,3 +297,29 @@ def test_networks_that_draw_noise_are_compared_under_the_same_noise() -> None:
     model = Noisy(2, 2).eval()
     assert twin_error(model, copy.deepcopy(model), {}, (torch.ones(1, 2),)) == 0.0
     torch.set_rng_state(state)
+
+
+class Heads(nn.Module):
+    """Two outputs of one input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 2), nn.Linear(3, 5)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.one(x), self.other(x)
+
+
+@pytest.mark.parametrize("head", ["one", "other"])
+def test_the_error_of_a_twin_is_that_of_its_worst_output_as_a_share_of_the_largest_value(head: str) -> None:
+    dense, x = Heads(), torch.randn(4, 3)
+    wrong = copy.deepcopy(dense)
+    layer = getattr(wrong, head)
+    with torch.no_grad():
+        layer.weight.mul_(1.5)
+        layer.bias.mul_(1.5)
+    assert twin_error(dense, wrong, {}, (x,)) == pytest.approx(0.5)
+    assert twin_error(dense, copy.deepcopy(dense), {}, (x,)) == 0.0
+    with torch.no_grad():
+        layer.bias[0] = torch.nan
+    assert twin_error(dense, wrong, {}, (x,)) == float("inf")

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -15,9 +15,9 @@ from strategies.base import Context, Criterion, Infeasible, Scores
 from strategies.criteria import l1, random
 from strategies.granularity.weight import WeightRanking, WeightRemoval, weight
 from strategies.layers import named_weights, prunable_layers
+from tests.helpers.properties import examples
 from tests.strategies.nets import FACTORIES, context, context_of, generator
 
-examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 networks = st.sampled_from(list(FACTORIES))
 allocations = st.sampled_from(["global", "uniform"])
 sparsities = st.floats(0, 0.99)
@@ -53,7 +53,7 @@ def removed(removal: WeightRemoval) -> dict[str, list[int]]:
     return {name: (~mask).flatten().nonzero().flatten().tolist() for name, mask in removal.masks.items()}
 
 
-@examples
+@examples(40)
 @given(networks, allocations, sparsities)
 def test_exactly_the_rounded_number_of_weights_goes(name: str, allocation: str, sparsity: float) -> None:
     found, ranking = ranked(name, allocation)
@@ -64,7 +64,7 @@ def test_exactly_the_rounded_number_of_weights_goes(name: str, allocation: str, 
     assert removal.sparsity("params") == 1 - (total - gone) / total
 
 
-@examples
+@examples(40)
 @given(networks, allocations, st.sampled_from(["params", "macs"]), sparsities, sparsities)
 def test_what_is_removed_at_a_low_sparsity_stays_removed_at_a_higher_one(
     name: str, allocation: str, target: str, one: float, other: float
@@ -74,18 +74,19 @@ def test_what_is_removed_at_a_low_sparsity_stays_removed_at_a_higher_one(
     assert all(bool((low[layer] | ~high[layer]).all()) for layer in low)
 
 
-@examples
+@examples(40)
 @given(networks, allocations, sparsities)
 def test_a_share_of_the_macs_is_met_within_one_weight(name: str, allocation: str, sparsity: float) -> None:
     found, ranking = ranked(name, allocation)
     removal = ranking.cut(sparsity, "macs")
-    total = sum(w.numel() * found.positions[layer] for layer, w in found.weights())
-    gone = sum(int((~mask).sum()) * found.positions[layer] for layer, mask in removal.masks.items())
-    assert abs(gone - sparsity * total) <= max(found.positions.values()) / 2 + 1e-6
+    uses = {layer: found.work.per_entry(layer) for layer, _ in found.weights()}
+    total = sum(w.numel() * uses[layer] for layer, w in found.weights())
+    gone = sum(int((~mask).sum()) * uses[layer] for layer, mask in removal.masks.items())
+    assert abs(gone - sparsity * total) <= max(uses.values()) / 2 + 1e-6
     assert removal.sparsity("macs") == pytest.approx(gone / total, abs=1e-12)
 
 
-@examples
+@examples(40)
 @given(networks, allocations, sparsities)
 def test_masked_weights_are_zero_and_everything_else_is_bit_equal(name: str, allocation: str, sparsity: float) -> None:
     found, ranking = ranked(name, allocation)

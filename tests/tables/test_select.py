@@ -6,14 +6,16 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.records import LatencyRecord, Record
 from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
-from bench.tasks.generation import FID
+from bench.tasks import Quantity
+from bench.tasks.generation import FID, GENERATION
+from tests.helpers.numbers import anything, close
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records
 
 CHANNEL = "l1-channel-global"
@@ -42,6 +44,13 @@ def curve(
         )
         found.append(record.model_copy(update={"achieved_params": sparsity}))
     return found
+
+
+POINT = {
+    "workload": "mnist-dcgan", "checkpoint": "shipped", "recovery": "bn-recalibrate", "target": "params",
+    "strategy": CHANNEL, "cost": "params", "batch": 0, "margin": "+10 %",
+    "dense": 10.0, "share": 0.5, "bound": False, "reached": True,
+}  # fmt: skip
 
 
 def iso(records: list[Record], margin: Margin, latency: list[LatencyRecord] | None = None) -> pd.DataFrame:
@@ -133,12 +142,32 @@ def test_a_curve_that_comes_back_counts_where_it_is_cheaper():
 
 
 @given(st.lists(st.floats(0.01, 1e4), min_size=2, max_size=8), st.floats(0.01, 1e4))
+@example([0.010000000000000002, 0.01], 0.01)  # two values that differ by one rounding
 def test_a_looser_limit_never_costs_more_and_the_share_stays_within_the_curve(fids: list[float], limit: float):
     levels = [Level(i / len(fids), fid, 1 - i / len(fids)) for i, fid in enumerate(fids)]
     tight, loose = lowest_cost(levels, limit, FID), lowest_cost(levels, limit * 2, FID)
     if not math.isnan(tight.share):
         assert loose.share <= tight.share + 1e-12
         assert levels[-1].share - 1e-12 <= tight.share <= 1 + 1e-12
+
+
+@given(close(anything, 2, 6), anything, st.sampled_from(GENERATION.quantities))
+@example([0.010000000000000002, 0.01], 0.01, FID)
+def test_a_crossing_of_any_numbers_lies_on_the_curve(values: list[float], limit: float, quantity: Quantity):
+    levels = [Level(i / len(values), value, 1 - i / len(values)) for i, value in enumerate(values)]
+    found = lowest_cost(levels, limit, quantity)
+    held = [level.share for level in levels if quantity.holds(level.quality, limit)]
+    if held:
+        assert levels[-1].share <= found.share <= min(held)
+    else:
+        assert math.isnan(found.share) and not found.reached
+
+
+def test_a_seed_whose_dense_does_not_hold_the_limit_has_no_crossing():
+    # A tenth more of a value below 0 is less of it.
+    points = pd.DataFrame([POINT | {"seed": 0}, POINT | {"seed": 1, "share": math.nan, "reached": False}])
+    frame = iso_quality(tidy(curve({0.0: 1.0, 0.5: 1.0})), points)
+    assert (frame["n"][0], frame["reached"][0], frame["value"][0]) == (1, 1, 5.0)
 
 
 def test_iso_quality_pairs_each_seed_with_its_own_dense():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -29,6 +29,7 @@ from strategies.base import Context, Level, NotApplicable, Pruned
 from strategies.builtin import STRATEGIES
 from strategies.composition import Strategy
 from strategies.layers import named_weights
+from tests.helpers.properties import examples
 
 NONE, CALIBRATED, TRAINED = (parse_recovery(name) for name in ("none", "bn-recalibrate", "finetune-6"))
 EVERYSTEP = STRATEGIES["rownorm-channel+everystep"]
@@ -131,7 +132,7 @@ recoveries = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@examples(100)
 @given(recoveries)
 def test_every_recovery_is_found_again_by_its_name(recovery: Recovery) -> None:
     assert parse_recovery(recovery.name) == recovery
@@ -144,7 +145,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@examples(100)
 @given(st.sampled_from(["finetune", "distil"]), st.sampled_from(["0", "3", "03"]), st.lists(pieces, max_size=3))
 def test_a_name_that_is_understood_is_the_name_of_what_it_means(kind: str, steps: str, rest: list[str]) -> None:
     name = "-".join([kind, steps, *rest])

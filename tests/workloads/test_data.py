@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from bench.training.judge import accuracy
 from bench.workloads.checkpoints import shipped_folder
 from bench.workloads.data import DATA_SOURCES, HELD_OUT_SHARE, ImageData, full_mnist, split_by_hash
 from bench.workloads.store import load_into, read_weights
+from tests.helpers.properties import examples
 
 
 def images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +53,7 @@ def test_about_a_fifth_is_held_out() -> None:
     assert len(data.held_out) / 4000 == pytest.approx(HELD_OUT_SHARE, abs=0.03)  # 4.7 standard deviations
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@examples(20)
 @given(st.randoms(use_true_random=False))
 def test_the_split_does_not_depend_on_the_order_of_the_file(random: object) -> None:
     pictures, labels = images(60)
@@ -64,7 +65,7 @@ def test_the_split_does_not_depend_on_the_order_of_the_file(random: object) -> N
     assert one.fingerprint == other.fingerprint
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@examples(20)
 @given(st.integers(1, 59))
 def test_an_image_stays_on_its_side_when_others_are_added(count: int) -> None:
     pictures, labels = images(60)

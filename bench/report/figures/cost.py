@@ -351,7 +351,8 @@ def _point(row: Row, cost: float, judged: Judged, *, hollow: bool = False) -> Po
 
 def _timed(row: Row, batch: int, judged: Judged) -> Point:
     cost, ratio = row[f"latency_b{batch}_ms"], row[f"speedup_b{batch}"]
-    ends = [cost * ratio / row[f"speedup_b{batch}_{end}"] for end in ("high", "low")] if _positive(ratio) else []
+    bounds = [row[f"speedup_b{batch}_{end}"] for end in ("high", "low")]
+    ends = [cost * ratio / bound for bound in bounds] if all(map(_positive, (ratio, *bounds))) else []
     low, high = ends if ends and row["strategy"] != DENSE else (math.nan, math.nan)
     return Point(row["strategy"], cost, *_quality(row, judged), low, high)
 

@@ -6,12 +6,14 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from strategies.allocation import global_
 from strategies.base import Scores
-from strategies.criteria import fpgm, l1, l2, shuffled, shuffledfilters
+from strategies.criteria import fpgm, l1, l2, shuffled, shuffledfilters, unlike
 from strategies.granularity.weight import weight
 from tests.strategies.criteria.hand import KINDS, Net, W, channels_of, context, weights_of
+from tests.strategies.nets import context as given
 from tests.strategies.nets import context_of
 
 
@@ -69,3 +71,12 @@ def test_the_controls_follow_the_seed(criterion: object) -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
     assert shuffled.random and shuffledfilters.random
+
+
+def test_unlike_is_the_squared_distance_as_a_share_of_the_squares() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 1))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        model[1].weight.copy_(torch.tensor([[-1.0, 0.0], [0.0, 2.0]]))
+    # (4 + 4 + 9 + 4) / (30 + 5)
+    assert {name: float(s) for name, s in unlike(given(model, (torch.ones(1, 2),))).items()} == {"1<-0": 21 / 35}

@@ -7,9 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from bench.base.errors import UserError
-from bench.tasks.generation.classifier import FEATURES, Classifier, Recipe, accuracy, auto_classifier
+from bench.tasks.generation import classifier
+from bench.tasks.generation.classifier import (
+    FEATURES,
+    Classifier,
+    Recipe,
+    _shifted,
+    accuracy,
+    auto_classifier,
+    train_classifier,
+)
 from bench.workloads.data import ImageData, split_by_hash
 from tests.helpers.pictures import pictures
 
@@ -71,3 +81,48 @@ def test_images_without_labels_are_refused_with_advice() -> None:
         auto_classifier(data(labels=1), SHAPE, SHORT)
     with pytest.raises(UserError, match=r"images of \(3, 16, 16\), expected \(1, 16, 16\)"):
         auto_classifier(data(), (1, 16, 16), SHORT)
+
+
+def test_its_network_halves_the_side_to_4_and_doubles_the_width_to_four_times() -> None:
+    net = Classifier((3, 64, 48), 7, 8)
+    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+    assert [(c.in_channels, c.out_channels, c.stride[0]) for c in convolutions] == [
+        (3, 8, 2), (8, 16, 2), (16, 32, 2), (32, 32, 2), (32, 32, 1),
+    ]  # fmt: skip
+    assert all(c.kernel_size == (3, 3) and c.padding == (1, 1) and c.bias is None for c in convolutions)
+    features, logits = net.eval()(torch.randn(2, 3, 64, 48))
+    assert (features.shape, logits.shape) == ((2, FEATURES), (2, 7)) and FEATURES == 64
+
+
+@pytest.mark.parametrize(("epochs", "steps", "parts", "done"), [(3, 100, 2, 6), (3, 4, 2, 4), (1, 100, 0.5, 1)])
+def test_its_rate_falls_to_nothing_over_the_steps_that_the_images_are_worth(
+    epochs: int, steps: int, parts: float, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    class Watched(torch.optim.Adam):
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            rates.append(self.param_groups[0]["lr"])
+            super().step()
+
+    streams: list[tuple[object, ...]] = []
+    drawn = classifier.stream
+    monkeypatch.setattr(classifier, "stream", lambda *roles: streams.append(roles) or drawn(*roles))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(torch.optim, "Adam", Watched)
+    given = data()
+    recipe = Recipe(steps=steps, epochs=epochs, batch=int(len(given.train) / parts), width=4, lr=0.5)
+    train_classifier(given, 3, recipe)
+    assert rates == pytest.approx([0.5 * (1 - step / done) for step in range(done)])
+    assert streams == [(0, "train", "classifier", step) for step in range(done)]  # the same for everybody
+
+
+def test_shifts_reach_an_eighth_of_the_side_and_move_all_images_alike() -> None:
+    images = torch.zeros(2, 1, 16, 8)
+    images[:, :, 5, 3] = 1.0
+    seen = set()
+    for seed in range(300):
+        moved = _shifted(images, torch.Generator().manual_seed(seed))
+        assert torch.equal(moved[0], moved[1]) and moved.sum() == 2
+        y, x = (int(where) for where in moved[0, 0].nonzero()[0])
+        seen.add((y - 5, x - 3))
+    assert seen == {(down, right) for down in range(-2, 3) for right in range(-1, 2)}

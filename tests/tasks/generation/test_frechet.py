@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.tasks.generation.frechet import frechet_distance, low_rank
 from bench.tasks.generation.gaussian import Array, Gaussian, fit
+from tests.helpers.properties import examples
 
 
 def gaussian(mean: list[float], covariance: Array) -> Gaussian:
@@ -93,7 +94,7 @@ def test_distance_agrees_with(package: str, other: Any) -> None:
     assert frechet_distance(fit(a), fit(b)) == pytest.approx(other(a, b), rel=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_distance_is_symmetric_and_not_negative(first: int, second: int) -> None:
     a, b = fit(features(first, 40, 4)), fit(features(second, 40, 4))
@@ -102,7 +103,7 @@ def test_distance_is_symmetric_and_not_negative(first: int, second: int) -> None
     assert forth == pytest.approx(back, rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000))
 @example(2258)
 def test_distance_to_itself_is_zero(seed: int) -> None:
@@ -112,7 +113,7 @@ def test_distance_to_itself_is_zero(seed: int) -> None:
     assert frechet_distance(a, a) == pytest.approx(0, abs=rounding)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000), st.floats(0.1, 10))
 def test_distance_grows_with_the_square_of_the_features_scale(seed: int, scale: float) -> None:
     a, b = features(seed, 40, 4), features(seed + 1, 40, 4)

@@ -95,6 +95,7 @@ from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.quality import gaussian_and_first, judge
 
 torch.set_num_threads(1)
+torch.manual_seed(0)
 module = nn.Sequential(nn.Flatten(), nn.Linear(64, 2048), nn.LeakyReLU(0.1))
 extractor = extractor_of("wide", module, (1, 8, 8))
 images = torch.randint(0, 256, (50_000, 1, 8, 8), dtype=torch.uint8)

@@ -55,3 +55,11 @@ def test_rows_get_unit_length_and_zeros_stay() -> None:
 def test_subsets_that_cannot_be_drawn_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match="subsets of"):
         kernel_distance(features(0), features(1), size)
+
+
+def test_subsets_have_from_two_rows_to_all_of_the_smaller_set() -> None:
+    made, real = features(0, 5), features(1, 4)
+    assert np.isfinite(kernel_distance(made, real, 4))
+    for size in (0, 1, 5):
+        with pytest.raises(ValueError, match=f"subsets of {size}"):
+            kernel_distance(made, real, size)

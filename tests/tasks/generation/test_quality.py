@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor
-from bench.tasks.generation.quality import Judged, inception_score, is_splits, judge, quality, reference
+from bench.tasks.generation.quality import (
+    Judged,
+    gaussian_and_first,
+    inception_score,
+    is_splits,
+    judge,
+    quality,
+    reference,
+)
 from bench.workloads.data import dummy_blobs
 
 
@@ -88,3 +96,17 @@ def test_quality_says_how_many_images_it_saw(extractor: Extractor) -> None:
     judged = judge(extractor, data.train)
     few = Judged(judged.features[:50], judged.logits[:50])
     assert quality(few, reference(extractor, data)).num_images == 50
+
+
+def test_many_images_are_seen_in_parts_and_give_the_same(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = dummy_blobs().train[:90]
+    whole, first = gaussian_and_first(extractor, images, 25)
+    monkeypatch.setattr("bench.tasks.generation.quality.LARGE", 90 * extractor.width - 1)
+    monkeypatch.setattr("bench.tasks.generation.quality.CHUNK_ROWS", 20)
+    parts, again = gaussian_and_first(extractor, images, 25)
+    assert parts.count == whole.count == 90
+    assert parts.mean == pytest.approx(whole.mean, abs=1e-6)
+    assert parts.covariance == pytest.approx(whole.covariance, abs=1e-6)
+    assert first.shape == again.shape == (25, extractor.width)
+    assert first == pytest.approx(again, abs=1e-6)
+    assert gaussian_and_first(extractor, images, 500)[1].shape == (90, extractor.width)  # no more than there are

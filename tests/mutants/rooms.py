@@ -1,0 +1,108 @@
+"""Which files are changed, and which tests should notice."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Files (patterns from the root) and the tests of their folder: files or folders, in the order of their duty."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    """Tests that take long: asked only about the files that they name."""
+
+
+ROOMS = {
+    "statistics": Room(("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate")),
+    "tables": Room(("bench/tables/*.py",), ("tests/tables",), also=("tests/report/test_judges.py",)),
+    "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables")),
+    "measure": Room(("bench/measure/*.py",), ("tests/measure",)),
+    "gate": Room(("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",)),
+    "training": Room(
+        ("bench/training/loop.py", "bench/training/losses.py", "bench/training/ema.py", "bench/training/recovery/*.py"),
+        ("tests/training",),
+    ),
+    "sweep": Room(("bench/sweep/counts.py", "bench/sweep/keys.py", "bench/sweep/curve.py"), ("tests/sweep",)),
+    "criteria": Room(("strategies/criteria/*.py",), ("tests/strategies/criteria", "tests/strategies/test_criteria.py")),
+    "granularity": Room(
+        (
+            "strategies/granularity/*.py", "strategies/allocation.py", "strategies/slicing.py", "strategies/sorting.py",
+        ),
+        (
+            "tests/strategies/test_weight.py", "tests/strategies/test_nm.py", "tests/strategies/test_block.py",
+            "tests/strategies/test_merged.py", "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py",
+            "tests/strategies/test_proof.py", "tests/strategies/test_slicing.py", "tests/strategies/test_allocation.py",
+            "tests/strategies/test_sorting.py", "tests/strategies/test_layers.py", "tests/strategies/test_criteria.py",
+        ),
+    ),
+    "schedules": Room(
+        ("strategies/schedules/*.py", "strategies/schedule.py"),
+        (
+            "tests/strategies/test_schedules.py", "tests/strategies/test_schedule_plans.py",
+            "tests/strategies/test_schedule_hooks.py", "tests/strategies/test_hooks.py",
+        ),
+    ),
+}  # fmt: skip
+
+WORDS = {
+    "bench/tables/text.py", "bench/tables/write.py", "bench/tables/run_tables.py", "bench/tables/naming.py",
+    "bench/tasks/generation/card.py", "bench/tasks/generation/public.py", "bench/tasks/generation/training.py",
+}  # fmt: skip
+"""Words, files and downloads: no number comes from them."""
+
+ELSEWHERE = {
+    "bench/measure/latency.py": {"cuda_timer.timer", "cuda_timer", "peak_of_call"},
+}
+"""Functions that need a device; `make test-gpu` is about them."""
+
+
+def files_of(room: Room, root: Path = ROOT) -> list[str]:
+    """The files that are changed, from the root."""
+    found = {str(path.relative_to(root)) for pattern in room.files for path in root.glob(pattern)}
+    return sorted(found - WORDS)
+
+
+def duties_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROOT) -> list[str]:
+    """The room's files of tests, from the root: those that name the changed module first, and of those the quick ones.
+
+    Args:
+        seconds: how long each takes; what is not in it holds no test that passes.
+    """
+    found = []
+    for duty, path in _files(room, root):
+        name = str(path.relative_to(root))
+        named = _names(path, file)
+        if name in seconds and (named or duty < len(room.tests)):
+            found.append((not named, duty, seconds[name], name))
+    return [name for *_, name in sorted(found)]
+
+
+def hash_of(room: Room, root: Path = ROOT) -> str:
+    """Of the room's tests: what they do without a change is asked anew where they are other ones."""
+    return hashlib.sha256(b"".join(path.read_bytes() for _, path in _files(room, root))).hexdigest()
+
+
+def _files(room: Room, root: Path) -> list[tuple[int, Path]]:
+    places = [(duty, root / named) for duty, named in enumerate((*room.tests, *room.also))]
+    return [
+        (duty, path)
+        for duty, place in places
+        for path in ([place] if place.is_file() else sorted(place.rglob("test_*.py")))
+    ]
+
+
+def _names(test: Path, file: str) -> bool:
+    """Whether a file of tests imports the changed module, or is called after it."""
+    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    package, _, name = map(re.escape, module.rpartition("."))
+    imported = rf"\b{package}\.{name}\b(?!\.)|^\s*from {package} import .*\b{name}\b"
+    text = test.read_text(encoding="utf-8")
+    return test.stem == f"test_{Path(file).stem}" or bool(re.search(imported, text, re.MULTILINE))

@@ -1,0 +1,37 @@
+"""What is made of a network that judges."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench.tasks.generation.extractors import extractor_of
+
+
+def test_a_judge_is_frozen_in_eval_mode() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.Dropout()).train()
+    extractor = extractor_of("mine", module, (1, 8, 8))
+    assert not any(part.training for part in extractor.module.modules())
+    assert not any(parameter.requires_grad for parameter in extractor.module.parameters())
+    assert (extractor.width, extractor.classes) == (3, None)
+
+
+def test_a_judge_of_any_images_is_seen_on_colours_of_32_by_32() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 5))
+    assert extractor_of("mine", module, None).width == 5
+
+
+@pytest.mark.parametrize(
+    "module", [nn.Identity(), nn.Sequential(nn.Flatten(0)), nn.Sequential(nn.Flatten(), nn.Unflatten(1, (2, 32)))]
+)
+def test_features_of_another_form_are_refused(module: nn.Module) -> None:
+    with pytest.raises(ValueError, match="not \\(1, d\\)"):
+        extractor_of("mine", module, (1, 8, 8))
+
+
+def test_its_batches_do_not_change_what_it_sees() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    images = torch.randint(0, 256, (23, 1, 8, 8), dtype=torch.uint8)
+    whole, parts = (extractor_of("mine", module, (1, 8, 8), batch=batch)(images)[0] for batch in (250, 5))
+    assert torch.allclose(whole, parts, atol=1e-6) and len(parts) == 23

@@ -386,6 +386,13 @@ def test_the_target_is_reached_at_the_last_event_whatever_the_balance(accuracy: 
     assert follow([accuracy] * 20)[-1] == 10
 
 
+def test_a_knob_of_its_own_grows_in_equal_parts() -> None:
+    hooks, training = started(strategy("performance"))
+    hooks.level = Level("threshold", 3.0)
+    hooks.strategy = cast(Strategy, SimpleNamespace(rank=lambda *_, **__: None, decide=lambda _, level, __: level))
+    assert [hooks.decide(training, share).value for share in (0.25, 1.0)] == [0.75, 3.0]  # type: ignore[attr-defined]
+
+
 def test_the_accuracy_is_smoothed() -> None:
     hooks, training = started(strategy("performance"))
     assert isinstance(hooks, PerformanceHooks)

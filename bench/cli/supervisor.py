@@ -8,6 +8,7 @@ a grace, and speaks where the command ended without having said so.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import json
@@ -17,9 +18,10 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from bench.base.containment import TELL, Entered
 from bench.base.limits import Limits, resident_bytes
@@ -35,6 +37,13 @@ TOGETHER = 1.0
 LAST_WORDS = 20.0
 """Seconds that a command may take to leave after it has said how it ended."""
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
+"""Signals that ask a process to end, where the system has them."""
+PASSED_ON = {signal.SIGINT, *ENDING}
+
+FAULT = 1
+"""The exit code of a fault of ours, which shows its traceback."""
+
 Command = Callable[[], int]
 
 
@@ -46,6 +55,7 @@ def supervised(command: Command) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     above = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until each of the two knows what to do with them
     child = os.fork()
     if child == 0:
         os.close(ours)
@@ -54,8 +64,8 @@ def supervised(command: Command) -> int:
     return _Watch(child, ours).until_it_ends()
 
 
-def _run(command: Command, pipe: int, above: int) -> None:
-    """In the child: the command, and its end."""
+def _run(command: Command, pipe: int, above: int) -> NoReturn:
+    """In the child: the command, and its end. Threads of other people's code do not hold it up."""
     _end_with(above)
 
     def say(**message: Any) -> None:
@@ -69,11 +79,25 @@ def _run(command: Command, pipe: int, above: int) -> None:
         say(interrupted=True)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupted)
+    _unless_ignored(signal.SIGINT, interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     TELL.set(tell)
-    code = command()
+    try:
+        code = command()
+    except BaseException:  # noqa: BLE001 - nothing may climb into what was running before the fork
+        traceback.print_exc()
+        code = FAULT
     say(code=code)
-    sys.exit(code)
+    for leave in (sys.stdout.flush, sys.stderr.flush, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+        with contextlib.suppress(Exception):
+            leave()
+    os._exit(code)
+
+
+def _unless_ignored(number: int, handler: Callable[[int, Any], None]) -> None:
+    """Who starts a command in the background, or by nohup, hands signals down ignored: they stay so."""
+    if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def _end_with(above: int) -> None:
@@ -103,9 +127,10 @@ class _Watch:
     rest: bytes = b""
 
     def until_it_ends(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, lambda number, _: self._send(number))
-        signal.signal(signal.SIGINT, self._interrupted)
+        for number in ENDING:
+            _unless_ignored(number, lambda number, _: self._send(number))
+        _unless_ignored(signal.SIGINT, self._interrupted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         while (status := self._status()) is None:
             self._listen()
             if time.monotonic() - self.interrupted > EVERY:
@@ -173,7 +198,7 @@ class _Watch:
         place = f"{self.places[-1][0].place}: " if self.places else ""
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
-            if number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):  # as if there were no two of us
+            if number in ENDING:  # as if there were no two of us
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
             if number == signal.SIGINT:

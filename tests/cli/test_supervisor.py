@@ -36,6 +36,8 @@ def start(body: str) -> subprocess.Popen[str]:
         text=True,
         cwd=ROOT,
         env={"PYTHONPATH": SOURCES, "PATH": "/usr/bin:/bin"},
+        # Whoever starts the tests in the background hands down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # type: ignore[arg-type,return-value]
     )
 
 
@@ -84,9 +86,24 @@ def test_an_end_that_the_command_did_not_want_is_said(body: str, message: str) -
     assert answer(body) == (2, "", f"ganprune: {message}\n")
 
 
-def test_a_thread_that_never_ends_does_not_undo_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = "import bench.cli.supervisor as s\nthreading.Thread(target=time.sleep, args=(0.5,)).start()\nreturn 0"
-    assert answer(body) == (0, "", "")
+def test_a_thread_that_never_ends_does_not_hold_up_what_is_done() -> None:
+    start = time.monotonic()
+    assert answer("threading.Thread(target=time.sleep, args=(10**6,)).start(); return 0") == (0, "", "")
+    assert time.monotonic() - start < 60
+
+
+def test_what_was_registered_for_the_end_is_done() -> None:
+    assert answer("import atexit; atexit.register(lambda: print('left')); print('done'); return 0") == (
+        0,
+        "done\nleft\n",
+        "",
+    )
+
+
+def test_a_fault_of_ours_shows_its_traceback_and_does_not_climb_into_the_caller() -> None:
+    code, out, err = answer("raise ZeroDivisionError")
+    assert (code, out) == (1, "")
+    assert "Traceback" in err and err.endswith("ZeroDivisionError\n")
 
 
 def test_an_interrupt_of_the_command_s_process_alone_is_passed_on_once() -> None:
@@ -127,6 +144,19 @@ def test_a_signal_that_ends_ends_both(number: signal.Signals) -> None:
     process.communicate(timeout=60)
     assert process.returncode == -number
     wait_until(lambda: not any(map(alive, below)))
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As by nohup."""
+    ignored = SCRIPT.replace("def command", "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n\ndef command")
+    body = "print('ready', flush=True); time.sleep(3); return 0"
+    process = subprocess.Popen(
+        [sys.executable, "-c", ignored.format(body=body)], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        env={"PYTHONPATH": SOURCES, "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it on Linux only")

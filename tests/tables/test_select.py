@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowe
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tasks import Quantity
 from bench.tasks.generation import FID, GENERATION
-from tests.helpers.numbers import anything, close
+from tests.helpers.numbers import HUGE, anything, close
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records
 
 CHANNEL = "l1-channel-global"
@@ -153,6 +154,8 @@ def test_a_looser_limit_never_costs_more_and_the_share_stays_within_the_curve(fi
 
 @given(close(anything, 2, 6), anything, st.sampled_from(GENERATION.quantities))
 @example([0.010000000000000002, 0.01], 0.01, FID)
+@example([-HUGE, HUGE], HUGE, replace(FID, scale="linear", direction="higher"))  # their difference is no number
+@example([HUGE, -HUGE], -HUGE, replace(FID, scale="linear"))
 def test_a_crossing_of_any_numbers_lies_on_the_curve(values: list[float], limit: float, quantity: Quantity):
     levels = [Level(i / len(values), value, 1 - i / len(values)) for i, value in enumerate(values)]
     found = lowest_cost(levels, limit, quantity)

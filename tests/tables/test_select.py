@@ -236,3 +236,17 @@ def test_masks_are_no_faster_at_any_quality():
 def test_a_margin_is_never_negative():
     with pytest.raises(ValueError, match="0 or more"):
         Margin(-0.1)
+
+
+def test_the_interval_of_a_row_with_several_architectures_holds_those_of_all():
+    first, other = make_record(strategy=CHANNEL, sparsity=0.5), make_record(strategy=CHANNEL, sparsity=0.7)
+    second = make_record(strategy=CHANNEL, sparsity=0.5, seed=1).model_copy(update={"architecture": other.architecture})
+    latency = []
+    for record, low, middle, high in ((first, 1.8, 2.0, 2.1), (second, 1.9, 3.0, 3.5)):
+        assert record.architecture is not None
+        values = {"speedup": middle, "speedup_low": low, "speedup_high": high}
+        latency.append(latency_record("mnist-dcgan", record.architecture.hash, 1, middle).model_copy(update=values))
+    dense = [make_record(strategy="dense", sparsity=0.0, seed=seed) for seed in (0, 1)]
+    summary = summary_of([*dense, first, second], latency).set_index("strategy").loc[CHANNEL]
+    found = [summary[f"speedup_b1{end}"] for end in ("_low", "", "_high")]
+    assert found == pytest.approx([1.8, 2.5, 3.5])

@@ -347,3 +347,13 @@ def test_a_regression_counts_for_more_than_what_is_missing() -> None:
     assert result.exit_code == 1
     both = compare(side(more={PLACE._replace(level="0.9"): cell()}), side(cell(params=500)))
     assert both.exit_code == 1
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -1.0])
+@pytest.mark.parametrize("in_head", [True, False])
+def test_a_number_that_one_side_lacks_under_a_seed_is_missing(value: float | None, in_head: bool) -> None:
+    lacking = cell()
+    lacking.values["fid[judge]"][1] = value
+    sides = (side(), side(lacking)) if in_head else (side(lacking), side())
+    found = row(compare(*sides), "fid[judge]")
+    assert (found.verdict, found.reason) == ("missing", "a seed has no value, or none above 0")

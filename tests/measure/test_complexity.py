@@ -140,6 +140,14 @@ def test_attention_products_are_counted_on_a_cpu() -> None:
     assert (macs.dense, macs.uncounted) == (2 * (2 * 5 * 5 * 8), ())
 
 
+def test_inputs_may_be_labels_but_not_single_numbers_or_none() -> None:
+    model = nn.Sequential(nn.Embedding(4, 3), nn.Linear(3, 2, bias=False))
+    assert count_macs(model, (torch.zeros(5, dtype=torch.int64),)).dense == 6
+    for wrong in ((), (torch.tensor(1),), (torch.zeros(0, 3),)):
+        with pytest.raises(ValueError, match="at least one image"):
+            count_macs(model, wrong)
+
+
 def test_a_traced_attention_is_counted_from_its_shapes() -> None:
     def traced(*sizes: int) -> Any:
         return SimpleNamespace(type=lambda: SimpleNamespace(sizes=lambda: list(sizes)))

@@ -186,7 +186,9 @@ def test_a_cpu_clock_that_did_not_tick_gives_no_ratio() -> None:
 def test_the_interval_of_a_speedup_is_that_of_the_ratios_of_pairs() -> None:
     pairs = [(2.0, 1.0), (2.2, 1.0), (3.0, 2.0), (4.0, 1.6), (5.0, 2.6), (2.4, 1.0), (3.0, 1.4)]
     found = summarise(samples(pairs))
-    assert (found.speedup_low, found.speedup_high) == median_interval(np.array([a / b for a, b in pairs]))
+    assert (found.speedup_low, found.speedup_high) == pytest.approx(
+        median_interval(np.array([a / b for a, b in pairs]))
+    )
     assert found.speedup is not None and found.speedup_low is not None and found.speedup_high is not None
     assert 1.5 <= found.speedup_low < found.speedup < found.speedup_high <= 2.5
 

@@ -103,11 +103,11 @@ class Bases:
 
 
 def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> None:
-    """Try what has no result yet; ``again``: what was not noticed, too."""
+    """Try what has no result yet; ``again``: what survived, too."""
     waiting: Queue[Mutant] = Queue()
     for one in drawn:
         known = results.read(one.name)
-        if known is None or (again and known["outcome"] != "noticed"):
+        if known is None or (again and known["outcome"] == "survived"):
             waiting.put(one)
     total = waiting.qsize()
     bases = Bases(results)
@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--results", type=Path, default=ROOT / ".mutants", help="kept here, and continued")
-    parser.add_argument("--again", action="store_true", help="try again what was not noticed: the tests have changed")
+    parser.add_argument("--again", action="store_true", help="try again what survived: the tests have changed")
     parser.add_argument("--table", action="store_true", help="try nothing, show what is there")
     given = parser.parse_args()
     results = Results(given.results)

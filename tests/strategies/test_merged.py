@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,17 @@ def linear(*rows: list[float]) -> nn.Sequential:
 
 ROWS = ([-1.0, -0.9, -0.1, 0.0], [0.1, 0.9, 1.0, 1.1])
 """k-means to 4 levels, from -1, -.3, .4 and 1.1: {-1, -.9}, {-.1, 0}, {.1}, {.9, 1, 1.1}, and there it stays."""
+
+
+def test_k_means_ends_after_25_rounds_where_it_has_not_settled() -> None:
+    weight = np.logspace(-3, 0, 2000)
+    centres = np.linspace(weight.min(), weight.max(), 16)
+    for _ in range(25):
+        chosen = np.searchsorted((centres[1:] + centres[:-1]) / 2, weight)
+        centres = np.array([weight[chosen == k].mean() if (chosen == k).any() else c for k, c in enumerate(centres)])
+    chosen = np.searchsorted((centres[1:] + centres[:-1]) / 2, weight)
+    expected = np.unique(chosen, return_inverse=True)[1]
+    assert nearest_levels(torch.from_numpy(weight), 16).tolist() == expected.tolist()
 
 
 def test_weights_go_to_the_levels_of_k_means() -> None:

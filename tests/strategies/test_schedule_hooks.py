@@ -393,6 +393,15 @@ def test_a_knob_of_its_own_grows_in_equal_parts() -> None:
     assert [hooks.decide(training, share).value for share in (0.25, 1.0)] == [0.75, 3.0]  # type: ignore[attr-defined]
 
 
+def test_with_few_events_the_way_has_one_stage() -> None:
+    stages = {}
+    for steps in (2, 4, 28):
+        hooks, _ = started(strategy("performance"), steps=steps)
+        assert isinstance(hooks, PerformanceHooks)
+        stages[len(hooks.events)] = hooks.stages
+    assert stages == {count: max(1, count // 2) for count in stages} and min(stages) < 4
+
+
 def test_the_accuracy_is_smoothed() -> None:
     hooks, training = started(strategy("performance"))
     assert isinstance(hooks, PerformanceHooks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowe
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tasks import Quantity
 from bench.tasks.generation import FID, GENERATION
-from tests.helpers.numbers import anything, close
+from tests.helpers.numbers import HUGE, anything, close
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records
 
 CHANNEL = "l1-channel-global"
@@ -153,6 +154,8 @@ def test_a_looser_limit_never_costs_more_and_the_share_stays_within_the_curve(fi
 
 @given(close(anything, 2, 6), anything, st.sampled_from(GENERATION.quantities))
 @example([0.010000000000000002, 0.01], 0.01, FID)
+@example([-HUGE, HUGE], HUGE, replace(FID, scale="linear", direction="higher"))  # their difference is no number
+@example([HUGE, -HUGE], -HUGE, replace(FID, scale="linear"))
 def test_a_crossing_of_any_numbers_lies_on_the_curve(values: list[float], limit: float, quantity: Quantity):
     levels = [Level(i / len(values), value, 1 - i / len(values)) for i, value in enumerate(values)]
     found = lowest_cost(levels, limit, quantity)
@@ -233,3 +236,17 @@ def test_masks_are_no_faster_at_any_quality():
 def test_a_margin_is_never_negative():
     with pytest.raises(ValueError, match="0 or more"):
         Margin(-0.1)
+
+
+def test_the_interval_of_a_row_with_several_architectures_holds_those_of_all():
+    first, other = make_record(strategy=CHANNEL, sparsity=0.5), make_record(strategy=CHANNEL, sparsity=0.7)
+    second = make_record(strategy=CHANNEL, sparsity=0.5, seed=1).model_copy(update={"architecture": other.architecture})
+    latency = []
+    for record, low, middle, high in ((first, 1.8, 2.0, 2.1), (second, 1.9, 3.0, 3.5)):
+        assert record.architecture is not None
+        values = {"speedup": middle, "speedup_low": low, "speedup_high": high}
+        latency.append(latency_record("mnist-dcgan", record.architecture.hash, 1, middle).model_copy(update=values))
+    dense = [make_record(strategy="dense", sparsity=0.0, seed=seed) for seed in (0, 1)]
+    summary = summary_of([*dense, first, second], latency).set_index("strategy").loc[CHANNEL]
+    found = [summary[f"speedup_b1{end}"] for end in ("_low", "", "_high")]
+    assert found == pytest.approx([1.8, 2.5, 3.5])

@@ -11,10 +11,11 @@ import torch
 from bench.training.diary import Diary
 from bench.training.recovery import parse_recovery, recover
 from bench.training.recovery.course import Course, begin
-from bench.training.recovery.run import WATCHED, _continued, watched_steps
+from bench.training.recovery.run import WATCHED, _check, _continued, watched_steps
 from bench.training.resume import save_training
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.loaded import Gan
+from strategies.base import NotApplicable
 from tests.training.test_recovery import PLAIN, checkpoint, pruned, same
 
 SPEC = replace(PLAIN.recipe.spec, lr=0.002, lr_discriminator=0.004)
@@ -102,3 +103,16 @@ def test_a_training_is_looked_at_at_even_steps() -> None:
 def test_a_network_that_is_not_trained_took_no_time() -> None:
     found = recover(parse_recovery("none"), gan("none"), pruned("plain", "l1-weight-global"), seed=0)
     assert (found.watch_seconds, found.earlier_seconds, found.images, found.curve, found.points) == (0, 0, 0, (), ())
+
+
+def test_labels_are_checked_for_a_training_against_d_alone() -> None:
+    class Refuses:
+        def check(self, labels: object, name: str) -> None:
+            raise NotApplicable("no labels")
+
+    given = gan("none")
+    refusing = replace(given, workload=replace(given.workload, condition=Refuses()))  # type: ignore[arg-type]
+    for name in ("none", "bn-recalibrate", "distil-6-output"):
+        _check(parse_recovery(name), refusing, None)
+    with pytest.raises(NotApplicable, match="no labels"):
+        _check(parse_recovery("finetune-6"), refusing, None)

@@ -92,6 +92,7 @@ def test_its_network_halves_the_side_to_4_and_doubles_the_width_to_four_times() 
     assert all(c.kernel_size == (3, 3) and c.padding == (1, 1) and c.bias is None for c in convolutions)
     features, logits = net.eval()(torch.randn(2, 3, 64, 48))
     assert (features.shape, logits.shape) == ((2, FEATURES), (2, 7)) and FEATURES == 64
+    assert net.embed[1](torch.tensor([-1.0, 1.0])).tolist() == pytest.approx([-0.1, 1.0])
 
 
 @pytest.mark.parametrize(("epochs", "steps", "parts", "done"), [(3, 100, 2, 6), (3, 4, 2, 4), (1, 100, 0.5, 1)])

@@ -35,3 +35,16 @@ def test_its_batches_do_not_change_what_it_sees() -> None:
     images = torch.randint(0, 256, (23, 1, 8, 8), dtype=torch.uint8)
     whole, parts = (extractor_of("mine", module, (1, 8, 8), batch=batch)(images)[0] for batch in (250, 5))
     assert torch.allclose(whole, parts, atol=1e-6) and len(parts) == 23
+
+
+def test_a_judge_may_return_features_alone_in_a_tuple_or_features_and_logits() -> None:
+    class Returns(nn.Module):
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.count = count
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (x.flatten(1)[:, :5], x.flatten(1)[:, 5:9])[: self.count]
+
+    alone, both = (extractor_of("mine", Returns(count), (1, 8, 8)) for count in (1, 2))
+    assert (alone.width, alone.classes) == (5, None) and (both.width, both.classes) == (5, 4)

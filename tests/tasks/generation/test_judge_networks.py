@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.measure.complexity import count_macs
-from bench.tasks.generation.judge_networks import CifarNet, DummyJudge, convolution
+from bench.tasks.generation.judge_networks import CifarNet, DummyJudge, LeNet, convolution
 
 
 def params(model: nn.Module) -> int:
@@ -26,6 +26,17 @@ def test_the_judge_of_colour_images_has_seven_convolutions_and_29_million_operat
     features, logits = net(torch.randn(5, 3, 32, 32))
     assert (features.shape, logits.shape) == ((5, 64), (5, 10))
     assert (features < 0).any()  # a leaky unit is never dead
+    for judge in (net, LeNet()):
+        assert judge.embed[1](torch.tensor([-1.0, 1.0])).tolist() == pytest.approx([-0.1, 1.0])
+
+
+def test_the_judge_of_digits_has_three_convolutions_and_64_features() -> None:
+    net = LeNet().eval()
+    widths = [(1, 16), (16, 32), (32, 32)]
+    expected = sum(9 * a * b + b + 2 * b for a, b in widths) + (32 * 49 * 64 + 64) + (64 * 10 + 10)
+    assert params(net) == expected
+    features, logits = net(torch.randn(3, 1, 28, 28))
+    assert (features.shape, logits.shape) == ((3, 64), (3, 10))
 
 
 def test_a_convolution_keeps_the_side_and_ends_in_what_is_not_negative() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from scipy.special import log_softmax
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor
 from bench.tasks.generation.quality import (
     Judged,
+    Reference,
     gaussian_and_first,
     inception_score,
     is_splits,
@@ -96,6 +99,12 @@ def test_quality_says_how_many_images_it_saw(extractor: Extractor) -> None:
     judged = judge(extractor, data.train)
     few = Judged(judged.features[:50], judged.logits[:50])
     assert quality(few, reference(extractor, data)).num_images == 50
+
+
+def test_features_are_the_fields_own_only_where_the_judge_says_so(extractor: Extractor) -> None:
+    given = reference(extractor, dummy_blobs())
+    assert not given.standard and not Reference(given.train, None, None).standard
+    assert reference(replace(extractor, standard=True), dummy_blobs()).standard
 
 
 def test_many_images_are_seen_in_parts_and_give_the_same(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:

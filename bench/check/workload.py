@@ -117,9 +117,6 @@ def _output(own: Own, generator: nn.Module) -> Iterator[Finding]:
 
 def _counts(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Finding]:
     size = footprint(generator)
-    if size.weights == 0:
-        yield Finding("problem", "layers: no nn.Conv or nn.Linear, so there is nothing that could be pruned.")
-        return
     yield Finding(
         "ok", f"parameters: {size.params:,}, of them {size.weights:,} weights of convolutions and linear layers"
     )

@@ -55,7 +55,7 @@ def count(todo: ResolvedCell, recovered: Recovered, shop: Workshop) -> Counts:
     return Counts(
         numbers,
         _achieved_params(gan.checkpoint.generator, size, recovered.pruned.tied if recovered.pruned else {}),
-        1 - macs.effective / dense_macs,
+        1 - macs.effective / dense_macs if dense_macs else 0.0,  # none of its layers takes part in a pass
         [
             *(f"uncounted:{name}" for name in macs.uncounted),
             *(f"fvcore-unsupported:{name}" for name in unsupported),

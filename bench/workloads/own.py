@@ -36,6 +36,7 @@ from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
 from bench.workloads.spec import TORCHVISION, WorkloadSpec, flat
 from strategies.baking import plain
+from strategies.layers import prunable_layers
 
 ImageShape = tuple[int, int, int]
 
@@ -162,9 +163,15 @@ class Own:
         if discriminator is not None and spec.discriminator and (said := spec.discriminator.checkpoint):
             load_checkpoint_file(discriminator, said, spec.at(said.file), self.here("discriminator.checkpoint"))
         try:
-            return plain(generator.eval()), discriminator.eval() if discriminator else None
+            made_plain = plain(generator.eval())
         except Exception as error:
             raise UserError(f"{self.here()}: its weights cannot be made plain: {in_words(error)}") from error
+        if not any(layer.weight.numel() for layer in prunable_layers(made_plain).values()):
+            raise UserError(
+                f"{self.here()}: no nn.Conv or nn.Linear, nor a layer of its own with their weight, so there is nothing "
+                "that could be pruned."
+            )
+        return made_plain, discriminator.eval() if discriminator else None
 
     def image_shape(self, generator: nn.Module) -> ImageShape:
         """What one forward pass of two images gives: ``(channels, height, width)``.

@@ -168,8 +168,8 @@ class Own:
             raise UserError(f"{self.here()}: its weights cannot be made plain: {in_words(error)}") from error
         if not any(layer.weight.numel() for layer in prunable_layers(made_plain).values()):
             raise UserError(
-                f"{self.here()}: no nn.Conv or nn.Linear, nor a layer of its own with their weight, so there is nothing "
-                "that could be pruned."
+                f"{self.here()}: no nn.Conv or nn.Linear, nor a layer of its own with their weight, so there is "
+                "nothing that could be pruned."
             )
         return made_plain, discriminator.eval() if discriminator else None
 

@@ -105,7 +105,8 @@ def test_a_network_without_layers_is_a_problem(describe: Describe) -> None:
         inputs=[{"kind": "normal", "shape": [1, 16, 16]}],
         output={"channels": 1},
     )
-    assert "problem: layers: no nn.Conv or nn.Linear" in text(found, "layers")
+    assert "no nn.Conv or nn.Linear" in text(found, "workload")
+    assert [finding.kind for finding in found] == ["problem"]
 
 
 @pytest.mark.parametrize(

@@ -276,10 +276,3 @@ def judge_of_one_image() -> nn.Module:
 
 def judge_of_nothing() -> nn.Module:
     return Picky("nothing")
-
-
-class NoLayers(nn.Module):
-    """Nothing that could be pruned."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return z[:, :3].tanh().repeat(1, 1, 16, 16)

@@ -15,7 +15,7 @@ COUNT ?= 100
 # What `make calibrate` has collected; hours of it, so it is kept and continued.
 CALIBRATION ?= results/calibration
 
-.PHONY: regression calibrate bench ci-bench test test-fast test-gpu explore mutants lint type report install bench-harness docs clean help
+.PHONY: fuzz regression calibrate bench ci-bench test test-fast test-gpu explore mutants lint type report install bench-harness docs clean help
 
 help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
@@ -24,6 +24,7 @@ help:
 	@echo "make mutants        seeded changes to the code that numbers come from: are they noticed? (SEED=0 COUNT=100)"
 	@echo "make test-gpu       tests that need a CUDA device; without one they say so and are skipped"
 	@echo "make report         draw reports/quick/ again from the newest run"
+	@echo "make fuzz           seeded attempts to get something wrong through: configurations, files, generators, kills"
 	@echo "make lint type      ruff, the import contracts, mypy"
 	@echo "make regression     measure ci afresh and compare it with its baseline (BASE=REVISION: with a revision's)"
 	@echo "make calibrate      error rates of the gate, measured; some hours, continues where it was stopped"
@@ -60,6 +61,9 @@ mutants: install
 
 test-gpu: install
 	$(BIN)/python -m pytest tests/gpu tests/strategies/criteria tests/measure -k "gpu or cuda"
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz --jobs $(JOBS)
 
 bench-harness: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts="-ra --import-mode=importlib" -s -q \

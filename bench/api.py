@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import UserError
 from bench.base.files import check_writable
+from bench.base.limits import BY_DEFAULT, Limits
 from bench.executors.local import start_server
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def run(
     device: str = "cpu",
     save: bool = False,
     progress: Progress | None = None,
+    trust: Sequence[str] = (),
+    limits: Limits = BY_DEFAULT,
 ) -> Outcome:
     """Run what is missing of an experiment (a shipped name or a TOML file) and draw its report.
 
@@ -44,6 +47,8 @@ def run(
         workloads: those to measure, names or what `workload` gave; None: the experiment's.
         reports: None draws no report.
         draw: False only makes sure that the report can be written; who calls draws it.
+        trust: modules or files outside of the experiment's folder whose code it may name (`docs/security.md`).
+        limits: what one cell may take.
 
     Raises:
         UserError: anything that the user must mend, with its place.
@@ -56,7 +61,7 @@ def run(
     own = [thing.own.spec for thing in workloads or () if not isinstance(thing, str) and thing.own is not None]
     names = [thing if isinstance(thing, str) else thing.name for thing in workloads or ()]
     chosen = [] if workloads is None else [f"experiment.workloads={json.dumps(names)}"]
-    loaded = load_experiment(experiment, [*overrides, *chosen], own=own)
+    loaded = load_experiment(experiment, [*overrides, *chosen], own=own, trust=trust)
     if reports is not None:
         _check_reports(report_folder(Path(reports), loaded.name))
     outcome = run_experiment(
@@ -68,6 +73,7 @@ def run(
         device=device,
         save=save,
         progress=progress,
+        limits=limits,
     )
     if reports is not None and draw:
         draw_report(outcome.folder, results=results, reports=reports)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from strategies.cut import LayerCut
-from strategies.layers import named_weights, positions
+from strategies.layers import named_weights
+from strategies.work import Work, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,7 @@ class Context:
     """What was found out about how the generator's layers hang together; contexts of one network share it."""
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Name and weight of every convolution and linear layer of the generator."""
+        """Name and weight of every convolution and linear layer of the generator; one that layers share comes once."""
         return named_weights(self.generator)
 
     def inputs(self, count: int) -> tuple[Tensor, ...]:
@@ -100,9 +101,9 @@ class Context:
         return tuple(x.to(self.device) for x in self.draw_inputs(count, self.rng))
 
     @property
-    def positions(self) -> dict[str, int]:
-        """MACs of each weight entry of each layer for one image, see `strategies.layers.positions`."""
-        return self.wiring.found_by(positions, self)
+    def work(self) -> Work:
+        """MACs of one image, in all and by the weight that takes part in them."""
+        return self.wiring.found_by(work_of, self)
 
 
 Reduction = Callable[[Tensor], Tensor]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from strategies.base import Pruned
 from strategies.hooks import NoHooks, Training
-from strategies.layers import prunable_layers
+from strategies.layers import layer_uses, prunable_layers
 
 OF_DISCRIMINATOR = "discriminator:"
 """Begins the name of an owner that is a layer of D, whose weight the generator's is the transpose of."""
@@ -93,10 +93,13 @@ def share(model: nn.Module, tied: dict[str, str]) -> None:
         KeyError: a layer that the model lacks.
         ValueError: two weights of different shapes.
     """
-    layers = prunable_layers(model)
+    layers = layer_uses(model)
     for name, owner in tied.items():
         if owner.startswith(OF_DISCRIMINATOR):
             continue
-        if layers[name].weight.shape != layers[owner].weight.shape:
+        weight, shared = layers[name].weight, layers[owner].weight
+        if weight.shape != shared.shape:
             raise ValueError(f"{name} and {owner} differ in shape")
-        layers[name].weight = layers[owner].weight
+        for module in model.modules():  # whoever shared the weight goes on sharing it
+            if module._parameters.get("weight") is weight:
+                module.weight = shared

@@ -6,19 +6,17 @@ layer themselves and use it by a function: equalised, modulated and demodulated 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 PrunableLayer: TypeAlias = _ConvNd | nn.Linear
 """Typed as PyTorch's own; a layer of the user's has no more in common with them than its ``weight``."""
@@ -92,9 +90,53 @@ def _is_torch(kind: type) -> bool:
     return kind.__module__.split(".")[0] == "torch"
 
 
-def prunable_layers(model: nn.Module) -> dict[str, PrunableLayer]:
-    """Name -> layer, in the order of `named_modules`: the scope over which sparsity is counted."""
+def layer_uses(model: nn.Module) -> dict[str, PrunableLayer]:
+    """Name -> layer, in the order of `named_modules`: also those that use a weight which an earlier one holds."""
     return {name: cast(PrunableLayer, m) for name, m in model.named_modules() if layer_dims(m) is not None}
+
+
+def holders(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """The first layer that holds a weight -> all layers that hold it, itself included."""
+    found: dict[tuple[Hashable, ...], list[str]] = {}
+    for name, layer in layer_uses(model).items():
+        found.setdefault(_made_of(layer), []).append(name)
+    return {names[0]: tuple(names) for names in found.values()}
+
+
+def ties(model: nn.Module) -> dict[str, str]:
+    """Layer -> the earlier layer whose weight it uses; empty where each has one of its own."""
+    return {name: owner for owner, names in holders(model).items() for name in names[1:]}
+
+
+def prunable_layers(model: nn.Module) -> dict[str, PrunableLayer]:
+    """Name -> layer, in the order of `named_modules`: the scope over which sparsity is counted.
+
+    A weight is in it once, under the first layer that holds it: one tensor has one score, one mask and one size,
+    whatever number of layers use it (`ties`).
+    """
+    layers = layer_uses(model)
+    return {name: layers[name] for name in holders(model)}
+
+
+def place_of(tensor: Tensor) -> Hashable:
+    """The same for tensors that are one: one object, or several with the same numbers in the same memory."""
+    if is_lazy(tensor) or tensor.device.type == "meta" or tensor.numel() == 0:
+        return id(tensor)
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def weight_sources(layer: nn.Module) -> tuple[Tensor, ...]:
+    """The parameters that the layer's weight is or, where it is normalised, is made of before each forward pass."""
+    if (weight := layer._parameters.get("weight")) is not None:
+        return (weight,)
+    if parametrize.is_parametrized(layer, "weight"):
+        return tuple(layer.parametrizations.weight.parameters())  # type: ignore[union-attr]
+    made = (layer._parameters.get(f"weight_{part}") for part in ("orig", "g", "v"))
+    return tuple(tensor for tensor in made if tensor is not None)
+
+
+def _made_of(layer: nn.Module) -> tuple[Hashable, ...]:
+    return tuple(place_of(tensor) for tensor in weight_sources(layer)) or (id(layer),)
 
 
 def _dims(layer: nn.Module) -> Dims:
@@ -115,9 +157,9 @@ def in_dim(layer: nn.Module) -> int:
 
 
 def widths(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """``(out, in)`` channels of every prunable layer, groups included."""
+    """``(out, in)`` channels of every convolution and linear layer, groups included."""
     found = {}
-    for name, layer in prunable_layers(model).items():
+    for name, layer in layer_uses(model).items():
         if isinstance(layer, _ConvNd):
             found[name] = (layer.out_channels, layer.in_channels)
         else:
@@ -138,93 +180,8 @@ def device_of(model: nn.Module) -> torch.device:
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def positions(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[str, int]:
-    """How often each weight entry of a layer is multiplied in one forward pass of one image.
-
-    A convolution: its output positions. A transposed convolution: its input positions. A linear layer:
-    the vectors it is applied to. So a layer's MACs are its positions times its (kept) weight entries.
-    A layer of the user's own: the MACs of the products in its ``forward`` that its weight takes part in.
-    """
-    layers = prunable_layers(model)
-    counts = dict.fromkeys(layers, 0)
-    batch = len(example_inputs[0])
-
-    def count(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(layer, nn.Linear):
-            counts[name] += output.numel() // (output.shape[-1] * batch)
-        else:
-            grid = inputs[0] if isinstance(layer, _ConvTransposeNd) else output
-            spatial = len(layer.kernel_size)  # type: ignore[arg-type]
-            counts[name] += grid.shape[-spatial:].numel()
-
-    modes = {module: module.training for module in model.modules()}
-    with contextlib.ExitStack() as stack:
-        for name, layer in layers.items():
-            if isinstance(layer, _ConvNd | nn.Linear):
-                hook = layer.register_forward_hook(lambda m, i, o, name=name: count(name, m, i, o))
-                stack.callback(hook.remove)
-        products = OwnProducts(model)
-        if products.macs:
-            stack.enter_context(products)  # PyTorch imports its compiler at the first such mode: over a second
-        try:
-            with torch.no_grad():
-                model.eval()(*(x.to(device_of(model)) for x in example_inputs))
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-    for name, macs in products.macs.items():
-        counts[name] = macs // (layers[name].weight.numel() * batch)
-    return counts
-
-
-class OwnProducts(TorchDispatchMode):
-    """While it is entered: the MACs that layers of the user's own do with their weight, by layer.
-
-    A product in a layer's ``forward`` counts if one factor has as many entries as the weight, or so many for each
-    image of the batch (modulated weights). A fixed blur in the same ``forward`` does not.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        layers = prunable_layers(model)
-        own = {name for name, layer in layers.items() if not isinstance(layer, _ConvNd | nn.Linear)}
-        self.macs = dict.fromkeys((name for name in layers if name in own), 0)
-        self.layers = layers if own else {}
-        self._running: list[tuple[str, int]] = []
-        self._handles = contextlib.ExitStack()
-
-    def __enter__(self) -> OwnProducts:
-        for name, layer in self.layers.items():
-            entries = layer.weight.numel()
-            before = layer.register_forward_pre_hook(lambda m, i, what=(name, entries): self._running.append(what))
-            after = layer.register_forward_hook(lambda m, i, o: self._leave(), always_call=True)
-            self._handles.callback(before.remove)
-            self._handles.callback(after.remove)
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self._handles.close()
-
-    def _leave(self) -> None:
-        self._running.pop()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if self._running and self._running[-1][0] in self.macs and func.overloadpacket in flop_registry:
-            name, entries = self._running[-1]
-            batches = {1, *(x.shape[0] for x in args if isinstance(x, Tensor) and x.ndim), *args[8:9]}
-            if any(isinstance(x, Tensor) and x.ndim > 1 and x.numel() in {entries * n for n in batches} for x in args):
-                flops = flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=result)
-                self.macs[name] += int(flops) // 2
-        return result
-
-
 def named_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Name of the layer and its weight, detached, for every prunable layer."""
+    """Name of the layer and its weight, detached, for every weight of the scope, see `prunable_layers`."""
     for name, layer in prunable_layers(model).items():
         yield name, layer.weight.detach()
 

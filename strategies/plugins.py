@@ -10,11 +10,14 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from strategies.base import Criterion
 from strategies.builtin import STRATEGIES
+from strategies.composition import Strategy
 from strategies.criteria import CRITERIA
 
 GROUP = "ganprune.strategies"
@@ -45,6 +48,11 @@ def installed_plugins() -> tuple[Plugin, ...]:
     return tuple(found)
 
 
+def installed_names() -> tuple[str, ...]:
+    """The plug-ins of installed distributions; none is run."""
+    return tuple(sorted({point.name for point in metadata.entry_points(group=GROUP)}))
+
+
 def load_plugin(name: str) -> Plugin:
     """Load the module ``package.module``, or the file ``path/to/file.py``; again is free.
 
@@ -66,11 +74,26 @@ def _load(place: str, name: str, origin: str) -> Plugin:
     strategies, criteria = set(STRATEGIES), set(CRITERIA)
     try:
         _import(place)
-    except Exception as error:  # noqa: BLE001  (whatever somebody else's module raises)
+        added = [key for key in STRATEGIES if key not in strategies]
+        _check(added, [key for key in CRITERIA if key not in criteria])
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever somebody else's module raises)
         STRATEGIES.forget(set(STRATEGIES) - strategies)
         CRITERIA.forget(set(CRITERIA) - criteria)
         return Plugin(name, origin, error=f"{type(error).__name__}: {error}")
-    return Plugin(name, origin, tuple(added for added in STRATEGIES if added not in strategies))
+    return Plugin(name, origin, tuple(added))
+
+
+def _check(strategies: Iterable[str], criteria: Iterable[str]) -> None:
+    """What was registered is what is registered there. Raises TypeError."""
+    registered: list[tuple[str, str, object, type]] = [
+        *(("strategy", name, STRATEGIES[name], Strategy) for name in strategies),
+        *(("criterion", name, CRITERIA[name], Criterion) for name in criteria),
+    ]
+    for kind, name, thing, expected in registered:
+        if not isinstance(thing, expected):
+            raise TypeError(
+                f"it registers {type(thing).__name__} as the {kind} {name!r}; expected a {expected.__name__}"
+            )
 
 
 def _import(place: str) -> None:

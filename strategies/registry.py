@@ -17,17 +17,21 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 MOST_NAMES = 12
 """So many are listed in a message where none is close; `ganprune list` has them all."""
 
+LONGEST_NAME = 200
+"""Characters of a name that are shown in a message; what is longer is compared with nothing."""
+
 
 class UnknownName(KeyError):
     """Nothing is registered under that name."""
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
         self.kind, self.name, self.known = kind, name, known
-        close = difflib.get_close_matches(str(name), known, n=1)
+        close = difflib.get_close_matches(str(name), known, n=1) if len(str(name)) <= LONGEST_NAME else []
         some = ", ".join(known[:MOST_NAMES]) or "none"
         more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
         hint = f"Did you mean {close[0]!r}?" if close else f"Known: {some}{more}."
-        self.message = f"no {kind} {name!r}. {hint}"
+        said = repr(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[:LONGEST_NAME]!r}..."
+        self.message = f"no {kind} {said}. {hint}"
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -7,7 +7,8 @@ What stays of a module is said by side:
 
 - ``out`` and ``in``: the channels that a layer makes or reads; ``out`` of a norm, an embedding: its channels;
 - ``<tensor>:<dimension>:out`` or ``...:in``: one dimension of one tensor of any other module, made or read;
-- ``.<attribute>``: an integer attribute that holds a number of channels, which becomes the number of indices;
+- ``.<attribute>``, ``.<attribute>[<place>]``: a whole number, by itself or in a tuple or list, that is a number of
+  channels and becomes the number of indices;
 - ``product``: nothing is cut; the channels of this layer are only multiplied with those of another one.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,16 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from strategies.baking import is_plain, plain_copy
 from strategies.base import Kept
-from strategies.layers import device_of, in_dim, layer_dims, mark_own_layers, out_dim, tensors_of, weight_widths
+from strategies.layers import (
+    device_of,
+    in_dim,
+    layer_dims,
+    mark_own_layers,
+    out_dim,
+    place_of,
+    tensors_of,
+    weight_widths,
+)
 
 CHANNEL_MODULES: dict[type[nn.Module], tuple[str, int]] = {
     _NormBase: ("num_features", 0),
@@ -49,7 +59,10 @@ def _channels(module: nn.Module) -> tuple[str, int] | None:
 def side_width(module: nn.Module, side: str) -> int:
     """How many indices a whole side has. Raises TypeError, AttributeError or ValueError where it is not there."""
     if side.startswith("."):
-        value = module.__dict__.get(side[1:])
+        key, place = _attribute(side)
+        value = module.__dict__.get(key)
+        if place is not None and isinstance(value, tuple | list):
+            value = value[place]
         if type(value) is not int:
             raise AttributeError(f"{type(module).__name__} has no whole number {side[1:]!r}")
         return value
@@ -85,6 +98,12 @@ def side_tensors(module: nn.Module, side: str) -> dict[str, int]:
     raise TypeError(f"{type(module).__name__} cannot be made smaller")
 
 
+def _attribute(side: str) -> tuple[str, int | None]:
+    """The name of an attribute, and the place in it where it is a tuple or a list."""
+    key, _, place = side[1:].partition("[")
+    return key, int(place.removesuffix("]")) if place else None
+
+
 def _place(side: str) -> tuple[str, int]:
     key, dim, role = side.split(":")
     if role not in ("in", "out"):
@@ -100,21 +119,37 @@ def _tensor(module: nn.Module, key: str) -> Tensor:
 
 
 def cuts(model: nn.Module, kept: Kept) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Parameter or buffer name -> the function that takes the kept part of it.
+    """Parameter or buffer name -> the function that takes the kept part of it; under each of its names.
 
     The same functions cut an optimizer's moments and a moving average, which have the shapes of the parameters.
     """
     modules = dict(model.named_modules())
-    chosen: dict[str, dict[int, Tensor]] = {}
+    sharing = _sharing(model)
+    chosen: dict[Hashable, tuple[str, dict[int, Tensor]]] = {}
     for name, sides in kept.items():
         module = modules[name]
         try:
             for side, indices in sides.items():
                 for key, dim in side_tensors(module, side).items():
-                    chosen.setdefault(f"{name}.{key}" if name else key, {})[dim] = indices
+                    full = f"{name}.{key}" if name else key
+                    first, dims = chosen.setdefault(place_of(_tensor(module, key)), (full, {}))
+                    if not torch.equal(dims.setdefault(dim, indices).cpu(), indices.cpu()):
+                        raise ValueError(f"{first} and {full} are one tensor, and would keep different channels")
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from error
-    return {name: _selector(dims) for name, dims in chosen.items()}
+    return {
+        name: select for place, (_, dims) in chosen.items() for select in [_selector(dims)] for name in sharing[place]
+    }
+
+
+def _sharing(model: nn.Module) -> dict[Hashable, list[str]]:
+    """Tensor -> all its names: those of modules that share it, each module by its first name."""
+    found: dict[Hashable, list[str]] = {}
+    for name, module in model.named_modules():
+        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None:
+                found.setdefault(place_of(tensor), []).append(f"{name}.{key}" if name else key)
+    return found
 
 
 def _selector(chosen: dict[int, Tensor]) -> Callable[[Tensor], Tensor]:
@@ -129,24 +164,32 @@ def _selector(chosen: dict[int, Tensor]) -> Callable[[Tensor], Tensor]:
 def shrink(model: nn.Module, kept: Kept) -> nn.Module:
     """A copy of ``model`` in which only the ``kept`` channels are left; normalised weights become plain ones.
 
+    A tensor that several modules hold is cut once, and stays theirs together.
+
     Raises:
         TypeError: a module of a kind that cannot be made smaller.
+        ValueError: modules that share a tensor would keep different channels of it.
     """
     small = _copied(model)
     mark_own_layers(small)
     modules = dict(small.named_modules())
-    before = {name: copy.copy(modules[name].__dict__) for name in kept}
-    for full_name, select in cuts(small, kept).items():
+    selected = cuts(small, kept)
+    touched = {*kept, *(name.rpartition(".")[0] for name in selected)}
+    before = {name: copy.copy(modules[name].__dict__) for name in touched}
+    made: dict[Hashable, Tensor] = {}
+    for full_name, select in selected.items():
         name, _, key = full_name.rpartition(".")
         module = modules[name]
-        tensor = getattr(module, key)
-        cut = select(tensor.detach()).clone(memory_format=torch.contiguous_format)
-        if isinstance(tensor, nn.Parameter):
-            setattr(module, key, nn.Parameter(cut, requires_grad=tensor.requires_grad))
-        else:
-            setattr(module, key, cut)
-    for name, sides in kept.items():
-        _rename_sizes(modules[name], before[name], {side: len(indices) for side, indices in sides.items()})
+        tensor = _tensor(module, key)
+        place = place_of(tensor)
+        if place not in made:
+            cut = select(tensor.detach()).clone(memory_format=torch.contiguous_format)
+            held = isinstance(tensor, nn.Parameter)
+            made[place] = nn.Parameter(cut, requires_grad=tensor.requires_grad) if held else cut
+        setattr(module, key, made[place])
+    for name in touched:
+        sizes = {side: len(indices) for side, indices in kept.get(name, {}).items()}
+        _rename_sizes(modules[name], before[name], sizes)
     return small
 
 
@@ -175,7 +218,13 @@ def _rename_sizes(module: nn.Module, before: dict[str, int], sizes: dict[str, in
     for side, size in sizes.items():
         if side.startswith("."):
             side_width(module, side)
-            setattr(module, side[1:], size)
+            key, place = _attribute(side)
+            if place is not None:
+                values = list(module.__dict__[key])
+                values[place] = size
+                setattr(module, key, type(module.__dict__[key])(values))
+            else:
+                setattr(module, key, size)
 
 
 def silence(model: nn.Module, kept: Kept) -> None:
@@ -208,10 +257,11 @@ def twin_error(dense: nn.Module, compact: nn.Module, kept: Kept, inputs: tuple[T
     Both networks must hold the same weights where both have them. Networks that draw noise draw the same.
     Returns infinity where the shapes of the outputs differ or anything is not finite.
     """
+    # The compact one first: where it cannot run, which is soon seen, the pass of the large one is saved.
+    found = _doubles(_in_double(compact), inputs)
     twin = _in_double(dense)
     silence(twin, kept)
-    small = _in_double(compact)
-    expected, found = _doubles(twin, inputs), _doubles(small, inputs)
+    expected = _doubles(twin, inputs)
     if [x.shape for x in expected] != [x.shape for x in found] or not all(bool(torch.isfinite(x).all()) for x in found):
         return float("inf")
     tiny = torch.finfo(torch.float64).tiny

@@ -45,12 +45,6 @@ def shop() -> Workshop:
 
 
 @pytest.fixture
-def no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dummy generator is untrained and its IS lies about the threshold of collapse: take the threshold away."""
-    monkeypatch.setattr("bench.tasks.generation.evaluation.COLLAPSE_BELOW_IS", 0.0)
-
-
-@pytest.fixture
 def tiny_mlp() -> str:
     """The name, in `shop`, of a workload without BatchNorm and without a discriminator."""
     return TINY_MLP.name

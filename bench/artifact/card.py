@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -84,17 +86,36 @@ def _command(manifest: Mapping[str, Any]) -> str:
     for option, default in {"recovery": None, "target": "params", "checkpoint": "shipped", "seed": 0}.items():
         if made_by.get(option, default) != default:
             words += [f"--{option}", str(made_by[option])]
+    file = ""
+    if manifest.get("factory"):
+        words += ["--workload-file", "FILE"]
+        file = f" (FILE holds the `[[workload]]` table of {escape(manifest['workload'])})"
     line = shlex.join([str(word) for word in [*words, "--out", "DIR"]])
-    return f"To make it again:\n\n    {' '.join(line.split())}"
+    return f"To make it again{file}:\n\n    {' '.join(line.split())}"
 
 
 def _loading(manifest: Mapping[str, Any]) -> str:
+    if note := manifest.get("factory"):
+        return _loading_of_own(note)
     return (
         "    import ganprune\n\n"
         '    generator = ganprune.load("this/folder")             # a plain torch.nn.Module, in eval mode\n'
         '    generator = ganprune.load("this/folder", MyGenerator)  # with a factory of the dense network\n\n'
         f"The first form needs the workload {escape(manifest['workload'])} to be registered. The manifest is data: "
         "loading imports nothing and runs nothing that it names. `ganprune export this/folder --onnx FILE` writes ONNX."
+    )
+
+
+def _loading_of_own(note: Mapping[str, Any]) -> str:
+    """With the user's factory, which is named for the reader alone."""
+    name = re.sub(r"\W", "", str(note["name"]).rpartition(":")[2])
+    arguments = f" It is called with the arguments `{json.dumps(note['arguments'])}`." if note["arguments"] else ""
+    return (
+        "    import ganprune\n\n"
+        f'    generator = ganprune.load("this/folder", {name})  # a plain torch.nn.Module, in eval mode\n\n'
+        f"The second argument is the factory of the dense network, {escape(str(note['name']))}.{arguments} The "
+        "manifest is data: loading imports nothing and runs nothing that it names. "
+        "`ganprune export this/folder --onnx FILE --workload-file FILE` writes ONNX."
     )
 
 

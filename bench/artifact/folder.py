@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,15 @@ from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import clear_unfinished, write_atomically, write_json
+from bench.base.outside import RECORDS, read_json
+from bench.base.printable import shortened
+from bench.base.raised import in_words
 from bench.records import Number
 from bench.training.recovery import Recovered
-from bench.workloads.store import load_into, read_json, read_weights, state_hash, write_weights
+from bench.workloads.base import FactoryNote
+from bench.workloads.prepare import is_unmaterialised, materialise, prepared
+from bench.workloads.store import load_into, read_weights, state_hash, write_weights
 
 ARTIFACT_VERSION = 1
 MOST_ENTRIES = 2**24
@@ -40,6 +46,8 @@ class ArtifactManifest(TypedDict):
     """Of this file; a reader refuses another."""
     workload: str
     """The registered workload whose factory makes the network dense; else who loads it passes a factory."""
+    factory: FactoryNote | None
+    """Of a workload of the user's; None: a built-in one."""
     made_by: dict[str, Any]
     """The fields of the cell; without ``seed`` where the network depends on none."""
     inputs: list[InputShape]
@@ -65,6 +73,7 @@ def save_artifact(
     workload: str,
     made_by: dict[str, Any],
     provenance: dict[str, Any],
+    factory: FactoryNote | None = None,
     inputs: tuple[Tensor, ...] = (),
     numbers: Mapping[str, Number] | None = None,
     judged_seed: int | None = None,
@@ -74,6 +83,7 @@ def save_artifact(
     Args:
         workload: the name of the registered factory, or of one that whoever loads it has to pass.
         made_by: the cell's fields.
+        factory: of a workload of the user's, its factory and arguments.
         inputs: inputs of the generator, for its manifest: shapes behind the batch, and types.
         numbers: what was measured, for the card, and on whose evaluation inputs (``judged_seed``).
     """
@@ -85,12 +95,14 @@ def save_artifact(
         tensors["masks"] = pruned.masks
     if pruned and pruned.codes:
         tensors["codes"] = pruned.codes
+    clear_unfinished(folder)
     for name, state in tensors.items():
         write_weights(folder / f"{name}.safetensors", state)
     kept = pruned.kept if pruned else {}
     manifest: ArtifactManifest = {
         "artifact_version": ARTIFACT_VERSION,
         "workload": workload,
+        "factory": factory,
         "made_by": made_by,
         "inputs": [{"shape": list(x.shape[1:]), "dtype": str(x.dtype).removeprefix("torch.")} for x in inputs],
         "kept": {name: {side: i.tolist() for side, i in sides.items()} for name, sides in kept.items()},
@@ -124,10 +136,10 @@ def read_artifact(folder: Path | str) -> Artifact:
     """
     folder = Path(folder)
     place = folder / "manifest.json"
-    manifest = read_json(place)
+    manifest = read_json(place, RECORDS)
     version = manifest.get("artifact_version") if isinstance(manifest, dict) else None
     if not isinstance(manifest, dict) or version != ARTIFACT_VERSION:
-        raise UserError(f"{place}: artifact version {version!r}, expected {ARTIFACT_VERSION}.")
+        raise UserError(f"{place}: artifact version {shortened(repr(version), 40)}, expected {ARTIFACT_VERSION}.")
     hashes = manifest.get("hashes")
     found: dict[str, dict[str, Tensor]] = {}
     for name in ("generator", "masks", "codes"):
@@ -142,15 +154,16 @@ def read_artifact(folder: Path | str) -> Artifact:
     return Artifact(manifest, **found)
 
 
-def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = None) -> nn.Module:
+def load_artifact(folder: Path | str, factory: Callable[..., nn.Module] | None = None) -> nn.Module:
     """The pruned generator of ``folder``, in eval mode, bit-equal to the one that was saved.
 
     Args:
-        factory: makes the dense network; by default that of the registered workload that the manifest names.
+        factory: makes the dense network; by default that of the registered workload that the manifest names. It is
+            called with the arguments that the manifest holds, where it takes them.
             The manifest is data: nothing that it names is imported or run.
 
     Raises:
-        UserError: a missing, damaged or foreign file; a workload that is not registered.
+        UserError: a missing, damaged or foreign file; a workload that is not registered; a factory that fails.
     """
     from strategies.keeping import share
     from strategies.slicing import bypass, shrink
@@ -158,7 +171,9 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
     folder = Path(folder)
     place = folder / "manifest.json"
     manifest = (artifact := read_artifact(folder)).manifest
-    model = (factory or _registered(manifest, place))()
+    model = _dense(factory, manifest, place) if factory else _registered(manifest, place)()
+    if is_unmaterialised(model):
+        materialise(model, example_inputs(folder, 2), str(place))
     try:
         kept = {
             str(module): {str(side): torch.tensor(indices, dtype=torch.long) for side, indices in sides.items()}
@@ -181,6 +196,29 @@ def load_artifact(folder: Path | str, factory: Callable[[], nn.Module] | None = 
     except _UNFIT as error:
         raise UserError(f"{place}: its shared layers do not fit {type(model).__name__} ({error}).") from error
     return model.eval()
+
+
+def _dense(factory: Callable[..., nn.Module], manifest: Mapping[str, Any], place: Path) -> nn.Module:
+    """The dense network of the user's ``factory``, with the manifest's arguments where it takes them."""
+    note = manifest.get("factory")
+    said = note.get("arguments") if isinstance(note, Mapping) else None
+    arguments = said if isinstance(said, Mapping) and all(isinstance(key, str) for key in said) else {}
+    name = getattr(factory, "__qualname__", type(factory).__name__)
+    try:
+        inspect.signature(factory).bind(**arguments)
+    except (TypeError, ValueError):
+        arguments = {}  # it has its own: a partial, a lambda
+    try:
+        model = factory(**arguments)
+    except Exception as error:
+        how = f"with the arguments {dict(arguments)} of {place}" if arguments else "without arguments"
+        raise UserError(
+            f"factory {name!r}, called {how}: fails: {in_words(error)}. Pass one that needs none, such as "
+            "functools.partial(Generator, width=64)."
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise UserError(f"factory {name!r}: returned {type(model).__name__}, expected a torch.nn.Module.")
+    return prepared(model, f"factory {name!r}")
 
 
 _UNFIT = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)

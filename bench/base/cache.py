@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.base.files import write_atomically
+from bench.base.files import clear_unfinished, write_atomically
 
 ENVIRONMENT = "GANPRUNE_CACHE"
 
@@ -24,5 +24,6 @@ def cached(name: str, make: Callable[[], bytes]) -> Path:
     """
     path = cache_folder() / name
     if not path.exists():
+        clear_unfinished(path.parent)
         write_atomically(path, make())
     return path

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.kept import Kept
+from bench.base.source import source_text
 
 OURS = ("bench", "strategies")
 
@@ -76,7 +77,7 @@ def _source(module: str) -> str | None:
     if path is None:
         spec = importlib.util.find_spec(module)
         path = spec.origin if spec else None
-    return Path(path).read_text(encoding="utf-8") if path is not None and path.endswith(".py") else None
+    return source_text(Path(path)) if path is not None and path.endswith(".py") else None
 
 
 _our_source = functools.cache(_source)

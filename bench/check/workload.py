@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +11,22 @@ from torch import Tensor, nn
 from bench.base.batchnorm import batchnorms
 from bench.base.errors import UserError
 from bench.base.machine import one_thread
+from bench.base.process import unchanged
+from bench.base.raised import in_words
 from bench.base.seeds import stream
+from bench.check.calls import calls
+from bench.check.finding import Finding, guarded
+from bench.check.judging import judging
 from bench.experiments import Quality
-from bench.measure.complexity import count_macs
+from bench.measure.complexity import count_macs, count_macs_fvcore
 from bench.measure.footprint import footprint
-from bench.tasks.generation.fitness import of_extractor, of_reference
-from bench.tasks.generation.judges import find_extractor
-from bench.tasks.generation.public import Weights
-from bench.workloads.described import condition_of, workload_of
-from bench.workloads.own import OUT_OF_RANGE, SLACK, Own, cuda_hint
-from bench.workloads.spec import CLASSIFIER, WorkloadSpec
-from bench.workloads.store import state_hash
+from bench.sweep.rough import rough_macs
+from bench.workloads.described import workload_of
+from bench.workloads.own import NOT_REPEATING, OUT_OF_RANGE, SAME, SLACK, Own, cuda_hint
+from bench.workloads.spec import WorkloadSpec
 from strategies.base import Context, Infeasible, Level, NotApplicable, Pruned
 from strategies.builtin import STRATEGIES
 from strategies.cut import LayerCut
-
-Kind = Literal["ok", "note", "problem"]
 
 TRIED = {"weights": "l1-weight-global", "channels": "l1-channel-uniform"}
 """What is pruned a little, by which strategy."""
@@ -39,47 +35,51 @@ A_LITTLE = 0.3
 PROBED = 4
 """How many images are generated to look at."""
 
-SAME = 1e-4
-"""Largest difference, in units of the image range, between outputs that count as the same."""
-
-
 FLAT = 0.1
 """Images in [-1, 1] that differ by less than this are no pictures."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was tried. ``problem``: nothing can be measured before it is mended."""
-
-    kind: Kind
-    text: str
-
-
-def check(spec: WorkloadSpec, quality: Quality | None = None) -> Iterator[Finding]:
+def check(
+    spec: WorkloadSpec, quality: Quality | None = None, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Finding]:
     """Try everything that a run would need, one thing after the other. Ends where nothing further can be tried.
 
     Args:
         quality: the experiment's ``[quality]``, where the file has one: it may name another judge.
+        say: is told what is tried next, where that can take a while.
     """
+    start = time.process_time()
     workload = workload_of(spec)
     own = workload.own
     assert own is not None
     with one_thread(), torch.random.fork_rng(devices=[]):
         try:
             generator, discriminator = own.load()
+            own.generator()  # a run makes several
+            assert own.code  # every key of a run holds it
             yield Finding("ok", f"weights: {_weights(spec)} for {type(generator).__name__}")
             shape = own.image_shape(generator)
+            inputs = workload.inputs.sample(2, stream(0, "eval", "probe"))
         except UserError as error:
             yield Finding("problem", str(error))
             return
-        yield from _output(own, generator)
-        inputs = workload.inputs.sample(2, stream(0, "eval", "probe"))
-        yield from _counts(generator, inputs)
-        yield from _normalisation(generator)
-        yield from _discriminator(discriminator, shape, workload.condition.of_inputs(inputs))
-        yield from _pruning(generator, inputs)
-        yield from _reference(own, generator, shape, quality or Quality())
-        yield _latency(generator, inputs)
+        except Exception as error:  # noqa: BLE001 - what is read and called here is the user's
+            yield Finding("problem", f"{own.here()}: {in_words(error)}")
+            return
+        say("calling it with batches of many sizes")
+        found = list(guarded("calls", calls(own, generator)))
+        yield from found
+        if any(finding.kind == "problem" for finding in found):
+            return
+        yield from guarded("output", _output(own, generator))
+        yield from guarded("counts", _counts(generator, inputs))
+        yield from guarded("BatchNorm", _normalisation(generator))
+        yield from guarded("discriminator", _discriminator(discriminator, shape, workload.condition.of_inputs(inputs)))
+        say("pruning it a little, each group of channels compared with its masked twin")
+        yield from guarded("pruning", _pruning(generator, inputs))
+        yield from guarded("judge", judging(workload, generator, shape, quality or Quality(), say))
+        yield from guarded("latency", _latency(generator, inputs))
+        yield Finding("ok", f"time: this check took {time.process_time() - start:.1f} s of CPU time")
 
 
 def _weights(spec: WorkloadSpec) -> str:
@@ -87,7 +87,7 @@ def _weights(spec: WorkloadSpec) -> str:
 
 
 def _output(own: Own, generator: nn.Module) -> Iterator[Finding]:
-    images = own.images_of(generator, PROBED)
+    images = own.images_of(generator, PROBED).float()
     low, high = own.spec.output.range
     values = (images + 1) / 2 * (high - low) + low
     _, channels, height, width = images.shape
@@ -104,18 +104,13 @@ def _output(own: Own, generator: nn.Module) -> Iterator[Finding]:
         yield Finding("ok", f"output: {seen}, range [{low:g}, {high:g}]")
     if float((images[:1] - images[1:]).abs().max()) < SAME:
         yield Finding("note", "output: all images are the same, whatever the input. Every cell will be `collapsed`.")
-    if float((images - own.images_of(generator, PROBED)).abs().max()) > SAME:
-        yield Finding(
-            "note",
-            "output: the same inputs give other images the second time: the generator draws random numbers while it "
-            "runs. Numbers will not repeat, and channels cannot be verified. Feed the noise as an input of kind "
-            "'fixed' or 'normal' instead.",
-        )
+    if not own.repeats(generator):
+        yield Finding("note", f"output: {NOT_REPEATING}")
         return
     # Other sizes of a batch draw other inputs: the first image of four is compared with itself alone.
     inputs = tuple(x[:1] for x in workload_of(own.spec).inputs.sample(PROBED, stream(0, "eval", "probe")))
     with torch.inference_mode():
-        alone = generator(*inputs)
+        alone = generator(*inputs).float()
     if alone.shape[1:] != images.shape[1:] or float((alone - images[:1]).abs().max()) > SAME:
         yield Finding("note", "output: an image depends on the others of its batch, so also on how batches are cut.")
 
@@ -130,7 +125,10 @@ def _counts(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Findin
     )
     if size.weights < 0.5 * size.params:
         yield Finding("note", "parameters: more than half are outside of nn.Conv and nn.Linear and are never pruned.")
-    macs = count_macs(generator, inputs)
+    rough_macs(generator, inputs)  # what a plan goes by
+    one = tuple(x[:1] for x in inputs)
+    macs = count_macs(generator, one)
+    count_macs_fvcore(generator, one)
     yield Finding("ok", f"MACs: {macs.dense:,} for one image")
     if macs.uncounted:
         yield Finding("note", f"MACs: nobody counts {', '.join(macs.uncounted)}; the record will say so.")
@@ -154,15 +152,18 @@ def _discriminator(
         return
     images = torch.rand(2, *shape, generator=stream(0, "eval", "probe")) * 2 - 1
     try:
-        with torch.inference_mode():
+        with unchanged("discriminator: a forward pass"), torch.inference_mode():
             logits = discriminator(images, *given)
+    except UserError as error:
+        yield Finding("problem", str(error))
+        return
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises
         hint = (
             "images and the generator's labels. One that takes images alone: leave out discriminator.labels."
             if given
             else "images alone. One that takes the generator's labels as well: discriminator.labels = true."
         )
-        what = f"{_with_labels(images, given)}: {type(error).__name__}: {error}{cuda_hint(error)}"
+        what = f"{_with_labels(images, given)}: {in_words(error)}{cuda_hint(error)}"
         yield Finding(
             "problem",
             f"discriminator: fails on {what}\n  It is called on {hint}",
@@ -199,7 +200,7 @@ def _pruning(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Findi
             yield Finding("note", f"{what}: {name}: {error}")
             continue
         except Exception as error:  # noqa: BLE001 - a user's network can surprise any strategy: that is the finding
-            yield Finding("note", f"{what}: {name} fails: {type(error).__name__}: {str(error).splitlines()[0]}")
+            yield Finding("note", f"{what}: {name} fails: {in_words(error)}")
             continue
         yield _pruned(what, pruned, fine, most)
 
@@ -211,7 +212,7 @@ def _pruned(what: str, pruned: Pruned, fine: bool, most: float | None) -> Findin
     if not fine:
         return Finding("note", f"{text}, and the output is not finite any more.")
     text += ", verified against the masked twin" if what == "channels" else ""
-    dense = [cut for cut in pruned.layers if cut.kept == cut.weights and cut.note] if what == "channels" else []
+    dense = [cut for cut in pruned.layers if 0 < cut.kept == cut.weights and cut.note] if what == "channels" else []
     text += f". {_dense(dense, len(pruned.layers))}" if dense else ""
     return Finding("ok", text) if most is None else Finding("note", f"{text}. At most {most:.1%} can be removed.")
 
@@ -221,35 +222,7 @@ def _dense(cuts: list[LayerCut], layers: int) -> str:
     return f"{len(cuts)} of {layers} layers stay dense: {shown}" + ("; ..." if len(cuts) > 5 else "")
 
 
-def _reference(own: Own, generator: nn.Module, shape: tuple[int, int, int], quality: Quality) -> Iterator[Finding]:
-    try:
-        data = own.images(generator, state_hash(generator.state_dict()))
-        yield Finding("ok", of_reference(data))
-        condition_of(own.spec).check(data.train_labels, data.name)
-    except NotApplicable as reason:
-        yield Finding("note", f"reference: {reason}: finetune-* will be not-applicable.")
-    except UserError as error:
-        yield Finding("problem", str(error))
-        return
-    try:
-        name = own.extractor_name() if quality.extractor == "workload" else quality.extractor
-        labelled = partial(own.classifier_images, shape, data)
-        path = Path(quality.extractor_weights).absolute() if quality.extractor_weights else None
-        extractor = find_extractor(name, shape, Weights(path, quality.download), labelled)
-        if data.statistics is None:
-            extractor(data.train[:2])
-        elif len(data.statistics.mean) != extractor.width:
-            raise UserError(
-                f"reference: statistics of {len(data.statistics.mean)} features, {name!r} gives {extractor.width}."
-            )
-    except (UserError, KeyError, ValueError) as error:
-        yield Finding("problem", str(error))
-        return
-    for kind, said in of_extractor(extractor, data, labelled() if name == CLASSIFIER else None):
-        yield Finding(kind, said)
-
-
-def _latency(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Finding:
+def _latency(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[Finding]:
     one = tuple(x[:1] for x in inputs)
     seconds = []
     with torch.inference_mode():
@@ -257,4 +230,4 @@ def _latency(generator: nn.Module, inputs: tuple[Tensor, ...]) -> Finding:
             start = time.perf_counter()
             generator(*one)
             seconds.append(time.perf_counter() - start)
-    return Finding("ok", f"one call: {1000 * min(seconds[1:]):.1f} ms on one CPU thread (a rough figure, not a result)")
+    yield Finding("ok", f"one call: {1000 * min(seconds[1:]):.1f} ms on one CPU thread (a rough figure, not a result)")

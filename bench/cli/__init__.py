@@ -26,8 +26,10 @@ from bench.cli import (
     tune,
     validate,
 )
-from bench.cli.errors import INTERRUPTED, complain
+from bench.cli.errors import INTERRUPTED, MISTAKE, complain
 from bench.cli.group import new_group
+from bench.cli.streams import check_folder, clean_stderr, finished, in_words, prepare
+from bench.cli.supervisor import supervised
 
 COMMANDS: tuple[Callable[..., Any], ...] = (
     run.run,
@@ -70,16 +72,34 @@ def common(
 
 
 def main() -> None:
-    """Entry point: every mistake of the user's is one message and exit code 2, never a traceback."""
+    """Entry point: the command in a process of its own, and its exit code."""
+    prepare()
+    sys.exit(supervised(command))
+
+
+def command() -> int:
+    """The command that `sys.argv` names, in this process; its exit code.
+
+    Every mistake of the user's is one message and exit code 2, never a traceback; and the code is 0 only where the
+    command itself came to its end (`bench.cli.group`).
+    """
+    prepare()
+    with clean_stderr():
+        return finished(_carried_out())
+
+
+def _carried_out() -> int:
     try:
+        check_folder()
         app(prog_name="ganprune")
     except UserError as error:
         complain(str(error))
-        sys.exit(2)
+        return MISTAKE
     except OSError as error:  # a folder that cannot be written, a name that is too long, ...
-        complain(f"{error.filename}: {error.strerror}." if error.filename else str(error))
-        sys.exit(2)
+        complain(in_words(error))
+        return MISTAKE
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer has turned Ctrl-C into this
             complain("interrupted; what is finished is kept, the same command continues.")
-        raise
+        return end.code if isinstance(end.code, int) else 0
+    return 0

@@ -19,9 +19,10 @@ def accept(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Make a run the baseline of its experiment; commit the files."""
+    from bench.cli.terminal import say
     from bench.gate.command import accept_run
 
-    typer.echo(accept_run(run, reason=reason, results=results))
+    say(accept_run(run, reason=reason, results=results))
 
 
 @group.command("show")
@@ -30,10 +31,10 @@ def show_baseline(
     results: ResultsOption = RESULTS,
 ) -> None:
     """What was accepted: when, why, where, and the gated numbers."""
-    from bench.cli.terminal import print_text
+    from bench.cli.terminal import say
     from bench.gate.command import show
 
-    print_text(show(experiment, results=results))
+    say(show(experiment, results=results))
 
 
 @group.command()
@@ -43,7 +44,7 @@ def history(
     reports: ReportsOption = REPORTS,
 ) -> None:
     """How the accepted numbers drifted, as a table and a plot."""
-    from bench.cli.terminal import print_text
+    from bench.cli.terminal import say
     from bench.gate.command import show_history
 
-    print_text(show_history(experiment, results=results, reports=reports))
+    say(show_history(experiment, results=results, reports=reports))

@@ -22,6 +22,17 @@ class Group(TyperGroup):
             raise UserError(str(UnknownName(kind, cmd_name, [*self.commands])))
         return super().get_command(ctx, cmd_name)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out the command. Our commands end by `typer.Exit`: `SystemExit` is some other code's.
+
+        Raises:
+            UserError: that code tried to end the process.
+        """
+        try:
+            return super().invoke(ctx)
+        except SystemExit as end:
+            raise UserError(f"{ctx.command_path}: some code that it ran has ended it, by {end!r}.") from end
+
 
 def new_group(help: str, name: str | None = None) -> typer.Typer:
     """An empty group; without a command it shows its help."""

@@ -66,9 +66,9 @@ def criteria() -> list[Row]:
 
 def workloads() -> list[Row]:
     """Name, what it is, data, judge, and the shipped weights' own numbers."""
+    from bench.base.outside import read_json
     from bench.workloads.builtin import BUILT_IN
     from bench.workloads.checkpoints import shipped_folder
-    from bench.workloads.store import read_json
 
     found = []
     for name in BUILT_IN:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bench.base.errors import UserError
+from bench.base.limits import BY_DEFAULT, Limits, parse_bytes, parse_seconds
+
 ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A shipped name or a TOML file.")]
 SetOption = Annotated[
     list[str] | None,
@@ -28,6 +31,39 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="MODULE", help="A module or file.py that brings strategies of your own."),
 ]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="MODULE",
+        help="A module or file.py outside of the experiment's folder whose code may run (docs/security.md).",
+    ),
+]
+CellSecondsOption = Annotated[
+    float, typer.Option("--cell-seconds", metavar="S", help="Longest time for one cell or probe; then it is ended.")
+]
+CellMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cell-memory",
+        metavar="SIZE",
+        help="Most memory of one cell's process, 4GiB (default: 80 % of the machine's).",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="A JSON list of objects.")]
 
 RESULTS, REPORTS = Path("results"), Path("reports")
+
+CELL_SECONDS = BY_DEFAULT.seconds
+
+
+def limits_of(seconds: float, memory: str | None) -> Limits:
+    """What a cell may take, as it was said. Raises UserError."""
+    try:
+        parse_seconds(seconds)
+    except ValueError as error:
+        raise UserError(f"--cell-seconds: {error}") from None
+    try:
+        return Limits(seconds, parse_bytes(memory) if memory is not None else None)
+    except ValueError as error:
+        raise UserError(f"--cell-memory: {error}") from None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from bench.cli.options import (
+    CELL_SECONDS,
     RESULTS,
+    CellMemoryOption,
+    CellSecondsOption,
     DeviceOption,
     ExperimentArgument,
     JobsOption,
@@ -11,6 +14,8 @@ from bench.cli.options import (
     ResultsOption,
     RunOption,
     SetOption,
+    TrustOption,
+    limits_of,
 )
 from bench.cli.plugins import with_plugins
 
@@ -23,23 +28,35 @@ def plan(
     results: ResultsOption = RESULTS,
     name: RunOption = None,
     plugins: PluginOption = None,
+    trust: TrustOption = None,
+    cell_seconds: CellSecondsOption = CELL_SECONDS,
+    cell_memory: CellMemoryOption = None,
 ) -> None:
     """Cells: done, missing, estimated time."""
     from bench.cli.terminal import print_note, print_plan
     from bench.experiments import load_experiment
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
-    from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
-    from bench.sweep.plan import device_note, make_plan, settings_of
+    from bench.sweep.estimate import Speeds, estimate_latency_seconds, estimate_seconds
+    from bench.sweep.plan import announce_training, device_note, make_plan, settings_of
     from bench.sweep.run import MAIN, missing_cells
 
-    loaded = load_experiment(experiment, with_plugins(overrides, plugins))
+    limits = limits_of(cell_seconds, cell_memory)
+    trusted = [*(trust or ()), *(plugins or ())]
+    loaded = load_experiment(experiment, with_plugins(overrides, plugins), trust=trusted)
     folder = run_folder(results, loaded.name, name or MAIN)
     store = RunStore(folder)
     store.check_version()
-    planned = make_plan(loaded, settings_of(loaded, device=device))
+    announce_training(loaded, print_note)
+    planned = make_plan(loaded, settings_of(loaded, device=device), limits=limits)
     missing = missing_cells(planned, store, print_note)
-    seconds = estimate_seconds(planned, missing, jobs)
-    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, missing, store), folder)
+    speeds = Speeds(planned, limits)
+    seconds = estimate_seconds(speeds, missing, jobs)
+    print_plan(planned, missing, seconds, estimate_latency_seconds(planned, speeds, missing, store), folder)
+    if speeds.disturbed is not None:
+        print_note(
+            f"The probe was disturbed: it had {speeds.disturbed:.0%} of a core, others the rest. The times are those "
+            "of an idle machine; they grow by what others take."
+        )
     if skipped := device_note(loaded):
         print_note(skipped)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bench.base.containment import contained
 from bench.base.errors import UserError
+from bench.base.limits import A_CALL
 from bench.cli.errors import complain
 
 
@@ -21,11 +23,14 @@ def load_plugins(plugins: list[str] | None) -> None:
     """
     from strategies.plugins import PluginError, installed_plugins, load_plugin
 
-    for plugin in installed_plugins():
+    with contained("the plug-ins that are installed", A_CALL):
+        installed = installed_plugins()
+    for plugin in installed:
         if plugin.error:
             complain(f"note: plug-in {plugin.name!r} of {plugin.origin} is left out: {plugin.error}")
     for name in plugins or ():
         try:
-            load_plugin(name)
+            with contained(f"plug-in {name!r}", A_CALL):
+                load_plugin(name)
         except PluginError as error:
             raise UserError(f"{error}.") from error

@@ -8,6 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from bench.base.printable import one_line, printable
+
 PLAIN_EVERY_SECONDS = 10.0
 
 
@@ -54,9 +56,10 @@ class TerminalProgress:
         self._show(label)
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(printable(text), markup=False, highlight=False)
 
     def _show(self, label: str) -> None:
+        label = one_line(label)
         if self.task is not None:
             self.bars.update(self.task, completed=self.done, description=label)
         if not self.console.is_terminal and (

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DeviceOption, PluginOption
+from bench.cli.options import (
+    CELL_SECONDS,
+    CellMemoryOption,
+    CellSecondsOption,
+    DeviceOption,
+    PluginOption,
+    TrustOption,
+    limits_of,
+)
 from bench.cli.plugins import load_plugins
 
 
@@ -22,31 +30,37 @@ def prune(
     recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
     target: Annotated[str, typer.Option("--target", help="params or macs.")] = "params",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 0,
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,
     workload_file: Annotated[
         Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
     ] = None,
+    trust: TrustOption = None,
+    cell_seconds: CellSecondsOption = CELL_SECONDS,
+    cell_memory: CellMemoryOption = None,
 ) -> None:
     """Prune one generator and save it (see `ganprune.load`)."""
+    limits = limits_of(cell_seconds, cell_memory)
     load_plugins(plugins)
+    from bench.base.containment import contained
     from bench.cli.terminal import print_pruned
     from bench.experiments import load_workloads
     from bench.sweep.prune import prune_to_folder
     from bench.workloads.builtin import BUILT_IN
 
-    made = prune_to_folder(
-        out,
-        workload=workload,
-        checkpoint=checkpoint,
-        strategy=strategy,
-        sparsity=sparsity,
-        level=level,
-        target=target,
-        recovery=recovery,
-        seed=seed,
-        device=device,
-        catalogue=BUILT_IN.with_own(load_workloads(workload_file)[0] if workload_file else ()),
-    )
+    with contained(f"{strategy} on {workload}", limits):
+        made = prune_to_folder(
+            out,
+            workload=workload,
+            checkpoint=checkpoint,
+            strategy=strategy,
+            sparsity=sparsity,
+            level=level,
+            target=target,
+            recovery=recovery,
+            seed=seed,
+            device=device,
+            catalogue=BUILT_IN.with_own(load_workloads(workload_file, trust=trust or ())[0] if workload_file else ()),
+        )
     print_pruned(made, out)

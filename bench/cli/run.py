@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import (
+    CELL_SECONDS,
     REPORTS,
     RESULTS,
+    CellMemoryOption,
+    CellSecondsOption,
     DeviceOption,
     ExperimentArgument,
     JobsOption,
@@ -17,6 +20,8 @@ from bench.cli.options import (
     ResultsOption,
     RunOption,
     SetOption,
+    TrustOption,
+    limits_of,
 )
 from bench.cli.plugins import with_plugins
 
@@ -35,6 +40,9 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new, time-stamped run.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Keep the weights of every pruned network.")] = False,
     plugins: PluginOption = None,
+    trust: TrustOption = None,
+    cell_seconds: CellSecondsOption = CELL_SECONDS,
+    cell_memory: CellMemoryOption = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
@@ -44,6 +52,7 @@ def run(
     from bench.cli.progress import TerminalProgress
     from bench.cli.terminal import console, print_outcome
 
+    limits = limits_of(cell_seconds, cell_memory)
     with TerminalProgress(console) as progress:
         outcome: Outcome = api.run(
             experiment,
@@ -57,6 +66,8 @@ def run(
             device=device,
             save=save,
             progress=progress,
+            trust=[*(trust or ()), *(plugins or ())],
+            limits=limits,
         )
     page = api.draw_report(outcome.folder, results=results, reports=reports)
     print_outcome(outcome, page)

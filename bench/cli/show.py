@@ -18,7 +18,9 @@ group = new_group("Show one thing in full.")
 def show_strategy(name: Annotated[str, typer.Argument(metavar="NAME")], plugins: PluginOption = None) -> None:
     """All about one strategy: formula, source, needs, levels."""
     load_plugins(plugins)
-    typer.echo(describe_strategy(name))
+    from bench.cli.terminal import say
+
+    say(describe_strategy(name))
 
 
 def describe_strategy(name: str) -> str:

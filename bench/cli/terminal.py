@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from bench.base.consoles import clean_console
+from bench.base.printable import printable, printable_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.artifact.onnx import Exported
+    from bench.check.finding import Finding
     from bench.check.strategy import Check
-    from bench.check.workload import Finding
     from bench.sweep.made import Made
     from bench.sweep.plan import Plan
     from bench.sweep.resolved import ResolvedCell
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from bench.sweep.tune import Tuned
     from bench.tasks import Quantity
 
-console = Console(highlight=False)
+console = clean_console()
 if not console.is_terminal:
-    console = Console(highlight=False, width=120)  # a log file has no width of its own
+    console = clean_console(width=120)  # a log file has no width of its own
 
 
 def print_note(text: str) -> None:
@@ -37,14 +38,19 @@ def print_note(text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Text as it is, whatever the width."""
+    """Text of ours as it is, whatever the width; colours are left in."""
     console.file.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def say(text: str) -> None:
+    """Text with names and words of others in it, whatever the width."""
+    print_text(printable(text))
 
 
 def print_rows(kind: str, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     """A table, or a JSON list of objects."""
     if as_json:
-        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        console.file.write(printable_json(rows) + "\n")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     # A strategy's name already says what it is made of; --json has all of it.
@@ -106,29 +112,44 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
 def _summary_tables(summary: pd.DataFrame) -> list[Table]:
     """A table for each way of judging: as a rule one, for workloads of several tasks more."""
     from bench.tables.lead import beside_of, lead_of
+    from bench.tables.places import names_in
     from bench.tables.tidy import rows_of
 
+    names = names_in(summary)
     groups: dict[tuple[Quantity | None, ...], list[dict[str, Any]]] = {}
     for _, group in summary.groupby("workload", sort=False):
         rows = rows_of(group)
         groups.setdefault((lead_of(rows), *beside_of(rows)), []).extend(rows)
     return [
-        _summary_table(rows, lead, [other for other in beside if other]) for (lead, *beside), rows in groups.items()
+        _summary_table(rows, names, lead, [other for other in beside if other])
+        for (lead, *beside), rows in groups.items()
     ]
 
 
-def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside: Sequence[Quantity]) -> Table:
-    """A block for each workload and recovery, under its name; columns without any value are left out."""
+def _summary_table(
+    rows: Sequence[dict[str, Any]],
+    names: Mapping[tuple[str, str], str],
+    lead: Quantity | None,
+    beside: Sequence[Quantity],
+) -> Table:
+    """A block for each workload, checkpoint, recovery and target, under its name; of checkpoint and target only what
+    differs is named. Columns without any value are left out.
+    """
     from bench.tables.lead import power_in, titled
+
+    matched = {row["target"] for row in rows if row["strategy"] != "dense"}
 
     power = power_in(rows, lead)
     judged = titled(lead, power) if lead else "status"
     headings = ["strategy", "level", "params", "MACs", judged, "to dense"]
-    headings += [*(other.title for other in beside), "faster b1", "b16"]
+    headings += [*(other.title for other in beside), "faster b1", "b16", "note"]
     blocks: dict[str, list[list[str]]] = {}
     for row in rows:
         cells = _summary_cells(row, lead, 10.0**power, beside)
-        blocks.setdefault(f"{row['workload']}, {row['recovery']}", []).append(cells)
+        place = f"{names[row['workload'], row['checkpoint']]}, {row['recovery']}"
+        if len(matched) > 1 and row["strategy"] != "dense":
+            place += f", target {row['target']}"
+        blocks.setdefault(place, []).append(cells)
     every = [line for lines in blocks.values() for line in lines]
     columns = [i for i in range(len(headings)) if any(line[i] for line in every)]
     narrow = console.width < 100
@@ -145,15 +166,15 @@ def _summary_table(rows: Sequence[dict[str, Any]], lead: Quantity | None, beside
 
 
 def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, beside: Sequence[Quantity]) -> list[str]:
-    names = ("mean", "ci95", "delta_mean")
+    from bench.tables.text import seen_places
+
+    names = ("finite_mean", "finite_ci95", "finite_delta_mean")
     mean, half, delta = (row[f"{lead.name}_{name}"] * scale if lead else math.nan for name in names)
-    digits = lead.decimals if lead else 2
-    quality, others = f"{mean:.{digits}f}", [f"{row[f'{other.name}_mean']:.{other.decimals}f}" for other in beside]
-    if not math.isnan(half):
-        quality += f" ±{half:.{digits}f}"
+    digits = seen_places(mean, lead.decimals) if lead else 2
+    others = [f"{row[f'{other.name}_finite_mean']:.{other.decimals}f}" for other in beside]
+    quality = f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ±{half:.{digits}f}")
     if math.isnan(mean):
         quality = row["collapsed"] or row["status"]
-        others = [""] * len(others) if row["collapsed"] else others
     cells = [
         f"{row['params_nonzero_ratio']:.1f}x",
         f"{row['speedup_theoretical']:.1f}x",
@@ -162,6 +183,7 @@ def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, bes
         *others,
         f"{row['speedup_b1']:.2f}x",
         f"{row['speedup_b16']:.2f}x",
+        "" if math.isnan(mean) else row["collapsed"],
     ]
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
 
@@ -214,6 +236,11 @@ def print_finding(finding: Finding) -> None:
     console.print(Text(f"  {finding.kind:<8}", style=style), Text(finding.text), soft_wrap=True)
 
 
+def print_step(text: str) -> None:
+    """What a check does next, where it can take a while."""
+    console.print(Text("  ...     ", style="dim"), Text(text, style="dim"), soft_wrap=True)
+
+
 def print_pruned(made: Made, out: Path) -> None:
     """Layer by layer what was removed, then the folder."""
     pruned = made.recovered.pruned
@@ -236,6 +263,11 @@ def print_exported(exported: Exported) -> None:
         console.print("Not compared: ONNX Runtime is not installed (pip install 'ganprune[onnx]').", markup=False)
     else:
         console.print(f"ONNX Runtime gives the same output, to {exported.error:.1e} of its largest value.")
+    console.print(
+        f"Takes {', '.join(exported.takes)}; gives {', '.join(exported.gives)}. Sizes that are numbers are fixed.",
+        soft_wrap=True,
+        markup=False,
+    )
     console.print(f"{exported.path} ({exported.size:,} bytes)", soft_wrap=True, markup=False)
 
 
@@ -257,7 +289,7 @@ def print_tuned(found: Sequence[Tuned], tolerance: float, metric: str, as_json: 
         for one in order
     ]
     if as_json:
-        console.file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        console.file.write(printable_json(rows) + "\n")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("strategy", "verdict", "sparsity", "loss", "noise", "held-out loss", "reason"):

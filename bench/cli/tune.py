@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DeviceOption, JsonOption, PluginOption
+from bench.cli.options import (
+    CELL_SECONDS,
+    CellMemoryOption,
+    CellSecondsOption,
+    DeviceOption,
+    JsonOption,
+    PluginOption,
+    limits_of,
+)
 from bench.cli.plugins import load_plugins
 
 
@@ -25,20 +33,24 @@ def tune(
     num_images: Annotated[int, typer.Option("--num-images", help="Generated images in each fold.")] = 1000,
     recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 0,
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,
     as_json: JsonOption = False,
+    cell_seconds: CellSecondsOption = CELL_SECONDS,
+    cell_memory: CellMemoryOption = None,
 ) -> None:
     """The highest sparsity that keeps quality within a tolerance, by cross-validation."""
+    from bench.base.containment import contained
     from bench.base.machine import check_device
     from bench.cli.terminal import console, print_tuned
     from bench.sweep.tune import tune as search
     from strategies.builtin import STRATEGIES
 
+    limits = limits_of(cell_seconds, cell_memory)
     load_plugins(plugins)
     check_device(device)
-    with console.status("") as status:
+    with console.status("") as status, contained(f"tuning on {workload}", limits):
         found = search(
             workload,
             strategies or [name for name in STRATEGIES if STRATEGIES[name].schedule is None],

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bench.base.limits import BY_DEFAULT, Limits
+
 Work = Callable[[Any], Any]
 """``item -> result``, called in a worker."""
 
@@ -28,6 +30,8 @@ class Resources:
     """What items compute on. Workers of one machine share it; who asks for machines asks for one that has it."""
     exclusive: bool = False
     """One worker, alone on its machine: all others have ended, so that their cores and memory are free."""
+    limits: Limits = BY_DEFAULT
+    """What one item may take. Who is over it is ended, and its item is `Failed`."""
 
 
 @dataclass(frozen=True)

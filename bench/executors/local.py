@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -24,7 +25,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.base.containment import no_fork_of
 from bench.base.errors import UserError
+from bench.base.limits import resident_bytes
+from bench.base.raised import in_words
 from bench.executors.base import Done, Failed, Group, Resources, Setup, Stage
 from bench.executors.dealing import Dealer
 
@@ -37,6 +41,15 @@ LARGEST = 2**30
 
 PRELOADED = ["bench.sweep.preload"]
 """What the server imports."""
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at what workers take."""
+
+TO_BEGIN = 120.0
+"""Seconds that a worker may take, besides those of an item, until it can do anything."""
+
+READY = "ready"
+"""What a worker says when it can."""
 
 
 class LocalExecutor:
@@ -84,13 +97,17 @@ def _carry_out(stage: Stage, workers: list[_Worker]) -> Iterator[Done | Failed]:
             break
         outcomes: list[Done | Failed] = []
         mistake: UserError | None = None
-        for pipe in wait(list(busy)):
+        for pipe in wait(list(busy), timeout=LOOK_EVERY):
             worker = busy[pipe]  # type: ignore[index]
             try:
-                outcomes.append(worker.receive())
+                outcomes += worker.receive()
             except UserError as error:
                 mistake = error
             except (EOFError, OSError):
+                outcomes.append(worker.bury(dealer))
+                workers[workers.index(worker)] = worker.successor()
+        for worker in busy.values():
+            if worker in workers and worker.is_over():
                 outcomes.append(worker.bury(dealer))
                 workers[workers.index(worker)] = worker.successor()
         if mistake is None:
@@ -133,6 +150,10 @@ class _Worker:
         """What it is at."""
         self.todo: tuple[Any, ...] = ()
         """Items of that without an outcome."""
+        self.since = time.monotonic() + TO_BEGIN
+        """When it began the first of them."""
+        self.over = ""
+        """Why it was ended, where it was: what it took more than it may."""
         self.kin = ""
         self.idle = False
         environment = _environment_of(resources)
@@ -152,16 +173,30 @@ class _Worker:
 
     def give(self, group: Group) -> None:
         self.group, self.todo, self.kin = group, group.items, group.kin
+        self.since = max(self.since, time.monotonic())
         with contextlib.suppress(OSError):  # it has died: `receive` will say so
             self.pipe.send(group.items)
 
-    def receive(self) -> Done | Failed:
+    def receive(self) -> list[Done | Failed]:
+        """What came of an item, or nothing: it can begin now."""
         message = self.pipe.recv()
+        self.since = time.monotonic()
         if isinstance(message, UserError):
             raise message
+        if message == READY:
+            return []
         self.todo = self.todo[1:]
-        outcome: Done | Failed = message
-        return outcome
+        return [message]
+
+    def is_over(self) -> bool:
+        """Whether its item takes more than it may; then it is ended."""
+        if not self.todo or self.process.pid is None:
+            return False
+        taken = max(0.0, time.monotonic() - self.since)
+        self.over = self.resources.limits.over(taken, resident_bytes(self.process.pid))
+        if self.over:
+            self.process.kill()
+        return bool(self.over)
 
     def bury(self, dealer: Dealer) -> Failed:
         """What comes of the item that it died at; the rest of its group is given back."""
@@ -177,6 +212,8 @@ class _Worker:
 
     def epitaph(self) -> str:
         self.process.join(timeout=5)
+        if self.over:
+            return f"{self.over} and was ended"
         code = self.process.exitcode
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
@@ -261,6 +298,7 @@ def _main(pipe: Connection, setup: Setup, resources: Resources, environment: dic
         keep_freed_memory()
     try:
         work = _begin(setup)
+        pipe.send(READY)
         while True:
             for item in pipe.recv():
                 pipe.send(_outcome(work, item))
@@ -294,17 +332,21 @@ def _begin(setup: Setup) -> Any:
         return setup()
     except UserError:
         raise
-    except Exception as error:  # it would be the same in every worker: end the run and say why
-        raise UserError(f"a worker could not begin: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # it would be the same in every worker: end the run and say why
+        raise UserError(f"a worker could not begin: {in_words(error)}") from error
 
 
 def _outcome(work: Any, item: Any) -> Done | Failed:
+    process = os.getpid()
     try:
-        return Done(item, work(item))
+        try:
+            return Done(item, work(item))
+        finally:
+            no_fork_of(process)
     except UserError:
         raise
-    except Exception as error:
-        return Failed(item, f"{type(error).__name__}: {error}", traceback.format_exc())
+    except BaseException as error:  # code of the user's that leaves by SystemExit(0) has done nothing
+        return Failed(item, in_words(error), traceback.format_exc())
 
 
 def _end_with_parent() -> None:

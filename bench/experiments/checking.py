@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from bench.experiments.expanding import expand, own_levels
+from bench.base.containment import contained
+from bench.base.errors import MOST_TOLD, UserError
+from bench.base.limits import A_CALL
+from bench.experiments.expanding import MOST_CELLS, cell_count, expand, own_levels
 from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.known import Known
 from bench.experiments.places import chosen, place_of_cell
@@ -28,15 +33,47 @@ def checked(raw: dict[str, Any], known: Known, *, whole: bool) -> tuple[Experime
     ``whole``: without overrides, which may take away cells that the file gates; `ganprune compare` calls those missing.
     """
     everything = replace(known, workloads=(*known.workloads, *_own_names(raw)))
-    found = [*wrong_own(raw, known), *_wrong_names(raw, everything), *_wrong_levels(raw, known), *_repeated(raw)]
+    names = _first_told(_wrong_names(raw, everything))
+    found = [*wrong_own(raw, known), *names, *_wrong_levels(raw, known), *_repeated(raw)]
     experiment = None
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
-        found += [in_words(dict(detail)) for detail in error.errors(include_url=False)]
-    if experiment is not None and not found and whole:
+        found += told(error)
+    if experiment is not None and not found:
+        found += _too_many(experiment, known)
+    if experiment is not None and not found and whole and not unknown_strategies(experiment, known):
         found += _wrong_gate(experiment, known)
     return experiment, sorted(found, key=lambda mistake: rank(mistake[0]))
+
+
+def told(error: ValidationError) -> list[Found]:
+    """What is wrong, in words, in the order of the format. Of very many mistakes only the first are put into words:
+    the others are only counted.
+    """
+    details = sorted(error.errors(include_url=False), key=lambda detail: rank(detail["loc"]))
+    return [in_words(dict(d)) if i < MOST_TOLD else (d["loc"], NOT_TOLD) for i, d in enumerate(details)]
+
+
+def _first_told(found: Iterator[tuple[Loc, Callable[[], str]]]) -> list[Found]:
+    """The same for mistakes whose sentences take a search for what was meant."""
+    return [(loc, sentence() if i < MOST_TOLD else NOT_TOLD) for i, (loc, sentence) in enumerate(found)]
+
+
+NOT_TOLD = "is wrong as well."
+
+
+def _too_many(experiment: Experiment, known: Known) -> Iterator[Found]:
+    """More cells than a run can hold."""
+    sweep = experiment.sweep
+    count = cell_count(experiment, known)
+    if count > MOST_CELLS:
+        sizes = [f"{len(getattr(sweep, axis)):,} {axis}" for axis in ("workloads", "checkpoints", "recovery", "seeds")]
+        yield (
+            ("experiment",),
+            f"{count:,} cells ({', '.join(sizes)}, strategies with their levels); at most {MOST_CELLS:,}: a run's "
+            "manifest is read and written as a whole. Make several experiments.",
+        )
 
 
 def broken_plugins(raw: dict[str, Any]) -> Iterator[Found]:
@@ -46,9 +83,32 @@ def broken_plugins(raw: dict[str, Any]) -> Iterator[Found]:
             from strategies.plugins import PluginError, load_plugin
 
             try:
-                load_plugin(name)
+                with contained(f"plug-in {name!r}", A_CALL):
+                    load_plugin(name)
             except PluginError as error:
                 yield loc, f"{error}. Mend it, or take it out."
+            except UserError as error:
+                yield loc, str(error)
+
+
+def absent_plugins(raw: dict[str, Any]) -> Iterator[Found]:
+    """Files of plug-ins that are not there. Runs none."""
+    for loc, name in values_at(raw, ("experiment", "plugins")):
+        if isinstance(name, str) and name.endswith(".py") and not is_file(Path(name)):
+            yield loc, f"plug-in {name!r}: no such file. Mend it, or take it out."
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no for what cannot be a path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def unknown_strategies(experiment: Experiment, known: Known) -> list[str]:
+    """Strategies of the experiment that may be those of plug-ins which were not run."""
+    return [choice.name for choice in experiment.sweep.strategies if choice.name != DENSE and known.may_be(choice.name)]
 
 
 def _own_names(raw: dict[str, Any]) -> list[str]:
@@ -59,13 +119,14 @@ def _own_names(raw: dict[str, Any]) -> list[str]:
 
 def wrong_own(raw: dict[str, Any], known: Known) -> Iterator[Found]:
     """Names in the user's own workloads: taken ones, and extractors that do not exist."""
-    names = _own_names(raw)
+    before: set[str] = set()
     for i, table in own_tables(raw):
         name, judge = table.get("name"), table.get("extractor")
         if isinstance(name, str) and name in known.built_in:
             yield ("workload", i, "name"), f"a built-in workload is called {name!r}. Take another name."
-        if isinstance(name, str) and name in [n for k, n in enumerate(names) if k < i]:
-            yield ("workload", i, "name"), f"{name!r} is the name of two tables."
+        if isinstance(name, str) and name in before:
+            yield ("workload", i, "name"), f"{shown(name)} is the name of two tables."
+        before |= {name} if isinstance(name, str) else set()
         if isinstance(judge, str) and judge not in known.extractors and not OWN_EXTRACTOR.fullmatch(judge):
             yield ("workload", i, "extractor"), UnknownName("extractor", judge, [CLASSIFIER, *known.extractors]).message
 
@@ -78,10 +139,10 @@ def own_tables(raw: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
             yield i, table
 
 
-def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[Found]:
+def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[tuple[Loc, Callable[[], str]]]:
     strategies = {DENSE: None, **known.strategies}
     kinds: dict[Loc, tuple[str, Collection[str]]] = {
-        ("experiment", "workloads"): ("workload", known.workloads),
+        ("experiment", "workloads"): ("workload", dict.fromkeys(known.workloads)),
         ("experiment", "strategies"): ("strategy", strategies),
         ("quality", "metrics"): ("metric", known.metrics),
         ("quality", "extractor"): ("extractor", ("workload", *known.extractors)),
@@ -92,15 +153,21 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[Found]:
         for loc, value in values_at(raw, place):
             if isinstance(value, dict) and kind == "strategy":
                 loc, value = (*loc, "name"), value.get("name")
-            own = kind == "extractor" and isinstance(value, str) and OWN_EXTRACTOR.fullmatch(value)
-            if isinstance(value, str) and value not in names and not own:
-                yield loc, UnknownName(kind, value, list(names)).message
+            if not isinstance(value, str) or value in names:
+                continue
+            own = kind == "extractor" and OWN_EXTRACTOR.fullmatch(value)
+            if not own and not (kind == "strategy" and known.may_be(value)):
+                yield loc, partial(_no_such, kind, value, names)
     for loc, value in values_at(raw, ("experiment", "recovery")):
         try:
             if isinstance(value, str):
                 known.parse_recovery(value)
         except ValueError as error:
-            yield loc, str(error)
+            yield loc, partial(str, error)
+
+
+def _no_such(kind: str, name: str, names: Collection[str]) -> str:
+    return UnknownName(kind, name, list(names)).message
 
 
 def _wrong_levels(raw: dict[str, Any], known: Known) -> Iterator[Found]:
@@ -127,8 +194,8 @@ def _wrong_level(name: str, levels: Levels, level: dict[str, Any]) -> Iterator[F
     knobs = ["sparsity"] if levels.continuous or levels.knob is None else []
     knobs += [levels.knob] if levels.knob else []
     if len(level) != 1:
-        yield (), f"{len(level)} knobs; a level is one knob and its value, {{{knobs[0]} = 0.1}}."
-    for knob, value in level.items():
+        yield (), f"{len(level):,} knobs; a level is one knob and its value, {{{knobs[0]} = 0.1}}."
+    for knob, value in list(level.items())[:MOST_TOLD]:
         if knob not in knobs:
             yield (knob,), f"{name!r} has no such knob. {hint(knob, knobs)}"
         elif knob == "sparsity" and _is_number(value):
@@ -162,7 +229,7 @@ def _repeated(raw: dict[str, Any]) -> Iterator[Found]:
 def _identity(value: object) -> str:
     """Equal for values that make the same cell; floats are told apart by the six digits that labels show."""
     if isinstance(value, dict):
-        return repr({key: _identity(float(x) if _is_number(x) else x) for key, x in value.items()})
+        return repr({key: _identity(float(x) if _is_number(x) and abs(x) < 1e300 else x) for key, x in value.items()})
     return f"{value:g}" if isinstance(value, float) else repr(value)
 
 

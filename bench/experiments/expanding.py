@@ -13,15 +13,21 @@ from bench.records import Cell
 if TYPE_CHECKING:
     from strategies.base import Levels
 
+MOST_CELLS = 50_000
+"""Of one experiment: 30 MB of manifest, hours of even the smallest cells."""
+
 
 def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
-    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed."""
+    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed.
+
+    Without those of strategies that may be a plug-in's which was not run: nobody knows their levels.
+    """
     sweep = experiment.sweep
     points: list[tuple[str, Target, dict[str, float]]] = [(DENSE, "params", {"sparsity": 0.0})]
-    for choice in (choice for choice in sweep.strategies if choice.name != DENSE):
+    for choice in (choice for choice in sweep.strategies if choice.name != DENSE and not known.may_be(choice.name)):
         levels = choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities)
         points += [(choice.name, sweep.target, level) for level in levels]
-    cells: dict[str, Cell] = {}
+    cells: dict[tuple[object, ...], Cell] = {}
     for workload, checkpoint, recovery, (strategy, target, level), seed in itertools.product(
         sweep.workloads, sweep.checkpoints, sweep.recovery, points, sweep.seeds
     ):
@@ -34,8 +40,19 @@ def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
             recovery=recovery,
             seed=seed,
         )
-        cells.setdefault(cell.model_dump_json(), cell)
+        cells.setdefault((workload, checkpoint, strategy, recovery, seed, *level.items()), cell)
     return tuple(cells.values())
+
+
+def cell_count(experiment: Experiment, known: Known) -> int:
+    """How many cells `expand` would give, but for repeated ones."""
+    sweep = experiment.sweep
+    points = 1
+    for choice in (choice for choice in sweep.strategies if choice.name != DENSE):
+        unknown = known.may_be(choice.name)
+        swept = sweep.sparsities if unknown else own_levels(known.strategies[choice.name], sweep.sparsities)
+        points += len(choice.levels or swept)
+    return len(sweep.workloads) * len(sweep.checkpoints) * len(sweep.recovery) * points * len(sweep.seeds)
 
 
 def own_levels(levels: Levels, sparsities: Sequence[float]) -> list[dict[str, float]]:

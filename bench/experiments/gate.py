@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from bench.base.ranges import number_between, short_text, whole_between
 from bench.tasks import DEFAULT, GATED, TASKS, quantity_of
+from bench.workloads.spec import MOST_IN_BATCH, PathText
 
 MAX_CELLS = 12
 """More gated cells would cost each of them its power: all share one family-wise error."""
@@ -29,15 +30,6 @@ class _Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _between(low: float, high: float) -> Callable[[float], float]:
-    def check(value: float) -> float:
-        if not (math.isfinite(value) and low < value < high):
-            raise ValueError(f"{value!r} is not between {low:g} and {high:g}.")
-        return value
-
-    return check
-
-
 def _at_most(most: int, what: str) -> Callable[[tuple[object, ...]], tuple[object, ...]]:
     def check(value: tuple[object, ...]) -> tuple[object, ...]:
         if len(value) > most:
@@ -51,24 +43,26 @@ def _level(value: object) -> object:
     if isinstance(value, dict) and len(value) != 1:
         raise ValueError("a level is one knob and its value, {threshold = 0.1}.")
     number = next(iter(value.values())) if isinstance(value, dict) else value
-    if isinstance(number, float) and not math.isfinite(number):
-        raise ValueError(f"{number!r} is not a finite number.")
+    if isinstance(number, float):
+        number_between(-1e6, 1e6, "a sparsity or a strategy's knob")(number)
     return value
 
 
 Level = Annotated[float | dict[str, float], AfterValidator(_level)]
+Name = Annotated[str, AfterValidator(short_text)]
+Batch = Annotated[int, AfterValidator(whole_between(1, MOST_IN_BATCH, "inputs of one call"))]
 
 
 class GatedCell(_Rules):
     """One gated cell, all its seeds."""
 
-    workload: str
-    strategy: str
+    workload: Name
+    strategy: Name
     level: Level = 0.0
     """A sparsity, or ``{knob: value}``; left out for dense."""
-    recovery: str | None = None
+    recovery: Name | None = None
     """Needed where the experiment has several."""
-    checkpoint: str | None = None
+    checkpoint: PathText | None = None
     """Needed where the experiment has several."""
     metrics: Annotated[tuple[GatedMetric, ...], Field(strict=False)] | None = None
     """The stochastic metrics gated for this cell, ``[]`` for none; by default those of the table."""
@@ -77,17 +71,17 @@ class GatedCell(_Rules):
 class GatedTiming(_Rules):
     """One gated ratio of times, HEAD / BASE."""
 
-    workload: str
-    strategy: str
+    workload: Name
+    strategy: Name
     level: Level = 0.0
-    recovery: str | None = None
-    checkpoint: str | None = None
-    batch: Annotated[int, Field(ge=1)] = 1
+    recovery: Name | None = None
+    checkpoint: PathText | None = None
+    batch: Batch = 1
     device: Literal["cpu", "cuda"] = "cpu"
-    backend: str = "eager"
+    backend: Name = "eager"
 
 
-Share = Annotated[float, AfterValidator(_between(0, 1))]
+Share = Annotated[float, AfterValidator(number_between(1e-9, 0.999999, "a relative difference"))]
 
 
 TIME_MARGIN = 0.01
@@ -112,8 +106,8 @@ else:
 class PriorRule(_Rules):
     """What calibration says of the spread over seeds of a difference of logarithms (`docs/calibration.md`)."""
 
-    sd: Annotated[float, AfterValidator(_between(0, 10))]
-    degrees: Annotated[float, AfterValidator(_between(0, 1e6))]
+    sd: Annotated[float, AfterValidator(number_between(1e-9, 10, "of logarithms"))]
+    degrees: Annotated[float, AfterValidator(number_between(1e-3, 1e6, "degrees of freedom"))]
 
 
 class Gate(_Rules):
@@ -127,11 +121,11 @@ class Gate(_Rules):
     margins: Margins = Margins()
     prior: dict[GatedMetric, PriorRule] = Field(default_factory=dict)
     """Without one, a cell has only the variance of its own few seeds, and seldom any power."""
-    error: Annotated[float, AfterValidator(_between(0, 0.5))] = 0.005
+    error: Annotated[float, AfterValidator(number_between(1e-9, 0.499, "a probability"))] = 0.005
     """Probability of any false regression in a whole comparison."""
-    processes: Annotated[int, Field(ge=8, le=200)] = 20
+    processes: Annotated[int, AfterValidator(whole_between(8, 200, "fresh processes"))] = 20
     """Fresh processes that time all ratios; their spread is the uncertainty of a ratio."""
-    max_seconds: Annotated[float, AfterValidator(_between(0, 86_400))] = 280.0
+    max_seconds: Annotated[float, AfterValidator(number_between(1e-3, 86_400, "seconds, a day at most"))] = 280.0
     """Of timing; no further process is begun when it would end after that."""
 
     def margin(self, metric: str) -> float:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_serializer
 
-from bench.experiments.gate import Gate
+from bench.base.ranges import SEEDS, at_most, number_between, short_text, whole_between
+from bench.experiments.gate import Batch, Gate
 from bench.experiments.wording import shown
 from bench.tasks import DEFAULT, TASKS
-from bench.workloads.spec import FACTORY, WorkloadSpec
+from bench.workloads.spec import FACTORY, PathText, WorkloadSpec
 from strategies.registry import SAFE_NAME
 
 if TYPE_CHECKING:
@@ -48,25 +47,21 @@ def _safe_name(value: str) -> str:
 def checked_sparsity(value: float) -> float:
     """``value``, or ValueError: no sparsity that can be asked for."""
     if not 0 <= value < 1:
-        raise ValueError(f"{value!r} is not in [0, 1).")
+        raise ValueError(f"{shown(value)} is not in [0, 1).")
     if value == 0:
         raise ValueError(f"only {DENSE!r} has sparsity 0, and it is always in. Leave it out.")
+    if not LEAST_SPARSITY <= value <= 1 - LEAST_SPARSITY:
+        raise ValueError(
+            f"{value!r} is not from {LEAST_SPARSITY:f} to {1 - LEAST_SPARSITY:f}: names and tables have six digits, "
+            "which would show it as 0 or 1."
+        )
     return value
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a finite number.")
-    return value
+LEAST_SPARSITY = 1e-6
 
-
-def _at_least(low: int) -> Callable[[int], int]:
-    def check(value: int) -> int:
-        if not low <= value < 2**63:
-            raise ValueError(f"{value} is not a whole number from {low} to 2^63 - 1.")
-        return value
-
-    return check
+MOST_IMAGES = 1_000_000
+"""Generated images of one cell: their features stay in memory (8 GB of Inception's)."""
 
 
 T = TypeVar("T")
@@ -81,7 +76,9 @@ def _not_empty(value: tuple[T, ...]) -> tuple[T, ...]:
 Many = Annotated[tuple[T, ...], Field(strict=False), AfterValidator(_not_empty)]
 SafeName = Annotated[str, AfterValidator(_safe_name)]
 Sparsity = Annotated[float, AfterValidator(checked_sparsity)]
-Knob = Annotated[float, AfterValidator(_finite)]
+MOST_KNOB = 1e6
+Knob = Annotated[float, AfterValidator(number_between(-MOST_KNOB, MOST_KNOB, "a strategy's knob"))]
+Name = Annotated[str, AfterValidator(short_text)]
 
 
 # The file, table by table.
@@ -96,7 +93,7 @@ class StrictTable(BaseModel):
 class StrategyChoice(StrictTable):
     """A strategy of the experiment; ``levels`` replaces the sweep for it, ``[{"threshold": 0.2}]``."""
 
-    name: str
+    name: Name
     levels: Many[dict[str, Knob]] | None = None
 
     @model_serializer
@@ -127,27 +124,27 @@ class Sweep(StrictTable):
     """``[experiment]``: the axes that span the cells."""
 
     name: SafeName
-    plugins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    plugins: Annotated[tuple[PathText, ...], Field(strict=False), AfterValidator(at_most(100, "plug-ins"))] = ()
     """Modules (``package.module`` or ``file.py``) that bring strategies of the user's own."""
-    workloads: Many[str]
-    checkpoints: Many[str] = ("shipped",)
+    workloads: Many[Name]
+    checkpoints: Many[PathText] = ("shipped",)
     strategies: Annotated[Many[Choice], AfterValidator(_without_dense)]
     """Without ``dense``, which is always in; ``dense`` alone where the file lists nothing else."""
     target: Target = "params"
     sparsities: Many[Sparsity] = (0.3, 0.5, 0.7, 0.9)
-    recovery: Many[str] = ("bn-recalibrate",)
-    seeds: Many[Annotated[int, AfterValidator(_at_least(0))]] = (0, 1, 2)
+    recovery: Many[Name] = ("bn-recalibrate",)
+    seeds: Many[Annotated[int, AfterValidator(whole_between(0, SEEDS))]] = (0, 1, 2)
 
 
 class Quality(StrictTable):
     """``[quality]``: how generated images are judged."""
 
-    metrics: Many[str] = METRICS
-    extractor: str = "workload"
-    extractor_weights: str | None = None
+    metrics: Many[Name] = METRICS
+    extractor: PathText = "workload"
+    extractor_weights: PathText | None = None
     download: bool = False
     curve: bool = True
-    num_images: Annotated[int, AfterValidator(_at_least(2))] = 1000
+    num_images: Annotated[int, AfterValidator(whole_between(2, MOST_IMAGES, "features are kept in memory"))] = 1000
 
 
 class Latency(StrictTable):
@@ -155,14 +152,14 @@ class Latency(StrictTable):
 
     enabled: bool = True
     devices: Many[Device] = ("cpu",)
-    batches: Many[Annotated[int, AfterValidator(_at_least(1))]] = (1, 16)
-    backends: Many[str] = ("eager",)
+    batches: Many[Batch] = (1, 16)
+    backends: Many[Name] = ("eager",)
 
 
 class Report(StrictTable):
     """``[report]``: how results are compared."""
 
-    reference: str = "l1-weight-global"
+    reference: Name = "l1-weight-global"
 
 
 class Experiment(StrictTable):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from bench.base.printable import shortened
 from bench.experiments.gate import GatedCell, GatedTiming, Margins, PriorRule
 from bench.experiments.schema import TABLES, StrategyChoice
 from bench.experiments.wording import Found, Loc, hint, shown
 from bench.workloads.spec import WorkloadSpec
 
 
+@functools.cache
+def _order() -> dict[str, int]:
+    tables: list[type[BaseModel]] = [*TABLES.values(), StrategyChoice, WorkloadSpec]
+    names = [*TABLES, "workload", *(name for table in tables for name in table.model_fields)]
+    return {name: place for place, name in reversed([*enumerate(names)])}
+
+
 def rank(loc: Loc) -> list[int]:
     """Sorts places by table and key as the format has them; unknown keys last."""
-    order = [*TABLES, "workload"]
-    tables: list[type[BaseModel]] = [*TABLES.values(), StrategyChoice, WorkloadSpec]
-    order += [name for table in tables for name in table.model_fields]
-    return [part if isinstance(part, int) else order.index(part) if part in order else 99 for part in loc]
+    order = _order()
+    return [part if isinstance(part, int) else order.get(part, 99) for part in loc]
 
 
 _WANTED = {
@@ -43,10 +50,26 @@ def in_words(detail: dict[str, Any]) -> Found:
         return loc, str(detail["ctx"]["error"])
     if kind == "literal_error":
         return loc, f"{shown(value)} is not {detail['ctx']['expected']}."
+    if kind in {"too_short", "too_long", "missing_argument", "unexpected_positional_argument"}:
+        return loc, f"{shown(value)} has not as many entries as belong there. Write {_as_list(loc, value)}."
     if kind in _WANTED:
-        advice = f" Write [{shown(value)}]." if kind == "tuple_type" and not isinstance(value, dict) else ""
+        advice = f" Write {_as_list(loc, value)}." if kind == "tuple_type" and not isinstance(value, dict) else ""
         return loc, f"{shown(value)} is not {_WANTED[kind]}.{advice}"
-    return loc, f"{shown(value)}: {detail['msg']}."
+    return loc, f"{shown(value)}: {shortened(str(detail['msg']), 200)}."
+
+
+_EXAMPLES = {"range": "[-1, 1]", "betas": "[0.5, 0.999]"}
+"""Lists of a fixed length: one value in brackets is none of them."""
+
+
+def _as_list(loc: Loc, value: object) -> str:
+    """What to write instead of ``value``, where a list belongs."""
+    key = str(loc[-1])
+    if key in _EXAMPLES:
+        return f"a list of two numbers, such as {_EXAMPLES[key]}"
+    if key == "shape" and not isinstance(value, int):
+        return "a list of whole numbers, such as [3, 32, 32]"
+    return f"[{shown(value)}]"
 
 
 def _key_hint(loc: Loc) -> str:

@@ -17,7 +17,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.errors import UserError
-from bench.base.files import write_atomically
+from bench.base.files import clear_unfinished, write_atomically
+from bench.base.outside import RECORDS, json_of, read_text, there
+from bench.base.printable import shortened
 from bench.gate.contents import CellValues, Contents, Environment, Shape, Terms
 from bench.records.paths import safe
 from bench.records.store import writable
@@ -83,6 +85,7 @@ def write_baseline(folder: Path, contents: Contents, *, reason: str, run: str) -
     checksums = {name: _sha256(text) for name, text in files.items()} | {HEAD_FILE: _head_sum(head)}
     head["checksums"] = checksums
     with writable(folder):
+        clear_unfinished(folder)
         for name, text in files.items():
             write_atomically(folder / name, text)
         write_atomically(folder / HEAD_FILE, readable(head))  # last: its checksums fit nothing half written
@@ -96,15 +99,14 @@ def read_baseline(folder: Path) -> tuple[BaselineHead, Contents]:
         DamagedBaseline: cut off, edited, put together from several, or of another version.
         UserError: there is none.
     """
-    if not (folder / HEAD_FILE).exists():
+    if not there(folder / HEAD_FILE):
         raise UserError(f"{folder}: no baseline. Make one with `ganprune baseline accept RUN --reason TEXT`.")
-    raw = _json(folder / HEAD_FILE)
-    if not isinstance(raw, dict):
-        raise DamagedBaseline(f"{folder / HEAD_FILE}: is not a baseline. {_MEND}")
+    raw = _table(_text(folder / HEAD_FILE), folder / HEAD_FILE)
     version = raw.get("baseline_version")
     if version != BASELINE_VERSION:
         raise DamagedBaseline(
-            f"{folder / HEAD_FILE}: has baseline version {version!r}, this ganprune reads {BASELINE_VERSION}. "
+            f"{folder / HEAD_FILE}: has baseline version {shortened(repr(version), 40)}, this ganprune "
+            f"reads {BASELINE_VERSION}. "
             "Accept a new baseline with this ganprune."
         )
     try:
@@ -115,9 +117,10 @@ def read_baseline(folder: Path) -> tuple[BaselineHead, Contents]:
         raise DamagedBaseline(_not_as_accepted(folder / HEAD_FILE))
     parts = {}
     for name in (CELLS_FILE, SHAPES_FILE):
-        if _sha256(_text(folder / name)) != head.checksums.get(name):
+        text = _text(folder / name)
+        if _sha256(text) != head.checksums.get(name):
             raise DamagedBaseline(_not_as_accepted(folder / name))
-        parts[name] = _json(folder / name)
+        parts[name] = _table(text, folder / name)
     try:
         contents = Contents(
             experiment=head.experiment,
@@ -129,8 +132,11 @@ def read_baseline(folder: Path) -> tuple[BaselineHead, Contents]:
             environments=head.environments,
             git=head.git,
         )
-    except (ValidationError, AttributeError) as error:
-        raise DamagedBaseline(f"{folder}: {error}. {_MEND}") from error
+        _ = contents.places, contents.name
+    except ValidationError as error:
+        raise DamagedBaseline(f"{folder}: {_first(error)}. {_MEND}") from error
+    except (ValueError, KeyError, TypeError) as error:  # keys that are no cells, an experiment without a name
+        raise DamagedBaseline(f"{folder}: {shortened(str(error), 200)}. {_MEND}") from error
     return head, contents
 
 
@@ -150,18 +156,19 @@ def _first(error: ValidationError) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DamagedBaseline(f"{path}: cannot be read ({error.strerror}). {_MEND}") from error
-    except UnicodeDecodeError as error:
-        raise DamagedBaseline(f"{path}: damaged, not text. {_MEND}") from error
+        return read_text(path, RECORDS)
+    except UserError as error:
+        raise DamagedBaseline(f"{error} {_MEND}") from error
 
 
-def _json(path: Path) -> Any:
+def _table(text: str, path: Path) -> dict[str, Any]:
     try:
-        return json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise DamagedBaseline(f"{path}: damaged, not JSON ({error}). {_MEND}") from error
+        found = json_of(text, path)
+    except UserError as error:
+        raise DamagedBaseline(f"{error} {_MEND}") from error
+    if not isinstance(found, dict):
+        raise DamagedBaseline(f"{path}: is not a baseline, nor a part of one. {_MEND}")
+    return found
 
 
 def _sha256(text: str) -> str:

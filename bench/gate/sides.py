@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import glob
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.base.errors import UserError
+from bench.base.printable import shortened
 from bench.gate.baseline import HEAD_FILE, DamagedBaseline, baseline_folder, read_baseline
 from bench.gate.contents import Contents, contents_of_run
 from bench.gate.source import PACKAGES, commit_of, extract, same_source, top_of
-from bench.records.paths import RunPaths
+from bench.records.paths import RunPaths, safe
+from bench.report.loading import newest_run
+
+LONGEST = 4096
+"""No path and no revision has more characters."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +54,26 @@ def opened(base: str, head: str, results: Path) -> Iterator[tuple[Side, Side]]:
             last = _side(head, results, Path(folder) / "head", baseline_first=False, experiment=name)
         for side, given in ((first, base), (last, head)):
             if side is None:
+                named = shortened(given, 200) or repr("")
                 raise UserError(
-                    f"{given}: neither the folder of a run or of a baseline, nor an experiment with one in {results}, "
-                    "nor a git revision with a baseline of the other side's experiment."
+                    f"{named}: neither the folder of a run or of a baseline, nor an experiment with one in "
+                    f"{results}, nor a git revision with a baseline of the other side's experiment."
                 )
         assert first is not None and last is not None
         yield first, last
 
 
 def _side(given: str, results: Path, folder: Path, *, baseline_first: bool, experiment: str | None) -> Side | None:
+    if not given or "\0" in given or len(given) > LONGEST:
+        return None
     path = Path(given)
-    if (path / HEAD_FILE).exists():
+    if os.path.exists(path / HEAD_FILE):  # noqa: PTH110  (False also for what is no path)
         return _baseline(path, f"baseline {path}")
-    if RunPaths(path).manifest.exists():
+    if os.path.exists(RunPaths(path).manifest):  # noqa: PTH110
         return _run(path)
     accepted = baseline_folder(results, given)
-    named = "/" not in given and ".." not in given
-    newest = _newest_run(results, given) if named else None
+    named = safe(given) == given
+    newest = newest_run(results, given)
     if named and (accepted / HEAD_FILE).exists() and (baseline_first or newest is None):
         return _baseline(accepted, f"baseline {accepted}")
     if newest is not None:
@@ -87,11 +95,6 @@ def _baseline(folder: Path, label: str) -> Side:
     except DamagedBaseline as error:
         return Side(label, None, str(error))
     return Side(f"{label} (accepted {head.accepted[:10]})", contents)
-
-
-def _newest_run(results: Path, experiment: str) -> Path | None:
-    found = [m.parent for m in (results / "runs").glob(f"{glob.escape(experiment)}/*/manifest.json")]
-    return max(found, key=lambda run: RunPaths(run).manifest.stat().st_mtime, default=None)
 
 
 def _revision(revision: str, experiment: str | None, results: Path, folder: Path) -> Side | None:

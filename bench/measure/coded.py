@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from strategies.layers import prunable_layers
+from strategies.layers import place_of, prunable_layers
 
 CODED_VERSION = "bytes-coded-1"
 
@@ -20,9 +20,14 @@ def pack(model: nn.Module, codes: Mapping[str, Tensor]) -> bytes:
     A layer with L different codes takes ``ceil(log2 L)`` bits a weight, rounded up to whole bytes at its end.
     """
     layers = prunable_layers(model)
+    # The names of a state dict: a shared tensor may stand under another one first.
     coded = {f"{name}.weight": (layers[name].weight.detach().cpu().float(), codes[name].cpu()) for name in codes}
     stored: dict[str, Tensor] = {}
+    names: dict[Hashable, str] = {}
     for key, tensor in model.state_dict().items():
+        if (first := names.setdefault(place_of(tensor), key)) != key:
+            stored[f"{key}:as:{first}"] = torch.empty(0)  # a tensor that was stored under another name
+            continue
         if key not in coded:
             stored[key] = tensor.detach().cpu().contiguous().clone()
             continue
@@ -41,11 +46,11 @@ def unpack(content: bytes) -> dict[str, Tensor]:
     """The state dict that `pack` stored."""
     stored = load(content)
     state = {key: tensor for key, tensor in stored.items() if ":" not in key}
-    for key in {key.split(":")[0] for key in stored if ":" in key}:
+    for key in {key.split(":")[0] for key in stored if key.endswith(":codes")}:
         values = stored[f"{key}:values"]
         shape = torch.Size(stored[f"{key}:shape"].tolist())
         bits = max(1, int(np.ceil(np.log2(len(values)))))
         digits = np.unpackbits(stored[f"{key}:codes"].numpy(), count=shape.numel() * bits).reshape(-1, bits)
         numbers = (digits.astype(np.int64) << np.arange(bits)).sum(1)
         state[key] = values[torch.from_numpy(numbers)].view(shape)
-    return state
+    return state | {key.split(":")[0]: state[key.split(":")[2]] for key in stored if ":as:" in key}

@@ -7,21 +7,20 @@ FLOPs, where someone asks for them, are 2 x MACs.
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import math
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from bench.measure.footprint import LayerSize, nonzero
-from strategies.layers import OwnProducts, prunable_layers
+from strategies.layers import prunable_layers
+from strategies.work import Counter, settled
 
 MACS_VERSION = "flop-counter-1"
 
@@ -83,9 +82,6 @@ FREE_OPERATORS = frozenset(
 )
 """ATen operators that count as 0 MACs, beside all views and all operators that PyTorch tags as pointwise."""
 
-CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-"""What `F.scaled_dot_product_attention` becomes on a CPU; PyTorch 2.14's counter has no formula for it."""
-
 
 @dataclass(frozen=True)
 class Macs:
@@ -96,52 +92,34 @@ class Macs:
     effective: int
     """Each layer's MACs times its share of non-zero weights: theoretical, for dense kernels skip no zeros."""
     by_module: dict[str, int]
-    """Dense MACs of each convolution and linear layer, summed over its calls."""
+    """Dense MACs of the weight of each convolution and linear layer, summed over all that use it, see `Work`."""
     uncounted: tuple[str, ...]
     """Operators that ran, that nobody has a formula for and that are not free by convention, sorted."""
 
     @property
     def outside(self) -> int:
-        """MACs of no convolution or linear module: attention products, functional convolutions."""
+        """MACs of no convolution or linear weight: attention products, fixed filters, other parameters."""
         return self.dense - sum(self.by_module.values())
 
 
 def count_macs(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Macs:
     """MACs of ``model`` for the first row of each of ``example_inputs (N >= 1, ...)``.
 
-    The model runs once, in eval mode, and is left as it was; so is the random state. Weights that a model
-    uses without calling the module that holds them count as dense.
+    The model runs once, in eval mode, and is left as it was; so is the random state. What is counted, and which
+    weight it belongs to, is what rankings go by: `strategies.work`.
 
     Raises:
         ValueError: no inputs, or inputs without a row.
     """
     layers = prunable_layers(model)
-    counts = dict.fromkeys(layers, 0)
-    observer = _Observer()
-    counter = FlopCounterMode(display=False, custom_mapping={CPU_ATTENTION: _attention_flops})
-
-    def add(name: str, sign: int) -> Callable[..., None]:
-        def hook(*_: object) -> None:
-            counts[name] += sign * counter.get_total_flops()
-
-        return hook
-
-    with contextlib.ExitStack() as stack:
-        inputs = stack.enter_context(_settled(model, example_inputs))
-        for name, layer in layers.items():
-            stack.callback(layer.register_forward_pre_hook(add(name, -1)).remove)
-            stack.callback(layer.register_forward_hook(add(name, +1)).remove)
-        # Entered first, so asked last: it sees the operators as the counter passes them on, decomposed.
-        stack.enter_context(observer)
-        stack.enter_context(counter)
-        products = stack.enter_context(OwnProducts(model))
+    observer, counter = _Observer(), Counter(model)
+    # The observer is entered first, so asked last: it sees the operators as the counter passes them on, decomposed.
+    with settled(model, example_inputs) as inputs, observer, counter:
         model(*inputs)
-    # Own layers may hold others and filter with fixed kernels: theirs is what they multiply by their weight.
-    by_module = {name: flops // 2 for name, flops in counts.items()} | products.macs
-    dense = counter.get_total_flops() // 2
-    uncounted = tuple(sorted(name for name in observer.seen if name not in map(str, counter.flop_registry)))
+    work = counter.work
+    uncounted = tuple(sorted(name for name in observer.seen if name not in map(str, counter.formulas)))
     sizes = {name: LayerSize(layer.weight.numel(), nonzero(layer.weight)) for name, layer in layers.items()}
-    return skipping_zeros(Macs(dense, dense, by_module, uncounted), sizes)
+    return skipping_zeros(Macs(work.total, work.total, dict(work.by_layer), uncounted), sizes)
 
 
 def skipping_zeros(macs: Macs, layers: Mapping[str, LayerSize]) -> Macs:
@@ -160,7 +138,7 @@ def count_macs_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> t
     Raises:
         ModuleNotFoundError: fvcore is not installed.
     """
-    with _settled(model, example_inputs) as inputs, warnings.catch_warnings():
+    with settled(model, example_inputs) as inputs, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # importing it and tracing warn about torch.jit
         from fvcore.nn import FlopCountAnalysis
 
@@ -175,7 +153,7 @@ def count_products_fvcore(model: nn.Module, example_inputs: tuple[Tensor, ...]) 
     Raises:
         ModuleNotFoundError: fvcore is not installed.
     """
-    with _settled(model, example_inputs) as inputs, warnings.catch_warnings():
+    with settled(model, example_inputs) as inputs, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from fvcore.nn import FlopCountAnalysis
 
@@ -193,38 +171,7 @@ def _traced_attention(inputs: list[Any], outputs: list[Any]) -> Any:
     """MACs of an attention from the shapes in a trace: queries with keys, their weights with values."""
     query, key, value = ([int(size) for size in x.type().sizes()] for x in inputs[:3])
     pairs = math.prod(query[:-1]) * key[-2]
-    return Counter({"scaled_dot_product_attention": pairs * (query[-1] + value[-1])})
-
-
-def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
-
-
-@contextlib.contextmanager
-def _settled(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Eval mode, no gradients, one image, attention unfused; everything is put back afterwards.
-
-    ``requires_grad`` is off because PyTorch's counter hooks into autograd where a tensor wants gradients.
-    """
-    if not example_inputs or any(x.dim() == 0 or len(x) == 0 for x in example_inputs):
-        raise ValueError("inputs of at least one image are needed, found none")
-    modes = {module: module.training for module in model.modules()}
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    fused = torch.backends.mha.get_fastpath_enabled()
-    devices = {x.device.index or 0 for x in example_inputs if x.device.type == "cuda"}
-    try:
-        with torch.random.fork_rng(devices=sorted(devices)), torch.no_grad():
-            torch.backends.mha.set_fastpath_enabled(False)
-            for parameter in wanted:
-                parameter.requires_grad_(False)
-            model.eval()
-            yield tuple(x[:1].detach() for x in example_inputs)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-        for parameter in wanted:
-            parameter.requires_grad_(True)
-        for module, mode in modes.items():
-            module.training = mode
+    return collections.Counter({"scaled_dot_product_attention": pairs * (query[-1] + value[-1])})
 
 
 class _Observer(TorchDispatchMode):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from strategies.layers import prunable_layers
+from strategies.layers import place_of, prunable_layers
 
 PARAMS_VERSION = "params-1"
 BYTES_VERSION = "bytes-1"
@@ -44,7 +44,7 @@ class Footprint:
     bytes_bitmask: int
     """The same with each weight of the scope as a bitmask and its non-zeros, where that is smaller."""
     layers: Mapping[str, LayerSize]
-    """Each layer of the scope by itself; a weight that two of them share stands with both."""
+    """Each layer of the scope by itself; a weight that several share stands with the first of them."""
 
 
 def footprint(model: nn.Module) -> Footprint:
@@ -54,23 +54,23 @@ def footprint(model: nn.Module) -> Footprint:
     counted, nothing is rounded up to a file system's block. Only the scope's weights are stored so: a bias
     that happens to be zero is no result of pruning.
     """
-    parameters = list(model.parameters())
+    parameters = _unique(model.parameters())
     weight_of = {name: layer.weight for name, layer in prunable_layers(model).items()}
-    weights = _unique(weight_of.values())
+    weights = list(weight_of.values())
     stored = _unique(x for x in model.state_dict(keep_vars=True).values() if isinstance(x, Tensor))
-    in_scope = {id(weight) for weight in weights}
-    left = {id(x): nonzero(x) for x in _unique([*parameters, *weights])}  # every tensor is looked through once
+    in_scope = {place_of(weight) for weight in weights}
+    left = {place_of(x): nonzero(x) for x in _unique([*parameters, *weights])}  # every tensor is looked through once
     return Footprint(
         params=sum(p.numel() for p in parameters),
-        params_nonzero=sum(left[id(p)] for p in parameters),
+        params_nonzero=sum(left[place_of(p)] for p in parameters),
         weights=sum(w.numel() for w in weights),
-        weights_nonzero=sum(left[id(w)] for w in weights),
+        weights_nonzero=sum(left[place_of(w)] for w in weights),
         bytes_dense=sum(map(_dense_bytes, stored)),
         bytes_bitmask=sum(
-            min(_dense_bytes(x), _bitmask_bytes(x, left[id(x)])) if id(x) in in_scope else _dense_bytes(x)
+            min(_dense_bytes(x), _bitmask_bytes(x, left[place_of(x)])) if place_of(x) in in_scope else _dense_bytes(x)
             for x in stored
         ),
-        layers={name: LayerSize(weight.numel(), left[id(weight)]) for name, weight in weight_of.items()},
+        layers={name: LayerSize(weight.numel(), left[place_of(weight)]) for name, weight in weight_of.items()},
     )
 
 
@@ -104,7 +104,7 @@ def peak_cuda_bytes(device: torch.device | str = "cuda") -> int | None:
 
 
 def _unique(tensors: Iterable[Tensor]) -> list[Tensor]:
-    return list({id(tensor): tensor for tensor in tensors}.values())
+    return list({place_of(tensor): tensor for tensor in tensors}.values())
 
 
 def _dense_bytes(tensor: Tensor) -> int:

@@ -33,11 +33,11 @@ class Cell(_Frozen):
     """How it is pruned; ``dense`` is the unpruned generator."""
     target: Literal["params", "macs"] = "params"
     """What a sparsity is matched on: weights of the generator, or multiply-accumulates."""
-    level: dict[str, float]
+    level: dict[str, float] = Field(min_length=1, max_length=1)
     """What was asked for: ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``."""
     recovery: str
     """What is done for the pruned network: ``none``, ``bn-recalibrate``, ``finetune-200``, ..."""
-    seed: int
+    seed: int = Field(ge=0, lt=2**63)
     """Feeds the streams that the record names in ``varies``."""
 
     @property
@@ -156,9 +156,9 @@ class Provenance(_Frozen):
     threads: int
     """Of the process that measured."""
     flags: list[str] = Field(default_factory=list)
-    """What a reader should know: ``small-n`` (fewer than 10,000 images), other words of the
-    task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter has no formula
-    for), ``fvcore-unsupported:<operator>``."""
+    """What a reader should know: ``small-n`` (fewer than 10,000 images), ``not-repeatable`` (the generator draws by
+    itself), other words of the task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter
+    has no formula for), ``fvcore-unsupported:<operator>``."""
 
 
 class Keys(_Frozen):
@@ -183,8 +183,9 @@ class Record(_Frozen):
     task: str = "generation"
     """What the workload is for, by name: `bench.tasks`."""
     status: Status
-    """``ok``; ``collapsed`` (the output is not finite, constant, or of one kind); ``not-applicable`` (the strategy
-    does not fit the workload or the recovery); ``infeasible`` (the level is out of reach)."""
+    """``ok``; ``collapsed`` (the output is not finite, constant, or without diversity beside dense);
+    ``not-applicable`` (the strategy does not fit the workload or the recovery); ``infeasible`` (the level is out of
+    reach)."""
     reason: str = ""
     """Why, where the status is not ``ok``."""
     varies: str

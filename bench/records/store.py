@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from bench.base.errors import UserError
-from bench.base.files import unfinished, write_atomically, write_json
+from bench.base.files import reason_of, unfinished, write_atomically, write_json
+from bench.base.outside import RECORDS, Damaged, Unreadable, json_of, read_text, there
+from bench.base.printable import cleaned, shortened, strange_json
 from bench.records import (
     SCHEMA_VERSION,
     Failure,
@@ -47,8 +48,6 @@ class DamagedFile(UserError):
 _TRAINING = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 """The name of a folder that holds an unfinished training: a key and nothing else."""
 
-_TODAY = re.compile(rf'"schema_version":\s*{SCHEMA_VERSION}\b')
-
 RUN_AGAIN = "Run the experiment again: the next `ganprune run` makes it anew and keeps the rest."
 DELETE = "Delete it and run the experiment again: what is finished is kept."
 
@@ -57,23 +56,26 @@ def parse(path: Path, model: type[Model]) -> Model:
     """Read one JSON file of a run.
 
     Raises:
-        DamagedFile: not JSON, or not a ``model``.
+        DamagedFile: not JSON, or not a ``model``; or no file at all, but what the next writer can replace.
         UserError: not readable, or written by another schema version.
     """
     # A manifest says what the run is: that is not written over unasked.
     remedy = DELETE if model is Manifest else RUN_AGAIN
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DamagedFile(f"{path}: damaged, not text.", remedy) from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    claimed = _claimed(text)
+        text = read_text(path, RECORDS)
+        value = json_of(text, path)
+    except Damaged as error:
+        raise DamagedFile(str(error), remedy) from error
+    except Unreadable as error:
+        if error.mendable:
+            raise DamagedFile(f"{path}: damaged, {error.reason}.", remedy) from error
+        raise
+    version = value.get("schema_version", SCHEMA_VERSION) if isinstance(value, dict) else SCHEMA_VERSION
+    if version != SCHEMA_VERSION:
+        value = upgraded(value) or value
     try:
-        old = upgraded(claimed) if claimed else None
-        found = model.model_validate_json(text) if old is None else model.model_validate(old, strict=False)
+        found = model.model_validate(value)
     except ValidationError as error:
-        version = claimed.get("schema_version", SCHEMA_VERSION)
         if version not in (1, SCHEMA_VERSION):
             raise _other_version(path, version) from error
         first = error.errors()[0]
@@ -84,20 +86,15 @@ def parse(path: Path, model: type[Model]) -> Model:
     return found
 
 
-def _claimed(text: str) -> dict[str, Any]:
-    """The file as it is, where it claims another schema version than today's; empty where it does not."""
-    if _TODAY.search(text):
-        return {}
-    with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(text)
-        if isinstance(value, dict):
-            return value
-    return {}
+def for_people(found: Model) -> Model:
+    """``found`` with what cannot be seen in its names and texts written out: for what is printed and drawn."""
+    text = found.model_dump_json()
+    return type(found).model_validate(cleaned(json.loads(text))) if strange_json(text) else found
 
 
 def _other_version(path: Path, version: object) -> UserError:
     return UserError(
-        f"{path}: has schema version {version!r}, this ganprune writes {SCHEMA_VERSION}. "
+        f"{path}: has schema version {shortened(repr(version), 40)}, this ganprune writes {SCHEMA_VERSION}. "
         "Use the ganprune that wrote it, or start anew with --fresh or another --run."
     )
 
@@ -159,7 +156,7 @@ class RunStore:
 
     def check_version(self) -> None:
         """Raise UserError where the folder holds the run of another schema version."""
-        if self.paths.manifest.exists():
+        if there(self.paths.manifest):
             self.read_manifest()
 
     def write_record(self, record: Record) -> None:
@@ -172,7 +169,7 @@ class RunStore:
     def read_record(self, planned: PlannedCell) -> Record | None:
         """The record of a planned cell; None where there is none. Raises UserError for a damaged one."""
         path = self.paths.cell(planned.cell, planned.keys.eval)
-        if not path.exists():
+        if not there(path):
             return None
         record = parse(path, Record)
         if record.keys != planned.keys or record.cell != planned.cell:
@@ -186,7 +183,7 @@ class RunStore:
     def read_failure(self, planned: PlannedCell) -> Failure | None:
         """The last failed attempt at a planned cell; a damaged note of one counts as none."""
         path = self.paths.failure(planned.cell, planned.keys.eval)
-        if not path.exists():
+        if not there(path):
             return None
         with contextlib.suppress(DamagedFile):
             return parse(path, Failure)
@@ -201,11 +198,17 @@ class RunStore:
 
     def read_latency(self, workload: str, batch: int, key: str) -> LatencyRecord | None:
         path = self.paths.latency(workload, batch, key)
-        return parse(path, LatencyRecord) if path.exists() else None
+        return parse(path, LatencyRecord) if there(path) else None
 
-    def latencies(self) -> list[LatencyRecord]:
-        """All timings of the run."""
-        return [parse(path, LatencyRecord) for path in sorted(self.paths.latencies.glob("*.json"))]
+    def latencies(self, note: Callable[[str], None] = lambda text: None) -> list[LatencyRecord]:
+        """All timings of the run; a damaged one is noted and left out: the next run makes it again."""
+        found = []
+        for path in sorted(self.paths.latencies.glob("*.json")):
+            try:
+                found.append(parse(path, LatencyRecord))
+            except DamagedFile as error:
+                note(f"{error.found} It is left out.")
+        return found
 
     def write_latency_failure(self, failure: LatencyFailure) -> None:
         with writable(self.paths.root):
@@ -215,7 +218,7 @@ class RunStore:
     def read_latency_failure(self, workload: str, batch: int, key: str) -> LatencyFailure | None:
         """The last failed attempt at a timing; a damaged note of one counts as none."""
         path = self.paths.latency_failure(workload, batch, key)
-        return _note(path) if path.exists() else None
+        return _note(path) if there(path) else None
 
     def latency_failures(self) -> list[LatencyFailure]:
         """All failed timings of the run."""
@@ -233,15 +236,13 @@ def _dump(model: BaseModel) -> str:
     return model.model_dump_json(indent=1) + "\n"
 
 
+KEPT = "Every finished cell is kept; mend that, or name another folder with --results, and run the same command again."
+
+
 @contextlib.contextmanager
-def writable(root: Path) -> Iterator[None]:
+def writable(root: Path, advice: str = KEPT) -> Iterator[None]:
     """Turn a full disk, a missing permission or a file in the way into a sentence. What is already there stays."""
     try:
         yield
     except OSError as error:
-        what = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
-        reason = what.get(error.errno or 0, error.strerror or str(error))
-        raise UserError(
-            f"{root}: cannot be written ({reason}). Every finished cell is kept; "
-            "mend that, or name another folder with --results, and run the same command again."
-        ) from error
+        raise UserError(f"{root}: cannot be written ({reason_of(error)}). {advice}") from error

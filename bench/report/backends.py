@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.report.blocks import Grid, Inline, Section, grid, items, section
 from bench.tables.backends import place
+from bench.tables.places import names_in
 from bench.tables.text import MISSING
 from bench.tables.tidy import rows_of
 
@@ -26,14 +27,16 @@ def backends_section(table: pd.DataFrame) -> Section:
     ways.sort(key=lambda way: (way[0], place(way[1])))
     several = len({device for device, _ in ways}) > 1
     names = [f"{backend} ({device})" if several else str(backend) for device, backend in ways]
+    places, matched = names_in(table), ["target"] if table["target"].nunique() > 1 else []
     lines: dict[tuple[object, ...], dict[tuple[str, str], dict[str, object]]] = {}
     for row in rows_of(table):
-        key = (row["workload"], row["strategy"], row["level"], int(row["batch"]), row["speedup_theoretical"])
+        network = (places[row["workload"], row["checkpoint"]], row["strategy"], *(row[name] for name in matched))
+        key = (row["speedup_theoretical"], *network, row["level"], int(row["batch"]))
         lines.setdefault(key, {})[(row["device"], row["backend"])] = row
     body = [
         [
-            *key[:4],
-            _times(key[4]),
+            *key[1:],
+            _times(key[0]),
             *(_measured(found[way]) if way in found else MISSING for way in ways),
         ]
         for key, found in lines.items()
@@ -48,7 +51,12 @@ def backends_section(table: pd.DataFrame) -> Section:
         TITLE,
         text,
         _exceptions(table),
-        grid(["workload", "strategy", "level", "batch", "theoretical", *names], body, left=3, name=NAME),
+        grid(
+            ["workload", "strategy", *matched, "level", "batch", "theoretical", *names],
+            body,
+            left=3 + len(matched),
+            name=NAME,
+        ),
         "Exporting and compiling, once for each network, is no part of these times:",
         _preparing(table),
         items(_without(table)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.base.files import write_atomically
+from bench.base.files import clear_unfinished, write_atomically
 from bench.report.html import render_html
 from bench.report.inputs import ReportInputs
 from bench.report.markdown import render_markdown
@@ -27,6 +27,7 @@ def build_report(inputs: ReportInputs, folder: Path, *, artists: Artists | None 
         UserError: numbers of different versions would stand side by side.
         OSError: the folder cannot be written.
     """
+    clear_unfinished(folder, folder / "tables", folder / "figures")
     with artists or Artists() as drawing:
         model = build_model(inputs, planned=drawing.begin)
         write_files(folder / "tables", model.tables, model.numbers.summary)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.records import Record
 from bench.report.blocks import Grid, Section, grid, section
+from bench.tables.places import place_names
 from bench.tables.text import MISSING, macs
 
 HEADERS = (
@@ -20,11 +21,13 @@ NAME = "What pruning cost"
 
 
 def cost_section(records: Sequence[Record], latency: pd.DataFrame) -> Section:
-    """Seconds, training and memory of a cell, for each workload and recovery, and what the memory is."""
+    """Seconds, training and memory of a cell, for each workload, checkpoint and recovery, and what the memory is."""
+    names = place_names((record.cell.workload, record.cell.checkpoint) for record in records)
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.numbers:
-            groups.setdefault((record.cell.workload, record.cell.recovery), []).append(record)
+            place = names[record.cell.workload, record.cell.checkpoint]
+            groups.setdefault((place, record.cell.recovery), []).append(record)
     if not groups:
         return section(NAME, "No cell has a cost.")
     rows = [[*key, *_row(members)] for key, members in sorted(groups.items())]

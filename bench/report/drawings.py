@@ -15,6 +15,7 @@ import pandas as pd
 
 from bench.records import Record
 from bench.records.paths import safe
+from bench.report.flags import of_dense
 from bench.report.inputs import Images, ReportInputs, SampleKey
 from bench.report.layer_shares import layer_blocks
 from bench.report.learning import QUALITY, TOLD_APART, curves_frame
@@ -26,6 +27,7 @@ from bench.tables import granularity_of, main_metric, strategy_order
 from bench.tables.hypervolume import hypervolume_table
 from bench.tables.lead import Judge, bounds_of, judges, judges_of, leads_of, task_of, tasks_of
 from bench.tables.naming import DENSE
+from bench.tables.places import by_place
 from bench.tables.run_tables import RunTables
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
@@ -67,7 +69,7 @@ def figures_of(numbers: RunTables, records: Sequence[Record], backends: pd.DataF
     drawn: list[Drawing] = []
     for part in slices:
         tables = [part.pick(table) for table in (frame, aggregated, summary)]
-        drawn += _headline(*tables, suffix=part.suffix, which=part.note)
+        drawn += _headline(*tables, own=of_dense(records), suffix=part.suffix, which=part.note)
     drawn += more_figures(records, frame, slices)
     text = "Measured against theoretical speed-up by backend; diagonal: what the MACs promise; dotted: no gain"
     if backends["backend"].nunique() > 1:
@@ -122,21 +124,23 @@ def sample_pages(samples: Mapping[SampleKey, Images]) -> list[dict[SampleKey, Im
 def _sample_captions(
     summary: pd.DataFrame, samples: Mapping[SampleKey, Images], recovery: str | None
 ) -> dict[SampleKey, str]:
-    """The level and the quality of each block; the level alone where the recovery is not clear."""
+    """The level and the quality of each block, a collapse in a line of its own; the level alone where the recovery is
+    not clear.
+    """
     if recovery is None and summary["recovery"].nunique() == 1:
         recovery = str(summary["recovery"].iloc[0])
     known = {}
-    for _, group in summary[summary["recovery"] == recovery].groupby("workload", sort=False):
-        rows = rows_of(group)
+    for place, group in by_place(summary):
+        rows = rows_of(group[group["recovery"] == recovery])
         quality = quality_words(rows, interval=False)
         for row in rows:
-            known[(row["workload"], row["strategy"], row["level"])] = quality(row)
+            known[(place, row["strategy"], row["level"])] = quality(row)
             if row["strategy"] == DENSE:
-                known[(row["workload"], DENSE, "")] = quality(row)
+                known[(place, DENSE, "")] = quality(row)
     captions = {}
     for key in samples:
         first = DENSE if key[1] == DENSE else key[2]
-        found = known.get((key[0], DENSE, "") if key[1] == DENSE else key)
+        found = known.get((key[0], DENSE, "") if key[1] == DENSE else key, "").replace(", collapsed", "\ncollapsed")
         captions[key] = f"{first}, {found}" if found else first
     return captions
 
@@ -149,8 +153,15 @@ def pages(frame: pd.DataFrame) -> list[list[str]]:
 
 
 def _headline(
-    frame: pd.DataFrame, aggregated: pd.DataFrame, summary: pd.DataFrame, *, suffix: str, which: str
+    frame: pd.DataFrame,
+    aggregated: pd.DataFrame,
+    summary: pd.DataFrame,
+    *,
+    own: frozenset[str],
+    suffix: str,
+    which: str,
 ) -> list[Drawing]:
+    """Quality against sparsity, and against costs. ``own``: the workloads whose reference is dense's own output."""
     seeds = frame["seed"].nunique()
     spread = f"{seeds} seed{'s' if seeds != 1 else ''}; what they vary is in the table"
     parts: list[tuple[str, str, str, tuple[Any, ...]]] = []
@@ -167,8 +178,9 @@ def _headline(
             name = f"quality-{quantity.name}"
             name += "" if page == sorted(set(mine["workload"])) else f"-{safe(page[0])}"
             tables = _of_metric(mine[on_page[0]], metric), aggregated[on_page[1]]
-            arguments = (*tables, Judge(quantity, metric))
-            parts.append((name, text, "quality.quality_figure", arguments))
+            known, left_out = floors(aggregated[on_page[1]], metric, own)
+            arguments = (*tables, Judge(quantity, metric), known)
+            parts.append((name, ". ".join([text, *left_out]), "quality.quality_figure", arguments))
     leads = leads_of(summary)
     text = "Quality against MACs; hollow: effective MACs of masked networks, which dense kernels do not realise"
     parts.append(("pareto-macs", text, "cost.macs_figure", (summary, leads)))
@@ -177,6 +189,26 @@ def _headline(
     text = "Measured against theoretical speed-up; diagonal: what the MACs promise; dotted: no gain"
     parts.append(("speedup", text, "cost.speedup_figure", (summary,)))
     return [Drawing(name + suffix, text + which, function, given) for name, text, function, given in parts]
+
+
+def floors(aggregated: pd.DataFrame, metric: str, own: frozenset[str]) -> tuple[dict[str, str], list[str]]:
+    """What the band of each workload is called whose floor may stand beside the cells, and why others have none.
+
+    The floor is a distance of so many images, and a distance of few is larger: beside curves of another N a network
+    could seem better than real. ``own``: the workloads whose reference is what dense itself makes.
+    """
+    family, _, rest = metric.partition("[")
+    known, left_out = {}, []
+    for workload, rows in aggregated[aggregated["strategy"] == DENSE].groupby("workload", sort=True):
+        words = task_of(rows).floor_words[str(workload) in own] or "reference"
+        floor, mine = (rows[rows["metric"] == name] for name in (f"{family}_floor[{rest}", metric))
+        counts = [sorted(set(found["num_images"].dropna())) for found in (floor, mine)]
+        if counts[0] and counts[0] == counts[1]:
+            known[str(workload)] = words
+        elif counts[0]:
+            of, others = (" or ".join(f"{count:,.0f}" for count in each) or "no images" for each in counts)
+            left_out.append(f"{workload}: no band for {words}, whose value is of N = {of} and not of {others}")
+    return known, left_out
 
 
 def _of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:

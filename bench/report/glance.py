@@ -14,7 +14,7 @@ from bench.report.blocks import Code, Inline, Strong, line
 from bench.report.claims import LEAST_SEEDS, SAME_SIZE, Claim, Verdict
 from bench.tables.lead import lead_of, power_in, scaled, titled
 from bench.tables.naming import DENSE
-from bench.tables.text import number, with_interval
+from bench.tables.text import number, seen_places, with_interval
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -113,9 +113,12 @@ def _sentence(rows: list[Row], dense: list[Row], lead: Quantity) -> Inline:
         return line(level, f": no strategy has a mean {lead.title}.")
     best = min(usable, key=lambda row: lead.sign * row[mean])
     power = power_in(usable, lead)
-    shown = with_interval(*scaled(best, (mean, f"{lead.name}_ci95"), power), lead.decimals)
+    value, half = scaled(best, (mean, f"{lead.name}_ci95"), power)
+    places = seen_places(value, lead.decimals)
+    shown = with_interval(value, half, places)
     known = [row for row in dense if not math.isnan(row[mean])]
-    base = f", dense {number(known[0][mean] * 10**power, lead.decimals)}" if known else ""
+    of_dense = known[0][mean] * 10**power if known else math.nan
+    base = f", dense {number(of_dense, seen_places(of_dense, lead.decimals))}" if known else ""
     few = f"; n = {int(best['n'])} is too few for a claim" if best["n"] < LEAST_SEEDS else ""
     among = f"of {len(usable)} strategies" if len(usable) > 1 else "the only strategy with a mean"
     notes = [f"{titled(lead, power)} {shown}{base}{few}. {_saving(best)}"]

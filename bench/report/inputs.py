@@ -13,10 +13,11 @@ import pandas as pd
 from bench.records import Failure, LatencyFailure, LatencyRecord, Record
 from bench.report.blocks import Code, Inline, line, listed
 from bench.tables.naming import DENSE
+from bench.tables.places import by_place
 
 Images = npt.NDArray[np.uint8]
 SampleKey = tuple[str, str, str]
-"""(workload, strategy, label of the level)"""
+"""(workload, with its checkpoint where it has several: `bench.tables.places`; strategy; label of the level)"""
 
 REFERENCE = "l1-weight-global"
 """The strategy that others are compared with where the experiment names none."""
@@ -38,7 +39,7 @@ class ReportInputs:
     excluded: Sequence[str] = ()
     """Combinations that the experiment left out, in words."""
     samples: Mapping[SampleKey, Images] = field(default_factory=dict)
-    """(workload, strategy, level label) -> uint8 images (n, C, H, W), the same inputs in each."""
+    """`SampleKey` -> uint8 images (n, C, H, W), the same inputs in each."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     samples_recovery: str | None = None
     """The recovery that the samples come from; needed for the quality in captions where there are several."""
@@ -60,9 +61,9 @@ def reference_of(experiment: Mapping[str, Any]) -> str:
 def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> list[Inline]:
     """What a reader of this run's tables must know first; empty where there is nothing."""
     notes: list[Inline] = []
-    for workload, group in frame.groupby("workload", sort=True):
+    for place, group in by_place(frame):
         if DENSE not in set(group["strategy"]):
-            notes.append((f"{workload} has no dense cell: there are no ratios and no differences to dense.",))
+            notes.append((f"{place} has no dense cell: there are no ratios and no differences to dense.",))
     if not frame.empty and frame["seed"].nunique() == 1:
         notes.append(("One seed: there are no intervals, and no claim can be made.",))
     if not frame.empty and latency.empty:

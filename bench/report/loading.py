@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from bench.base.errors import UserError
+from bench.base.outside import WEIGHTS, read_bytes, read_table, there
+from bench.base.printable import cleaned, one_line
 from bench.records import Failure, PlannedCell, Record
-from bench.records.paths import RunPaths, report_folder
-from bench.records.store import RunStore
+from bench.records.paths import RunPaths, report_folder, safe
+from bench.records.store import RunStore, for_people, writable
 from bench.report.build import build_report
-from bench.report.inputs import ReportInputs
+from bench.report.inputs import ReportInputs, name_of
 from bench.report.pictures import Artists
+from bench.tables.places import place_names
 
 
 def find_run(name: str | Path, results: Path | str = "results") -> Path:
@@ -28,19 +30,23 @@ def find_run(name: str | Path, results: Path | str = "results") -> Path:
         UserError: neither.
     """
     path = Path(name)
-    if RunPaths(path).manifest.exists():
+    if str(name) and os.path.exists(RunPaths(path).manifest):  # noqa: PTH110  (False also for what is no path)
         return path
-    candidates = [m.parent for m in (Path(results) / "runs").glob(f"{_escaped(str(name))}/*/manifest.json")]
-    if not candidates:
+    newest = newest_run(results, str(name))
+    if newest is None:
         raise UserError(
-            f"{name}: neither the folder of a run nor an experiment with a run in {Path(results) / 'runs'}. "
-            f"Make one with `ganprune run {name}`."
+            f"{str(name) or repr('')}: neither the folder of a run nor an experiment with a run in "
+            f"{Path(results) / 'runs'}. Make one with `ganprune run {str(name) or 'EXPERIMENT'}`."
         )
-    return max(candidates, key=lambda folder: RunPaths(folder).manifest.stat().st_mtime)
+    return newest
 
 
-def _escaped(name: str) -> str:
-    return glob.escape(name) if "/" not in name and ".." not in name else "[no such run]"
+def newest_run(results: Path | str, experiment: str) -> Path | None:
+    """The folder of the newest run of an experiment; None where there is none, or where that is no name of one."""
+    if safe(experiment) != experiment or len(experiment) > 100:
+        return None
+    found = [manifest.parent for manifest in (Path(results) / "runs" / experiment).glob("*/manifest.json")]
+    return max(found, key=lambda folder: RunPaths(folder).manifest.stat().st_mtime, default=None)
 
 
 def draw_report(
@@ -52,8 +58,9 @@ def draw_report(
 ) -> Path:
     """Draw the report of a run anew, by ``artists`` where there are some already; returns the path of its page."""
     inputs = read_run(find_run(name, results))
-    folder = report_folder(Path(reports), str(inputs.experiment["experiment"]["name"]))
-    return build_report(inputs, folder, artists=artists)
+    folder = report_folder(Path(reports), name_of(inputs.experiment))
+    with writable(folder, "The results are kept; mend that, or name another folder with --reports, and draw it again."):
+        return build_report(inputs, folder, artists=artists)
 
 
 def read_run(folder: Path) -> ReportInputs:
@@ -74,23 +81,24 @@ def read_run(folder: Path) -> ReportInputs:
     for planned in manifest.cells:
         record = store.read_record(planned)
         if record is not None:
-            records.append(record)
+            records.append(for_people(record))
         elif failure := store.read_failure(planned):
-            failures.append(failure)
+            failures.append(for_people(failure))
         else:
             unfinished += 1
     if unfinished:
         excluded.append(f"{unfinished} of {len(manifest.cells)} cells are not finished; run the experiment again.")
     architectures = {record.architecture.hash for record in records if record.architecture}
+    timings = store.latencies(note=excluded.append)
     recovery, samples = _samples(store, manifest.cells, records)
     return ReportInputs(
-        experiment=manifest.experiment,
-        run=manifest.run,
+        experiment=cleaned(manifest.experiment),
+        run=one_line(manifest.run),
         records=records,
-        latency=[timing for timing in store.latencies() if timing.architecture in architectures],
+        latency=[for_people(timing) for timing in timings if timing.architecture in architectures],
         failures=failures,
-        failed_timings=[failure for failure in store.latency_failures() if failure.architecture in architectures],
-        excluded=excluded,
+        failed_timings=[for_people(one) for one in store.latency_failures() if one.architecture in architectures],
+        excluded=[one_line(text) for text in excluded],
         samples=samples,
         environment=_environment(store.paths.environment),
         samples_recovery=recovery,
@@ -98,15 +106,7 @@ def read_run(folder: Path) -> ReportInputs:
 
 
 def _environment(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: damaged, not JSON ({error}).") from error
+    return dict(cleaned(read_table(path))) if there(path) else {}
 
 
 def _samples(
@@ -117,14 +117,23 @@ def _samples(
         return None, {}
     recovery = cells[-1].cell.recovery
     found = {}
+    names = place_names((record.cell.workload, record.cell.checkpoint) for record in records)
+    shapes: dict[str, tuple[int, ...]] = {}
     for record in records:
         cell = record.cell
         path = store.paths.cell_samples(record.keys.eval)
         if cell.recovery != recovery or not path.exists():
             continue
         try:
-            images = load(path.read_bytes())["images"]
-        except (OSError, SafetensorError, ValueError, KeyError):
+            images = load(read_bytes(path, WEIGHTS))["images"]
+        except (UserError, SafetensorError, ValueError, KeyError):
             continue  # a damaged picture is no reason to lose the report
-        found[(cell.workload, cell.strategy, cell.level_label)] = images
+        if not _are_images(images) or shapes.setdefault(cell.workload, images.shape) != images.shape:
+            continue
+        found[(names[cell.workload, cell.checkpoint], cell.strategy, cell.level_label)] = images
     return recovery, found
+
+
+def _are_images(images: NDArray[Any]) -> bool:
+    """Whether it can be drawn: uint8 ``(n, 1 or 3, H, W)``."""
+    return images.ndim == 4 and images.dtype == np.uint8 and images.size > 0 and images.shape[1] in (1, 3)

@@ -15,7 +15,8 @@ def render_markdown(model: ReportModel, drawn: Sequence[Drawing], sheets: Sequen
     """The whole report. ``drawn`` and ``sheets`` are the figures and the grids of samples that came out."""
     said = model.sections
     answer = Section("The answer", tuple(block for part in model.answer for block in part.blocks))
-    results = Section("Results", (*model.notes, *model.results, Paragraph(model.files)))
+    notes = (Heading(("Keep in mind",)), *model.notes) if model.notes else ()
+    results = Section("Results", (*notes, *model.results, Paragraph(model.files)))
     parts = [
         f"# {escape(model.title)}\n",
         _section(said.question),

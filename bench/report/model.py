@@ -17,6 +17,7 @@ from bench.report.blocks import Block, Grid, Heading, Inline, Items, Link, Parag
 from bench.report.claims import Claims, claims_of
 from bench.report.cost_words import cost_section
 from bench.report.drawings import Drawing, figures_of, grids_of
+from bench.report.flags import flag_notes, of_dense, timing_notes
 from bench.report.glance import Best, Verdicts, best_means, best_words, verdicts
 from bench.report.inputs import ReportInputs, name_of, reference_of, run_notes
 from bench.report.paper import paper_tables
@@ -121,8 +122,9 @@ def build_model(
     planned([*figures, *grids])
     claims = claims_of(frame, reference_of(inputs.experiment))
     judges = tuple(judged_by(frame))
-    columns = columns_of(frame)
+    columns = columns_of(frame, of_dense(inputs.records))
     notes, other = run_notes(frame, latency), tuple(_other(numbers))
+    notes += [*flag_notes(inputs.records), *timing_notes(latency, inputs.failed_timings)]
     return ReportModel(
         inputs=inputs,
         name=name_of(inputs.experiment),
@@ -179,6 +181,7 @@ def _facts(frame: pd.DataFrame, failures: int) -> list[tuple[str, str]]:
     pruned = cells[cells["strategy"] != DENSE]
     counts = [
         ("workload", cells["workload"].nunique()),
+        *([("checkpoint", cells["checkpoint"].nunique())] if cells["checkpoint"].nunique() > 1 else []),
         ("strategy", pruned["strategy"].nunique()),
         ("level", pruned["level"].nunique()),
         ("seed", cells["seed"].nunique()),

@@ -162,7 +162,9 @@ def _at_one(lines: Sequence[Line], columns: Sequence[Column]) -> str:
 def _power(quantity: Quantity, metric: str, rows: Sequence[Row], metrics: Mapping[tuple[Key, str], Row]) -> int:
     """What the shown means of a quantity are multiplied by, as a power of ten."""
     found = (metrics.get((_key(row), metric)) for row in rows)
-    return power_for(quantity, [row["mean"] for row in found if row is not None])
+    known = [row for row in found if row is not None]
+    usable = [row["mean"] for row in known if math.isfinite(row["mean"])]
+    return power_for(quantity, usable or [row["finite_mean"] for row in known])
 
 
 def _key(row: Mapping[str, Any]) -> Key:
@@ -180,25 +182,25 @@ def _count(row: Row, name: str, ratio: float) -> Value:
 
 
 def _n(row: Row, lead: Quantity | None) -> Value:
-    if lead and math.isnan(row[f"{lead.name}_mean"]):
+    if lead and math.isnan(row[f"{lead.name}_finite_mean"]):
         return missing()
-    n, seeds = int(row["n"]), int(row["seeds"])
+    n, seeds = int(row["finite_n"]), int(row["seeds"])
     return Value(str(n)) if n == seeds else text(f"{n} of {seeds}")
 
 
 def _quality(row: Row, lead: Quantity, power: int) -> Value:
-    if row["collapsed"]:
-        return missing(row["collapsed"])
-    mean, half = scaled(row, (f"{lead.name}_mean", f"{lead.name}_ci95"), power)
+    mean, half = scaled(row, (f"{lead.name}_finite_mean", f"{lead.name}_finite_ci95"), power)
     if math.isnan(mean):
-        return missing(str(row["status"]).replace("-", " ") if row["status"] != "ok" else "")
-    return decimals(mean, lead.decimals, half)
+        status = str(row["status"]).replace("-", " ") if row["status"] != "ok" else ""
+        return missing(row["collapsed"] or status)
+    shown = decimals(mean, lead.decimals, half)
+    return text(f"{shown.text}, {row['collapsed']}") if row["collapsed"] else shown
 
 
 def _metric(row: Row | None, quantity: Quantity, power: int) -> Value:
     if row is None:
         return missing()
-    mean, half = scaled(row, ("mean", "ci95"), power)
+    mean, half = scaled(row, ("finite_mean", "finite_ci95"), power)
     return decimals(mean, quantity.decimals, half)
 
 

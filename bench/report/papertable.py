@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.tables import escape, markdown_table
-from bench.tables.text import MISSING, half_text, places_for
+from bench.tables.text import MISSING, half_text, places_for, seen_places
 
 MASKED = "†"
 """Stands behind the name of a strategy whose networks are masked."""
@@ -109,7 +109,7 @@ def decimals(value: float, digits: int, half: float = math.nan, unit: str = "") 
     """``value`` and its interval with a fixed number of decimals; up to two more where the interval needs them."""
     if math.isnan(value):
         return missing()
-    places = places_for(half, digits)
+    places = places_for(half, seen_places(value, digits))
     return Value(f"{value:.{places}f}", "" if math.isnan(half) else half_text(half, places), unit)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.report.blocks import Block, Grid, Heading, Section, grid, section
-from bench.tables.lead import lead_of, metric_in, power_in, scaled, times_ten
+from bench.tables.lead import lead_of, metric_in, power_in, times_ten
 from bench.tables.naming import DENSE
-from bench.tables.text import MISSING, with_interval
+from bench.tables.text import MISSING, judged_text
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -59,8 +59,4 @@ def _table(rows: pd.DataFrame, lead: Quantity, power: int) -> Grid:
 
 
 def _cell(row: Row, lead: Quantity, power: int) -> str:
-    if row["collapsed"]:
-        return str(row["collapsed"])
-    if row["status"] in ("not-applicable", "infeasible"):
-        return str(row["status"])
-    return with_interval(*scaled(row, (f"{lead.name}_mean", f"{lead.name}_ci95"), power), lead.decimals)
+    return str(row["status"]) if row["status"] in ("not-applicable", "infeasible") else judged_text(row, lead, power)

@@ -12,7 +12,8 @@ import pandas as pd
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.lead import beside_of, lead_of, metric_in, power_in, scaled, times_ten, titled
 from bench.tables.naming import DENSE
-from bench.tables.text import MISSING, number, with_interval
+from bench.tables.places import by_place
+from bench.tables.text import MISSING, difference_text, number, seen_places, with_collapse, with_interval
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -57,7 +58,7 @@ class Entry:
 
     ident: str
     key: tuple[str, str, str]
-    """(workload, strategy, level): what its samples are kept under."""
+    """(place, strategy, level): what its samples are kept under."""
     granularity: str
     recovery: str
     dense: bool
@@ -74,10 +75,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """All rows of one workload."""
+    """All rows of one workload, and of one of its checkpoints."""
 
     ident: str
     workload: str
+    place: str
+    """The workload, with the checkpoint where it has several."""
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, int], ...]
     """Headers above neighbouring columns and how many they span."""
@@ -88,7 +91,7 @@ class Table:
 def main_tables(
     summary: pd.DataFrame, frame: pd.DataFrame, samples: Mapping[tuple[str, str, str], str], recovery: str | None
 ) -> list[Table]:
-    """One table for each workload of the `summarise`d table.
+    """One table for each workload of the `summarise`d table, and each of its checkpoints.
 
     ``samples``: the id in the page of each block of samples; ``recovery``: the recovery that the samples come from
     (None: not known, then rows link to samples only where there is a single recovery).
@@ -96,14 +99,14 @@ def main_tables(
     recovery = recovery if recovery is not None or summary["recovery"].nunique() != 1 else summary["recovery"].iloc[0]
     seeds = _seeds(frame)
     tables, count = [], 0
-    for index, (workload, group) in enumerate(summary.groupby("workload", sort=False)):
+    for index, (name, group) in enumerate(by_place(summary)):
         columns, quality = _columns(group), quality_words(rows_of(group))
         entries = []
         for row in rows_of(group):
             count += 1
-            key = (str(row["workload"]), str(row["strategy"]), str(row["level"]))
-            place = (key[0], key[1], "") if key[1] == DENSE else key
-            shown = samples.get(place) if row["recovery"] == recovery else None
+            key = (name, str(row["strategy"]), str(row["level"]))
+            kept = (key[0], key[1], "") if key[1] == DENSE else key
+            shown = samples.get(kept) if row["recovery"] == recovery else None
             entries.append(
                 Entry(
                     ident=f"row-{count}",
@@ -119,10 +122,8 @@ def main_tables(
                     quality=quality(row),
                 )
             )
-        heads = _groups(columns)
-        tables.append(
-            Table(f"table-{index + 1}", str(workload), tuple(columns), heads, tuple(entries), _caption(group))
-        )
+        of, heads, said = str(group["workload"].iloc[0]), _groups(columns), _caption(group)
+        tables.append(Table(f"table-{index + 1}", of, name, tuple(columns), heads, tuple(entries), said))
     return tables
 
 
@@ -134,7 +135,7 @@ def _columns(group: pd.DataFrame) -> list[Column]:
         Column("strategy", "strategy", "", "criterion, granularity, allocation, schedule", False, _text("strategy")),
         Column("level", "level", "", "the sparsity asked for, or the strategy's own knob", True, _level),
     ]
-    for name in ("recovery", "target", "checkpoint"):
+    for name in ("recovery", "target"):
         if group[name].nunique() > 1:
             columns.append(Column(name, name, "", "", False, _text(name)))
     columns += [
@@ -249,33 +250,41 @@ def _ratio(name: str, ratio: str = "") -> Callable[[Row], Cell]:
 
 
 def _measured(quantity: Quantity, power: int = 0) -> Callable[[Row], Cell]:
-    mean, half = f"{quantity.name}_mean", f"{quantity.name}_ci95"
+    names = (f"{quantity.name}_finite_mean", f"{quantity.name}_finite_ci95")
 
     def cell(row: Row) -> Cell:
-        if row["collapsed"]:
-            return Cell(str(row["collapsed"]), "", warn=True)
-        return Cell(with_interval(*scaled(row, (mean, half), power), quantity.decimals), _sort(row[mean]))
+        mean, half = scaled(row, names, power)
+        shown = with_interval(mean, half, seen_places(mean, quantity.decimals))
+        collapsed = str(row["collapsed"])
+        if not collapsed:
+            return Cell(shown, _sort(row[names[0]]))
+        # It ranks last, so it is sorted as what has no number.
+        return Cell(shown, "", collapsed, warn=True) if shown != MISSING else Cell(collapsed, "", warn=True)
 
     return cell
 
 
 def _delta(lead: Quantity, power: int) -> Callable[[Row], Cell]:
-    names = (f"{lead.name}_delta_mean", f"{lead.name}_delta_ci95")
-    return lambda row: Cell(with_interval(*scaled(row, names, power), lead.decimals, signed=True), _sort(row[names[0]]))
+    used = f"{lead.name}_delta_mean"  # without the seeds that collapsed: those rows are sorted last
+    return lambda row: Cell(difference_text(row, lead, power), _sort(row[used]))
 
 
 def quality_words(rows: Sequence[Row], *, interval: bool = True) -> Callable[[Row], str]:
-    """What is said beside a row's samples: the mean with its title, ``collapsed 1/3``; without a judge its status."""
+    """What is said beside a row's samples: the mean with its title, on the scale of the judge, and ``collapsed 1/3``;
+    without a judge its status.
+    """
     lead = lead_of(rows)
     if not lead:
         return lambda row: str(row["collapsed"] or row["status"])
     power, digits = power_in(rows, lead), max(lead.decimals - 1, 0)
-    title, names = titled(lead, power), (f"{lead.name}_mean", f"{lead.name}_ci95")
+    title, names = titled(lead, power), (f"{lead.name}_finite_mean", f"{lead.name}_finite_ci95")
 
     def words(row: Row) -> str:
         mean, half = scaled(row, names, power)
-        shown = with_interval(mean, half, digits) if interval else number(mean, digits)
-        return str(row["collapsed"]) or f"{title} {shown}"
+        places = seen_places(mean, digits)
+        shown = with_interval(mean, half, places) if interval else number(mean, places)
+        collapsed = str(row["collapsed"])
+        return collapsed if collapsed and math.isnan(mean) else with_collapse(f"{title} {shown}", collapsed)
 
     return words
 
@@ -294,7 +303,7 @@ def _speed(name: str) -> Callable[[Row], Cell]:
 
 
 def _count(row: Row) -> Cell:
-    n, seeds = int(row["n"]), int(row["seeds"])
+    n, seeds = int(row["finite_n"]), int(row["seeds"])
     return Cell(str(n) if n == seeds else f"{n} of {seeds}", _sort(n), warn=n < seeds and row["status"] == "ok")
 
 

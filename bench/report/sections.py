@@ -85,11 +85,11 @@ def experiment_section(experiment: Mapping[str, Any]) -> Section:
 
 def method(frame: pd.DataFrame, latency: pd.DataFrame, reference: str) -> Section:
     """How each number was taken: metric versions, N, kinds, what the seeds vary, and what claims are corrected over."""
-    columns = ["metric", "version", "num_images", "unit", "direction", "kind"]
-    numbers = frame.loc[frame["metric"] != "", ["workload", *columns]].drop_duplicates()
+    names = [*_places(frame), "metric", "version", "num_images", "unit", "direction", "kind"]
+    numbers = frame.loc[frame["metric"] != "", names].drop_duplicates()
     rows = [
-        [row[name] if name != "num_images" else _count(row[name]) for name in ["workload", *columns]]
-        for row in numbers.sort_values(["workload", "metric"]).to_dict("records")
+        [row[name] if name != "num_images" else _count(row[name]) for name in names]
+        for row in numbers.sort_values([*_places(frame), "metric"]).to_dict("records")
     ]
     spread = (
         "Every seed feeds independent random streams. The generator's inputs of one seed are the same for "
@@ -98,7 +98,7 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame, reference: str) -> Sectio
     )
     known = (known_quantity(family) for family in dict.fromkeys(family_of(name) for name in frame["metric"]))
     cautions = " ".join(dict.fromkeys(quantity.caution for quantity in known if quantity and quantity.caution))
-    table = grid(["workload", *columns], rows, name="Metrics and their versions") if rows else None
+    table = grid(names, rows, name="Metrics and their versions") if rows else None
     settings = latency[["device", "device_model", "backend", "dtype", "threads", "batch", "calls_per_block"]]
     timed = list(settings.drop_duplicates().itertuples(index=False))
     latency_text = "Latency: dense and pruned in alternating blocks of calls in one process, each architecture once."
@@ -145,7 +145,11 @@ def failures_section(failures: Sequence[Failure], timings: Sequence[LatencyFailu
     """Cells and timings that raised; tracebacks are in the run's ``failures/``."""
     if not failures and not timings:
         return section("Failures", "None.")
-    rows = [[f.cell.label, f.error, str(f.attempt)] for f in failures]
+    several = len({f.cell.checkpoint for f in failures}) > 1
+    rows = [
+        [f.cell.label + (f", checkpoint {f.cell.checkpoint}" if several else ""), f.error, str(f.attempt)]
+        for f in failures
+    ]
     rows += [[f.label, f.error, str(f.attempt)] for f in timings]
     what = " and ".join(name for name, some in (("cells", failures), ("timings", timings)) if some)
     text = f"These {what} raised and are missing from every table; the next run tries them again."
@@ -156,17 +160,28 @@ def failures_section(failures: Sequence[Failure], timings: Sequence[LatencyFailu
 def exclusions_section(frame: pd.DataFrame, excluded: Sequence[str]) -> Section:
     """What has no numbers, and why: not applicable, infeasible, collapsed, and left out by the experiment."""
     odd = frame[frame["status"] != "ok"].drop_duplicates(CELL)
-    keys = ["workload", "strategy", "level", "recovery", "status", "reason"]
+    matched = ["target"] if odd["target"].nunique() > 1 else []
+    keys = [*_places(frame), "strategy", *matched, "level", "recovery", "status", "reason"]
     rows = [
         [*key, ", ".join(str(seed) for seed in sorted(group["seed"]))] for key, group in odd.groupby(keys, sort=True)
     ]
-    table = grid([*keys, "seeds"], rows, left=7, name="Excluded cells") if rows else None
+    table = grid([*keys, "seeds"], rows, left=len(keys) + 1, name="Excluded cells") if rows else None
     nothing = "" if rows or excluded else "None: every cell has its numbers."
     return section("Exclusions", table, items((text,) for text in excluded), nothing)
 
 
-def columns_of(frame: pd.DataFrame) -> dict[str, Inline]:
-    """The columns of the main table that this run has, each with what it is."""
+def _places(frame: pd.DataFrame) -> list[str]:
+    """The columns that say where a row belongs: with the checkpoint where a workload has several."""
+    several = frame.groupby("workload")["checkpoint"].nunique().max() > 1
+    return ["workload", "checkpoint"] if several else ["workload"]
+
+
+def columns_of(frame: pd.DataFrame, of_dense: frozenset[str] = frozenset()) -> dict[str, Inline]:
+    """The columns of the main table that this run has, each with what it is.
+
+    Args:
+        of_dense: the workloads whose reference is what dense itself makes.
+    """
     families = {family_of(name) for name in frame["metric"]}
     leaders: dict[str, str] = {}
     beside: dict[str, str] = {}
@@ -177,6 +192,11 @@ def columns_of(frame: pd.DataFrame) -> dict[str, Inline]:
                 if quantity.name in families:
                     found[f"{quantity.name}[...]"] = quantity.about or f"{quantity.summary}, {quantity.better}"
         also |= {names: text for names, text in task.also if families & set(map(family_of, names.split(", ")))}
+        mine = set(frame.loc[frame["task"] == task.name, "workload"])
+        for found in (leaders, beside, also):
+            for name in found.keys() & task.of_dense.keys() if mine & of_dense else ():
+                other = f"{found[name]}. Of {', '.join(sorted(mine & of_dense))}: "
+                found[name] = ("" if mine <= of_dense else other) + task.of_dense[name]
     said = _BEFORE | leaders | _DIFFERENCE | beside | _AFTER | also | _LAST
     return {name: coded(text) for name, text in said.items()}
 

@@ -37,7 +37,13 @@ NETWORK: Mapping[str, tuple[str, ...]] = {
 """What every pruned network is made by, dense included."""
 
 OWN: Mapping[str, tuple[str, ...]] = {
-    "own": ("bench.workloads.sampling", "bench.workloads.outputs", "bench.workloads.spec", "bench.workloads.images"),
+    "own": (
+        "bench.workloads.sampling",
+        "bench.workloads.outputs",
+        "bench.workloads.spec",
+        "bench.workloads.images",
+        "bench.workloads.prepare",
+    ),
     "reference": ("bench.workloads.own", "bench.workloads.references"),
 }
 """What a workload of the user's takes besides its own code; a reference of dense samples is made, not read."""
@@ -68,6 +74,8 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
         "bench.measure.coded",
         "bench.measure.structure",
         "strategies.layers",
+        "strategies.work",
+        "strategies.granularity.units",
         "strategies.cut",
     ),
     "precision": ("bench.base.precision",),

@@ -18,6 +18,7 @@ from bench.sweep.workshop import Workshop
 from bench.training.recovery import Recovered
 from bench.workloads.base import Workload
 from strategies.cut import LayerCut
+from strategies.granularity.units import layer_cuts
 from strategies.layers import prunable_layers, widths
 
 
@@ -85,27 +86,8 @@ def layers_of(dense: nn.Module, recovered: Recovered) -> list[LayerCut]:
     notes = {cut.name: cut.note for cut in pruned.layers} if pruned else {}
     masks = pruned.masks if pruned else {}
     tied = pruned.tied if pruned else {}
-    before, after, left = widths(dense), widths(recovered.generator), prunable_layers(recovered.generator)
-    found = []
-    for name, layer in prunable_layers(dense).items():
-        if name in tied:
-            kept = 0
-        elif name in masks:
-            kept = nonzero(masks[name])
-        else:
-            kept = left[name].weight.numel() if name in left else 0
-        found.append(
-            LayerCut(
-                name=name,
-                kind=type(layer).__name__,
-                weights=layer.weight.numel(),
-                kept=kept,
-                width=before[name],
-                kept_width=after.get(name, (0, 0)),
-                note=notes.get(name, ""),
-            )
-        )
-    return found
+    kept = {name: nonzero(mask) for name, mask in masks.items()} | dict.fromkeys(tied, 0)
+    return list(layer_cuts(dense, recovered.generator, kept, notes))
 
 
 def _achieved_params(dense: nn.Module, size: Footprint, tied: Mapping[str, str]) -> float:

@@ -52,14 +52,16 @@ def measure(
     judge = todo.loaded.judge
     generator = recovered.generator.to(shop.settings.device)  # counting has left a shared network on the CPU
     seen = judge.see(generator, judge.draw(todo.cell.seed))
+    # What is not finite is compared with nothing.
+    dense = dense_outputs(todo.dense, shop, make_dense) if todo.dense and seen.finite else None
     numbers = judge.numbers(seen)
-    numbers |= _beside_dense(todo, seen, recovered, shop, make_dense)
+    numbers |= _beside_dense(todo, seen, dense, recovered, shop)
     counts = count(todo, recovered, shop)
     numbers |= counts.numbers
     _keep(todo, recovered, judge.samples(seen), shop, numbers)
     return Measured(
         numbers,
-        judge.collapse(seen),
+        judge.collapse(seen, dense, trained=todo.recovery.steps > 0),
         architecture_of(todo.gan.workload, recovered),
         layers_of(todo.gan.checkpoint.generator, recovered),
         counts.achieved_params,
@@ -71,21 +73,18 @@ def measure(
 
 
 def _beside_dense(
-    todo: ResolvedCell, seen: Seen, recovered: Recovered, shop: Workshop, make_dense: Callable[[], Recovered]
+    todo: ResolvedCell, seen: Seen, dense: Mapping[str, Tensor] | None, recovered: Recovered, shop: Workshop
 ) -> dict[str, Number]:
     """Numbers that say how a network stands to dense; of dense itself, how it stands to a perfect one."""
     judge = todo.loaded.judge
+    numbers: dict[str, Number] = {}
     if todo.dense is None:
-        dense = None
-        numbers = judge.floor()
+        numbers |= judge.floor()
         for method, reached in judge.trivial().items():
             numbers |= {f"{name}~{method}": number for name, number in reached.items()}
         _write_compared(shop, todo.keys.eval, judge.compared(seen))
-    elif not seen.finite:
-        return {}
-    else:
-        dense = dense_outputs(todo.dense, shop, make_dense)
-        numbers = judge.agreement(seen, dense, todo.dense_key)
+    elif dense is not None:
+        numbers |= judge.agreement(seen, dense, todo.dense_key)
     if seen.finite:
         numbers |= judge.discriminator_accuracy(seen, dense, recovered.discriminator, todo.dense_key)
     return numbers
@@ -133,6 +132,7 @@ def _keep(
                 workload=cell.workload,
                 made_by=cell.model_dump(exclude=set() if todo.streams else {"seed"}),
                 provenance=shop.provenance,
+                factory=todo.gan.workload.factory_note,
                 inputs=todo.gan.workload.inputs.sample(1, stream(0, "eval")),
                 numbers=numbers,
                 judged_seed=cell.seed,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from bench.base.containment import contained
+from bench.base.errors import UserError
+from bench.base.limits import BY_DEFAULT, Limits
 from bench.experiments import Experiment, Known, expand
 from bench.records import PlannedCell
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
+from bench.workloads.spec import CLASSIFIER
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,43 @@ def _absolute(plugin: str) -> str:
     return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
 
 
-def make_plan(experiment: Experiment, settings: Settings, shop: Workshop | None = None) -> Plan:
+def make_plan(
+    experiment: Experiment, settings: Settings, shop: Workshop | None = None, *, limits: Limits = BY_DEFAULT
+) -> Plan:
     """Expand the experiment and give every cell its keys.
 
     Every checkpoint is loaded, so what is wrong with one shows before any work is done.
+
+    Args:
+        limits: what loading one workload may take.
+
+    Raises:
+        UserError: whatever is wrong with a workload's files and code; two checkpoints that hold the same weights.
     """
     shop = shop or Workshop(settings)
-    return Plan(experiment, settings, tuple(map(shop.resolve, expand(experiment, Known.installed()))))
+    cells = expand(experiment, Known.installed())
+    fingerprints: dict[tuple[str, str], str] = {}
+    for workload, checkpoint in dict.fromkeys((cell.workload, cell.checkpoint) for cell in cells):
+        with contained(f"workload {workload!r}, checkpoint {checkpoint!r}", limits):
+            fingerprint = shop.load(workload, checkpoint).gan.checkpoint.fingerprint
+        if (same := fingerprints.setdefault((workload, fingerprint), checkpoint)) != checkpoint:
+            raise UserError(
+                f"experiment.checkpoints: {same!r} and {checkpoint!r} of {workload!r} hold the same weights, so they "
+                "are one training and not two. Take one of them out."
+            )
+    return Plan(experiment, settings, tuple(map(shop.resolve, cells)))
+
+
+def announce_training(experiment: Experiment, note: Callable[[str], None]) -> None:
+    """Say which judges are trained before anything else, where they are not kept yet: it can take minutes."""
+    chosen = experiment.quality.extractor
+    workloads = (experiment.catalogue[name] for name in experiment.sweep.workloads)
+    names = [w.name for w in workloads if (w.extractor if chosen == "workload" else chosen) == CLASSIFIER]
+    if names:
+        note(
+            f"{CLASSIFIER} is trained for {', '.join(names)} now, where it is not kept from before: a minute or two, "
+            "more on large images."
+        )
 
 
 def devices_here(experiment: Experiment) -> list[str]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from bench.artifact.folder import save_artifact
 from bench.base.errors import Mistakes, UserError
 from bench.base.machine import check_device, one_thread
+from bench.base.outside import there
+from bench.base.ranges import SEEDS
 from bench.base.seeds import stream
+from bench.experiments.schema import MOST_KNOB, checked_sparsity
 from bench.records import Cell
 from bench.sweep.cell import make
 from bench.sweep.made import Made
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.training.recovery import parse_recovery
+from bench.training.recovery.asked import asked_recovery
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
 from strategies.base import Infeasible, NotApplicable, Target
@@ -49,7 +50,7 @@ def prune_to_folder(
     if target not in get_args(Target):
         mistakes.append(f"--target {target}: expected params or macs.")
     try:
-        parse_recovery(recovery)
+        asked_recovery(recovery)
     except ValueError as error:
         mistakes.append(f"--recovery: {error}")
     asked: dict[str, float] = {}
@@ -57,7 +58,9 @@ def prune_to_folder(
         asked = _level(strategy, sparsity, level)
     except UserError as error:
         mistakes.append(str(error))
-    if (out / "manifest.json").exists():
+    if not 0 <= seed <= SEEDS:
+        mistakes.append(f"--seed {seed}: expected a whole number from 0 to 2^63 - 1.")
+    if there(out / "manifest.json"):
         mistakes.append(f"--out {out}: holds an artefact already. Name another folder, or delete it.")
     if mistakes:
         raise Mistakes(mistakes, "nothing was pruned")
@@ -86,6 +89,7 @@ def prune_to_folder(
             workload=workload,
             made_by=cell.model_dump(),
             provenance=provenance,
+            factory=catalogue[workload].factory_note,
             inputs=catalogue[workload].inputs.sample(1, stream(0, "eval")),
         )
     except OSError as error:
@@ -113,6 +117,10 @@ def _level(strategy: str, sparsity: float | None, level: str | None) -> dict[str
     if sparsity is not None:
         if not 0 < sparsity < 1:
             raise UserError(f"--sparsity {sparsity:g} is not in (0, 1).")
+        try:
+            checked_sparsity(sparsity)
+        except ValueError as error:
+            raise UserError(f"--sparsity: {error}") from None
         return {"sparsity": sparsity}
     name, _, text = (level or "").partition("=")
     knob = STRATEGIES[strategy].levels.knob if strategy in STRATEGIES else name
@@ -120,7 +128,7 @@ def _level(strategy: str, sparsity: float | None, level: str | None) -> dict[str
         value = float(text)
     except ValueError:
         value = float("nan")
-    if name != knob or not np.isfinite(value):
+    if name != knob or not abs(value) <= MOST_KNOB:
         known = f"its knob is {knob!r}" if knob else "it has no knob of its own, use --sparsity"
         raise UserError(f"--level {level}: expected KNOB=VALUE with a number; for {strategy}, {known}.")
     return {name: value}

@@ -9,8 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bench.base.containment import contained
 from bench.base.errors import UserError
+from bench.base.limits import BY_DEFAULT, Limits
 from bench.base.machine import git_revision, libraries, machine, one_thread
+from bench.base.outside import read_table, there
+from bench.base.printable import shortened
 from bench.executors import Done, Executor, Failed, Resources, Stage, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiments import Experiment, dump
@@ -29,12 +33,14 @@ from bench.records.store import DamagedFile, RunStore
 from bench.sweep.cell import run_cell
 from bench.sweep.groups import cell_cost, groups
 from bench.sweep.keys import KEYS_VERSION
-from bench.sweep.plan import Plan, device_note, devices_here, make_plan, settings_of
+from bench.sweep.plan import Plan, announce_training, device_note, devices_here, make_plan, settings_of
 from bench.sweep.progress import Progress, Silent
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
+from bench.sweep.steady import calling, flagged, unsteady
 from bench.sweep.timing import LatencySetup, LatencyTask, latency_tasks
 from bench.sweep.workshop import Workshop
+from bench.workloads.described import notes_of
 
 T = TypeVar("T")
 
@@ -87,11 +93,15 @@ def run_experiment(
     save: bool = False,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    limits: Limits = BY_DEFAULT,
 ) -> Outcome:
     """Run what is missing of ``experiment`` and keep every cell as soon as it is finished.
 
     Two stages with a barrier between them: cells, each after the dense cell that it is compared with; and latency,
     alone on the machine.
+
+    Args:
+        limits: what one cell, one timing and the loading of one workload may take; a cell that is over it has failed.
 
     Raises:
         UserError: something that the user must mend; finished cells are kept.
@@ -108,19 +118,24 @@ def run_experiment(
     settings = settings_of(experiment, device=device, run=folder, save=save)
     store = RunStore(folder)
     store.check_version()
-    shop = Workshop(settings)
+    with contained("the experiment's plug-ins", limits):
+        shop = Workshop(settings)
     with one_thread():  # it is little, and workers' cores are not this process's to fill
-        plan = make_plan(experiment, settings, shop)
+        announce_training(experiment, progress.note)
+        plan = make_plan(experiment, settings, shop, limits=limits)
     executor = executor or LocalExecutor(jobs)
     with store.writing():
         store.clear_leftovers(plan.cells)
         _warn_about_versions(store, progress)
         _warn_about_keys(store, progress)
+        _say_what_was_left_out(plan, progress)
         manifest = Manifest(keys_version=KEYS_VERSION, experiment=dump(experiment), run=run, cells=list(plan.cells))
         store.write_manifest(manifest, environment(settings, jobs))
         missing = missing_cells(plan, store, progress.note)
-        failed = _run_cells(missing, store, shop, executor, progress)
-        failed_timings = _run_latency(experiment, store, plan, executor, progress)
+        with one_thread():
+            drawing = unsteady(missing, progress.note, limits)
+        failed = _run_cells(missing, store, shop, executor, progress, limits, drawing)
+        failed_timings = _run_latency(experiment, store, plan, executor, progress, limits)
     finished_before = len(plan.cells) - len(missing)
     return Outcome(folder, len(plan.cells), finished_before, failed, time.perf_counter() - start, failed_timings)
 
@@ -157,17 +172,20 @@ def _run_cells(
     shop: Workshop,
     executor: Executor,
     progress: Progress,
+    limits: Limits,
+    drawing: frozenset[tuple[str, str]],
 ) -> int:
     if not missing:
         return 0
     progress.phase("quality", len(missing))
     failed = 0
-    dealt = groups(missing, cell_cost(shop))
-    needs = Resources(device=shop.settings.device)
+    with calling(missing):
+        dealt = groups(missing, cell_cost(shop))
+    needs = Resources(device=shop.settings.device, limits=limits)
     for outcome in executor.run([Stage(CellSetup(shop.settings), dealt, needs)]):
         planned: PlannedCell = outcome.item
         if isinstance(outcome, Done):
-            record: Record = outcome.result
+            record: Record = flagged(outcome.result, drawing)
             store.write_record(record)
         else:
             failed += 1
@@ -190,7 +208,9 @@ def _keep_failure(store: RunStore, planned: PlannedCell, outcome: Failed) -> Non
     )
 
 
-def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress) -> int:
+def _run_latency(
+    experiment: Experiment, store: RunStore, plan: Plan, executor: Executor, progress: Progress, limits: Limits
+) -> int:
     latency = experiment.latency
     if not latency.enabled:
         return 0
@@ -217,7 +237,7 @@ def _run_latency(experiment: Experiment, store: RunStore, plan: Plan, executor: 
         stage(
             LatencySetup(plan.settings.catalogue),
             [task for task in missing if task.device == device],
-            resources=Resources(device=device, exclusive=True),
+            resources=Resources(device=device, exclusive=True, limits=limits),
         )
         for device in dict.fromkeys(task.device for task in missing)
     ]
@@ -265,9 +285,17 @@ def environment(settings: Settings, jobs: int) -> RunEnvironment:
     }
 
 
+def _say_what_was_left_out(plan: Plan, progress: Progress) -> None:
+    """Files and pictures that are not, or not just as they are, among the images of the plan's workloads."""
+    gans = {todo.gan.workload.name: todo.gan for todo in plan.todo}
+    for name, gan in gans.items():
+        for note in notes_of(gan.workload, gan.data):
+            progress.note(f"workload {name!r}, {note}.")
+
+
 def _warn_about_keys(store: RunStore, progress: Progress) -> None:
     """One sentence where the run's cells have keys of another version: they are all measured again."""
-    if store.paths.manifest.exists() and (version := store.read_manifest().keys_version) != KEYS_VERSION:
+    if there(store.paths.manifest) and (version := store.read_manifest().keys_version) != KEYS_VERSION:
         progress.note(
             f"this run has keys of version {version}, this ganprune makes version {KEYS_VERSION}, which name all code "
             "that numbers come from: its records are left where they are, and every cell is measured again."
@@ -275,16 +303,15 @@ def _warn_about_keys(store: RunStore, progress: Progress) -> None:
 
 
 def _warn_about_versions(store: RunStore, progress: Progress) -> None:
-    if not store.paths.environment.exists():
+    if not there(store.paths.environment):
         return
     try:
-        from bench.workloads.store import read_json
-
-        before = read_json(store.paths.environment)["libraries"]
-    except (UserError, KeyError, TypeError):
-        return
+        before = read_table(store.paths.environment).get("libraries")
+    except UserError:
+        return  # it is written anew
     now = libraries()
-    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    known = {name: shortened(str(it), 40) for name, it in before.items()} if isinstance(before, dict) else {}
+    changed = [f"{name} {known[name]} -> {now[name]}" for name in now if known.get(name, now[name]) != now[name]]
     if changed:
         progress.note(
             f"this run was begun with other versions: {', '.join(changed)}. Finished cells are kept as they are; "

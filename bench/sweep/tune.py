@@ -16,13 +16,15 @@ from torch import nn
 
 from bench.base.errors import Mistakes
 from bench.base.machine import one_thread
+from bench.base.ranges import SEEDS
+from bench.experiments.schema import MOST_IMAGES
 from bench.records import Cell
 from bench.sweep.cell import make
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.tasks import TASKS, Quantity
 from bench.tasks.evaluation import Folds
-from bench.training.recovery import parse_recovery
+from bench.training.recovery.asked import asked_recovery
 from bench.workloads.builtin import BUILT_IN
 from strategies.base import Infeasible, NotApplicable
 from strategies.builtin import DENSE, STRATEGIES
@@ -30,6 +32,9 @@ from strategies.registry import UnknownName
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Sparsities that are tried first, from the lowest on, until one loses too much."""
+
+MOST_FOLDS = 1000
+"""Each has real images of its own: no data set has more parts that say anything."""
 
 RESOLUTION = 0.01
 """Between the last that holds and the first that does not, halved until they are this close."""
@@ -96,7 +101,7 @@ def tune(
         Mistakes: everything that is wrong with the arguments, at once.
     """
     shop = Workshop(Settings(num_images=num_images, device=device, plugins=plugins))
-    _check_arguments(workload, strategies, tolerance, metric, folds, num_images, recovery)
+    _check_arguments(workload, strategies, tolerance, metric, folds, num_images, recovery, seed)
     with one_thread():
         loaded = shop.load(workload, checkpoint)
         cell = Cell(
@@ -135,6 +140,7 @@ def _check_arguments(
     folds: int,
     num_images: int,
     recovery: str,
+    seed: int,
 ) -> None:
     mistakes = []
     try:
@@ -147,10 +153,10 @@ def _check_arguments(
         except UnknownName as error:
             mistakes.append(f"--strategy: {error}")
     try:
-        parse_recovery(recovery)
+        asked_recovery(recovery)
     except ValueError as error:
         mistakes.append(f"--recovery: {error}")
-    if not 0 < tolerance < math.inf:
+    if not 1e-9 <= tolerance < math.inf:
         mistakes.append(f"--tolerance {tolerance:g}: expected a share of the dense quality above 0, such as 0.1.")
     tasks = [BUILT_IN[workload].task] if workload in BUILT_IN else list(TASKS)
     known = list(dict.fromkeys(name for task in tasks for name in TASKS[task].gated))
@@ -160,6 +166,13 @@ def _check_arguments(
         mistakes.append(f"--folds {folds}: at least 2 are needed.")
     if num_images < 2:
         mistakes.append(f"--num-images {num_images}: at least 2 are needed.")
+    for option, value, most in (
+        ("--folds", folds, MOST_FOLDS),
+        ("--num-images", num_images, MOST_IMAGES),
+        ("--seed", seed, SEEDS),
+    ):
+        if value > most:
+            mistakes.append(f"{option} {value}: at most {most:,}.")
     if mistakes:
         raise Mistakes(mistakes, "nothing was tuned")
 

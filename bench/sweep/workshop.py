@@ -22,6 +22,7 @@ from bench.records.paths import RunPaths
 from bench.sweep.keys import cell_keys, streams
 from bench.sweep.made import Made
 from bench.sweep.resolved import Loaded, ResolvedCell
+from bench.sweep.rough import rough_macs
 from bench.sweep.settings import Settings
 from bench.tasks import TASKS
 from bench.tasks.evaluation import Evaluation
@@ -35,7 +36,6 @@ from bench.workloads.spec import FOLDER
 from strategies.base import Level, NotApplicable, Pruned, Ranking, Wiring
 from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
-from strategies.layers import positions, prunable_layers
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
 
@@ -213,14 +213,12 @@ class Workshop:
 
     def layer_macs(self, gan: Gan) -> int:
         """MACs of one image in G's layers, without products outside of them: had at once, and enough to deal out work
-        and to estimate its time by. Where the layers are not called, all MACs.
+        and to estimate its time by. Where they are not called or of another kind than PyTorch's, all MACs.
         """
 
         def counted() -> int:
-            generator, inputs = gan.checkpoint.generator, gan.workload.inputs.sample(1, stream(0, "eval"))
-            layers = prunable_layers(generator)
-            found = sum(count * layers[name].weight.numel() for name, count in positions(generator, inputs).items())
-            return found or self.forward_macs(gan)[0]
+            inputs = gan.workload.inputs.sample(1, stream(0, "eval"))
+            return rough_macs(gan.checkpoint.generator, inputs) or self.forward_macs(gan)[0]
 
         return self._layer_macs.get(_training(gan), counted)
 

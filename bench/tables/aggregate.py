@@ -21,6 +21,7 @@ AGGREGATED_COLUMNS = [
     *GROUP_COLUMNS, "granularity", "requested", "metric", "unit", "direction", "kind", "version",
     "num_images", "n", "seeds", "mean", "std", "ci95", "low", "high", "interval", "collapsed",
     "delta_n", "delta_mean", "delta_std", "delta_ci95", "delta_low", "delta_high",
+    "finite_n", "finite_mean", "finite_ci95", "finite_delta_mean", "finite_delta_ci95",
     "achieved_params", "achieved_macs", "physical", "varies", "status", "reason", "task",
 ]  # fmt: skip
 
@@ -67,7 +68,9 @@ def aggregate(frame: pd.DataFrame) -> pd.DataFrame:
     ``unit``; ``n`` values entered out of ``seeds`` cells; ``interval`` says what the interval is (``95 % t``,
     ``no spread over seeds``: 0, ``one seed: no interval``: NaN). Where a seed collapsed, a stochastic metric
     has no mean but ``collapsed``: ``collapsed 2/3``. ``delta_*``: the differences to the dense cell of the
-    same recovery and seed, paired by seed (NaN for dense itself). ``achieved_*`` are means over the seeds.
+    same recovery and seed, paired by seed (NaN for dense itself). ``finite_*`` are over every seed with a value, those
+    that collapsed among them: to be shown beside ``collapsed``, never to be ranked, tested or recommended by.
+    ``achieved_*`` are means over the seeds.
     ``varies`` names the random streams that the spread is over: ``eval`` alone is a spread over latents only,
     not over prunings or trainings. A group without any number is one row with an empty ``metric``.
 
@@ -88,12 +91,11 @@ def aggregate(frame: pd.DataFrame) -> pd.DataFrame:
 def _row(group: _Group, members: list[Row], dense: dict[tuple[Any, ...], float]) -> Row:
     first = members[0]
     hidden = bool(group.collapsed) and first["kind"] != "exact"
-    usable = [row for row in members if not math.isnan(row["value"])]
-    if first["kind"] != "exact":
-        usable = [row for row in usable if row["status"] == "ok"]
-    pairs = [] if first["strategy"] == DENSE else [(row["value"], dense.get(_pair(row), math.nan)) for row in usable]
+    finite = [row for row in members if not math.isnan(row["value"])]
+    usable = finite if first["kind"] == "exact" else [row for row in finite if row["status"] == "ok"]
     interval = t_interval([] if hidden else [row["value"] for row in usable])
-    delta = t_interval([] if hidden else [value - base for value, base in pairs if not math.isnan(base)])
+    delta = t_interval([] if hidden else _differences(usable, dense))
+    every, every_delta = t_interval([row["value"] for row in finite]), t_interval(_differences(finite, dense))
     named = [*GROUP_COLUMNS, "granularity", "requested", "metric", "physical", "task"]
     shared = {name: first[name] for name in named}
     number = {name: first[name] for name in ["unit", "direction", "kind", "version", "num_images"]}
@@ -116,6 +118,11 @@ def _row(group: _Group, members: list[Row], dense: dict[tuple[Any, ...], float])
             "delta_ci95": delta.half,
             "delta_low": delta.low,
             "delta_high": delta.high,
+            "finite_n": every.n,
+            "finite_mean": every.mean,
+            "finite_ci95": every.half,
+            "finite_delta_mean": every_delta.mean,
+            "finite_delta_ci95": every_delta.half,
             "achieved_params": group.mean("achieved_params"),
             "achieved_macs": group.mean("achieved_macs"),
             "varies": group.words("varies"),
@@ -123,6 +130,12 @@ def _row(group: _Group, members: list[Row], dense: dict[tuple[Any, ...], float])
             "reason": group.words("reason"),
         }
     )
+
+
+def _differences(rows: Iterable[Row], dense: dict[tuple[Any, ...], float]) -> list[float]:
+    """Paired by seed, of the rows with a usable dense value; none for dense itself."""
+    pairs = [(row["value"], dense.get(_pair(row), math.nan)) for row in rows if row["strategy"] != DENSE]
+    return [value - base for value, base in pairs if not math.isnan(base)]
 
 
 def _split(rows: Iterable[Row], *more: str) -> list[tuple[tuple[Any, ...], list[Row]]]:

@@ -130,8 +130,12 @@ def power_for(quantity: Quantity | None, values: Iterable[float]) -> int:
 
 
 def power_in(rows: Iterable[Mapping[str, Any]], quantity: Quantity | None) -> int:
-    """`power_for` the means of rows of `summarise`."""
-    return power_for(quantity, [float(row[f"{quantity.name}_mean"]) for row in rows] if quantity else [])
+    """`power_for` the means of rows of `summarise`; where all collapsed, those of every seed."""
+    if quantity is None:
+        return 0
+    means = [(float(row[f"{quantity.name}_mean"]), float(row[f"{quantity.name}_finite_mean"])) for row in rows]
+    usable = [mean for mean, _ in means if math.isfinite(mean)]
+    return power_for(quantity, usable or [every for _, every in means])
 
 
 def times_ten(power: int) -> str:

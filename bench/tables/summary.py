@@ -24,10 +24,14 @@ _AFTER = [
     "latency_b1_ms", "latency_b16_ms",
     "speedup_b1", "speedup_b1_low", "speedup_b1_high", "speedup_b16", "speedup_b16_low", "speedup_b16_high",
     "latency_setting", "latency_status",
-    "n", "seeds", "varies", "collapsed", "physical", "status", "reason", "task",
+    "n", "finite_n", "seeds", "varies", "collapsed", "physical", "status", "reason", "task",
 ]  # fmt: skip
-_OF_A_LEADER = ("metric", "num_images", "mean", "ci95", "delta_mean", "delta_ci95")
-_OF_OTHERS = ("metric", "mean", "ci95")
+_FINITE = ("finite_mean", "finite_ci95")
+_OF_A_LEADER = (
+    "metric", "num_images", "mean", "ci95", "delta_mean", "delta_ci95", *_FINITE, "finite_delta_mean",
+    "finite_delta_ci95",
+)  # fmt: skip
+_OF_OTHERS = ("metric", "mean", "ci95", *_FINITE)
 SHOWN_BATCHES = (1, 16)
 
 Row = dict[str, Any]
@@ -49,8 +53,9 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
     measured on the setting named in ``latency_setting`` (``latency_*_ms``: milliseconds a call; low and high:
     the widest over the architectures of the seeds). For each quantity ``q`` that leads the workload's task ``q_metric,
     q_num_images, q_mean, q_ci95`` and ``q_delta_*``, the paired differences to dense of the same recovery; for each
-    that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges. NaN where
-    there is no number: ``status`` and ``reason`` say why.
+    that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges.
+    ``q_finite_*`` and ``finite_n`` count the seeds that collapsed as well (see `aggregate`): they are shown, and decide
+    nothing. NaN where there is no number: ``status`` and ``reason`` say why.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows_of(aggregated):
@@ -98,9 +103,8 @@ def _row(rows: list[Row], dense: dict[str, float], speed: Row, task: Task, names
     for name in (*task.leaders, *task.beside):
         quality |= _judged(name, names[name], metrics, _OF_A_LEADER if name in task.leaders else _OF_OTHERS)
     collapsed = next((row["collapsed"] for row in rows if row["collapsed"]), "")
-    return (
-        shared | copied | counts | ratios | quality | {"n": lead.get("n", first["n"]), "collapsed": collapsed} | speed
-    )
+    counted = {"n": lead.get("n", first["n"]), "finite_n": lead.get("finite_n", first["finite_n"])}
+    return shared | copied | counts | ratios | quality | counted | {"collapsed": collapsed} | speed
 
 
 def _judged(name: str, metric: str | None, metrics: dict[str, Row], parts: Sequence[str]) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -26,6 +26,9 @@ from bench.tables.tidy import rows_of
 from bench.tasks import Quantity, quantity_of
 
 MISSING = "—"
+
+MOST_PLACES = 8
+"""Decimals of a small value at most."""
 
 _VARIES = {"": "nothing (exact)", "eval": "eval (latents only)"}
 
@@ -74,7 +77,7 @@ def escaped_table(headers: Sequence[str], rows: Sequence[Sequence[object]], left
 
 
 def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the main table (of one workload) from `summarise`'s numbers: units, ratios,
+    """Headers and rows of the main table (of one workload and checkpoint) from `summarise`'s numbers: units, ratios,
     intervals.
     """
     rows = rows_of(summary)
@@ -89,58 +92,50 @@ def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         "MACs executed ↓", "MACs effective ↓", *judges, "speed-up theoretical", "measured, batch 1",
         "measured, batch 16", "n", "varies", "status", "reason",
     ]  # fmt: skip
-    extra = [name for name in ("checkpoint", "target") if summary[name].nunique() > 1]
+    extra = ["target"] if summary["target"].nunique() > 1 else []
     table = [[*_cells(row, lead, power, beside), *(str(row[name]) for name in extra)] for row in rows]
     return [*headers, *extra], table
 
 
 def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of one workload's other stochastic metrics: all that the main table has no column for.
+    """Headers and rows of the other stochastic metrics of one workload and checkpoint: all that the main table has no
+    column for.
 
     One column for each metric, mean ± half width, in its unit; no rows where there is no such metric.
     """
-    names, task = aggregated["metric"].tolist(), task_of(aggregated)
-    judge = judge_by(task, names)
-    main = {judge.metric if judge else None, *(main_metric(names, name) for name in task.beside)}
+    measured, task = aggregated["metric"].tolist(), task_of(aggregated)
+    judge = judge_by(task, measured)
+    main = {judge.metric if judge else None, *(main_metric(measured, name) for name in task.beside)}
     other = aggregated[
         (aggregated["kind"] == "stochastic") & ~aggregated["metric"].isin([name for name in main if name])
     ]
     metrics = list(dict.fromkeys(other["metric"]))
     quantities = {name: quantity_of(family_of(str(name))) for name in metrics}
     powers = {name: power_for(quantities[name], group["mean"]) for name, group in other.groupby("metric")}
-    table: dict[tuple[str, str, str], dict[str, str]] = {}
+    table: dict[tuple[str, ...], dict[str, str]] = {}
+    names = ["strategy", "level", "recovery", *(["target"] if aggregated["target"].nunique() > 1 else [])]
     arrows = {"lower": " ↓", "higher": " ↑"}
     headers = {}
     for row in rows_of(other):
-        key = (str(row["strategy"]), str(row["level"]), str(row["recovery"]))
-        power = powers[row["metric"]]
-        shown = row["collapsed"] or with_interval(
-            *scaled(row, ("mean", "ci95"), power), quantities[row["metric"]].decimals
-        )
-        table.setdefault(key, {})[row["metric"]] = str(shown)
+        key = tuple(str(row[name]) for name in names)
+        power, digits = powers[row["metric"]], quantities[row["metric"]].decimals
+        mean, half = scaled(row, ("finite_mean", "finite_ci95"), power)
+        shown = with_interval(mean, half, seen_places(mean, digits))
+        table.setdefault(key, {})[row["metric"]] = with_collapse(shown, str(row["collapsed"]))
         unit = f" ({row['unit']})" if row["unit"] else ""
         times = f" {times_ten(power)}" if power else ""
         headers[row["metric"]] = row["metric"] + times + unit + arrows.get(row["direction"], "")
     rows = [[*key, *(values.get(metric, MISSING) for metric in metrics)] for key, values in table.items()]
-    return ["strategy", "level", "recovery", *(headers[metric] for metric in metrics)], rows
+    return [*names, *(headers[metric] for metric in metrics)], rows
 
 
 def _cells(row: dict[str, Any], lead: Quantity | None, power: int, beside: Sequence[Quantity]) -> list[str]:
-    collapsed = str(row["collapsed"])
     quality = []
     if lead:
-        mean, difference = (
-            scaled(row, (f"{lead.name}_{part}mean", f"{lead.name}_{part}ci95"), power) for part in ("", "delta_")
-        )
-        quality = [
-            collapsed or with_interval(*mean, lead.decimals),
-            MISSING if collapsed else with_interval(*difference, lead.decimals, signed=True),
-        ]
-    quality += [
-        collapsed or with_interval(row[f"{other.name}_mean"], row[f"{other.name}_ci95"], other.decimals)
-        for other in beside
-    ]
-    count = f"{row['n']:.0f}" if row["n"] == row["seeds"] else f"{row['n']:.0f} of {row['seeds']:.0f}"
+        quality = [judged_text(row, lead, power), difference_text(row, lead, power)]
+    quality += [judged_text(row, other) for other in beside]
+    counted = row["finite_n"]
+    count = f"{counted:.0f}" if counted == row["seeds"] else f"{counted:.0f} of {row['seeds']:.0f}"
     unknown = row["status"] in ("not-applicable", "infeasible")
     return [
         str(row["strategy"]),
@@ -177,6 +172,36 @@ def with_interval(mean: float, half: float, digits: int, *, signed: bool = False
     if text == MISSING:
         return text
     return f"{text} (one seed)" if math.isnan(half) else f"{text} ± {half_text(half, places)}"
+
+
+def judged_text(row: Mapping[str, Any], quantity: Quantity, power: int = 0) -> str:
+    """What a row of `summarise` has of a quantity: its mean over every seed with a value; where some of them collapsed
+    that is said behind it, ``1879.20 ± 40.10, collapsed 2/3``, and where none has a value it is all that is said.
+    """
+    names = (f"{quantity.name}_finite_mean", f"{quantity.name}_finite_ci95")
+    mean, half = scaled(row, names, power)
+    return with_collapse(with_interval(mean, half, seen_places(mean, quantity.decimals)), str(row["collapsed"]))
+
+
+def difference_text(row: Mapping[str, Any], lead: Quantity, power: int = 0) -> str:
+    """The difference to dense of a row of `summarise`, over the same seeds."""
+    names = (f"{lead.name}_finite_delta_mean", f"{lead.name}_finite_delta_ci95")
+    mean = float(row[f"{lead.name}_finite_mean"]) * 10.0**power  # the difference has the decimals of what differs
+    return with_interval(*scaled(row, names, power), seen_places(mean, lead.decimals), signed=True)
+
+
+def with_collapse(shown: str, collapsed: str) -> str:
+    """A number with what is to be known of it; without a number that alone."""
+    return ", ".join(part for part in (shown, collapsed) if part and not (collapsed and part == MISSING))
+
+
+def seen_places(value: float, digits: int) -> int:
+    """Decimals for ``value`` and what belongs to it: ``digits``, or more where three digits of a value below 1 need
+    them, for a judge may have any scale. At most `MOST_PLACES`.
+    """
+    if not math.isfinite(value) or value == 0 or abs(value) >= 1:
+        return digits
+    return max(digits, min(2 - math.floor(math.log10(abs(value))), MOST_PLACES))
 
 
 def places_for(half: float, digits: int) -> int:

@@ -35,7 +35,7 @@ def tidy(records: Sequence[Record]) -> pd.DataFrame:
     row with an empty ``metric``.
 
     Raises:
-        UserError: one metric of one workload comes in several versions or image counts.
+        UserError: one metric of one checkpoint of a workload comes in several versions or image counts.
     """
     rows = [row for record in records for row in _number_rows(record)]
     frame = _frame(rows, TIDY_COLUMNS)
@@ -70,23 +70,24 @@ def cells_of(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def refuse_mixed_versions(frame: pd.DataFrame) -> None:
-    """Raise where numbers that must not stand side by side would.
+    """Raise where numbers that must not stand side by side would: those of one checkpoint of one workload. (Two
+    checkpoints never share a table; each may be judged by samples of its own dense generator.)
 
     Raises:
         UserError: names the workload, the metric, and for each version (or ``num_images``) one of its cells.
     """
-    seen: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
-    kinds_of = frame[["workload", "metric", "version", "num_images"]].drop_duplicates()
-    if not kinds_of.loc[kinds_of["metric"] != "", ["workload", "metric"]].duplicated().any():
+    seen: dict[tuple[str, str, str], dict[tuple[str, str], list[str]]] = {}
+    kinds_of = frame[["workload", "checkpoint", "metric", "version", "num_images"]].drop_duplicates()
+    if not kinds_of.loc[kinds_of["metric"] != "", ["workload", "checkpoint", "metric"]].duplicated().any():
         return
     for row in rows_of(frame[frame["metric"] != ""]):
         count = "" if pd.isna(row["num_images"]) else f", {int(row['num_images'])} images"
-        kinds = seen.setdefault((row["workload"], row["metric"]), {})
+        kinds = seen.setdefault((row["workload"], row["checkpoint"], row["metric"]), {})
         cell = f"{row['strategy']} @{row['level']} {row['recovery']} seed {row['seed']}"
         kinds.setdefault((str(row["version"]), count), []).append(cell)
     mixed = [
         f"{workload}, {metric}: " + "; ".join(_kind(version, count, cells) for (version, count), cells in kinds.items())
-        for (workload, metric), kinds in seen.items()
+        for (workload, _, metric), kinds in seen.items()
         if len(kinds) > 1
     ]
     if mixed:

@@ -11,12 +11,14 @@ import pandas as pd
 from bench.base.files import write_atomically
 from bench.tables.hypervolume import hypervolume_table
 from bench.tables.lead import tasks_of
+from bench.tables.places import by_place
 from bench.tables.run_tables import RunTables
 from bench.tables.text import MISSING, escape, escaped_table, markdown_table, other_metrics_text, summary_text
 from bench.tasks import DEFAULT
 
 Text = tuple[str, list[str], list[list[str]]]
-"""A table as text: the workload that it is of, headers, rows; nothing is escaped."""
+"""A table as text: the workload that it is of (and its checkpoint, where it has several), headers, rows; nothing is
+escaped."""
 
 
 def files_of(numbers: RunTables) -> dict[str, pd.DataFrame]:
@@ -70,18 +72,18 @@ def _without_task(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_texts(summary: pd.DataFrame) -> list[Text]:
-    """The main table as text, one for each workload."""
-    return [(str(workload), *summary_text(group)) for workload, group in summary.groupby("workload", sort=False)]
+    """The main table as text, one for each workload, and each of its checkpoints."""
+    return [(place, *summary_text(group)) for place, group in by_place(summary)]
 
 
 def other_metrics_texts(aggregated: pd.DataFrame) -> list[Text]:
-    """The metrics that the main table leaves out, one table for each workload that has some."""
-    found = [(str(name), *other_metrics_text(group)) for name, group in aggregated.groupby("workload", sort=False)]
+    """The metrics that the main table leaves out, one table for each workload, and checkpoint, that has some."""
+    found = [(place, *other_metrics_text(group)) for place, group in by_place(aggregated)]
     return [text for text in found if text[2]]
 
 
 def summary_markdown(summary: pd.DataFrame) -> str:
-    """The main table as Markdown, one section for each workload."""
+    """The main table as Markdown, one section for each workload, and each of its checkpoints."""
     texts = summary_texts(summary)
     parts = [f"### {escape(workload)}\n\n{escaped_table(headers, rows, left=3)}\n" for workload, headers, rows in texts]
     return "\n".join(parts) or "*no cells*\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ Scale = Literal["log", "linear", "logit"]
 
 TINY = 1e-12
 """A value of exactly 0 has no logarithm; the smallest that is told apart keeps its rank."""
+
+
+DENSE_REFERENCE = "dense-reference"
+"""The flag of records whose reference is what the dense network itself makes: no real data is in any of their
+numbers."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,13 @@ class Task:
     """Makes what computes this task's numbers. Imports PyTorch."""
     public_judge: str = ""
     """The judge whose numbers go by the plain title in papers; it leads the tables where several judged."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """What a flag of its records says to a reader of the report, in a sentence without a full stop."""
+    of_dense: Mapping[str, str] = field(default_factory=dict)
+    """Names of columns -> what is said of them where the reference is no real data but dense's own output
+    (`DENSE_REFERENCE`)."""
+    floor_words: tuple[str, str] = ("", "")
+    """What the floor is called in a figure: with a real reference, and with one of dense's own output."""
     also: tuple[tuple[str, str], ...] = ()
     """Numbers that are no quantity of their own: the names of their columns, and what their reader has to know."""
 

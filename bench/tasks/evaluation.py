@@ -113,8 +113,14 @@ class Judge(Protocol[S]):
             key: identifies dense, whose share is the same for many cells.
         """
 
-    def collapse(self, seen: S) -> str:
-        """Why the outputs are worth nothing; empty where they are not."""
+    def collapse(self, seen: S, dense: Mapping[str, Tensor] | None, *, trained: bool) -> str:
+        """Why the outputs are worth nothing; empty where they are not.
+
+        Args:
+            dense: what `compared` kept of dense of the same recovery on the same inputs; None: what was seen is dense,
+                or not finite.
+            trained: whether the recovery trains, so that dense itself may have lost what the checkpoint had.
+        """
 
     def flags(self, seen: S) -> list[str]:
         """What a reader of the numbers should know."""

@@ -48,6 +48,7 @@ def train(
     data: str | None = None,
     device: str,
     progress: Callable[[int, int, str], None],
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Train ``name`` into ``out`` on one thread and return its card. Raises UserError."""
     check_device(device)
@@ -61,7 +62,7 @@ def train(
                 raise UserError(f"--steps, --data: {JUDGE} is trained in one way only; leave them out.")
             return train_lenet(out, seed=seed, progress=progress)
         workload = BUILT_IN[name] if data is None else replace(BUILT_IN[name], data=data)
-        return train_workload(workload, out, seed=seed, steps=steps, device=device, progress=progress)
+        return train_workload(workload, out, seed=seed, steps=steps, device=device, progress=progress, note=note)
     except OSError as error:
         raise UserError(
             f"--out {out}: cannot be written ({error.strerror}). The training continues from its last saved state."

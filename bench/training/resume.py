@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
+from bench.base.outside import check_regular, there
 from bench.training.loop import GanTraining
 from bench.workloads.store import state_hash
 
@@ -45,13 +46,14 @@ def load_training(folder: Path, training: GanTraining) -> tuple[bool, Any]:
         UserError: the file is damaged, or of another training.
     """
     path = folder / STATE_FILE
-    if not path.exists():
+    if not there(path):
         return False, None
+    check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # the library's own, and what PyTorch says of types and shapes that cannot be
         raise _unusable(path, f"cannot be read ({error})") from error
     tree = metadata.get("tree", "")
     if metadata.get("version") != str(STATE_VERSION):
@@ -61,7 +63,7 @@ def load_training(folder: Path, training: GanTraining) -> tuple[bool, Any]:
     try:
         state = _filled(json.loads(tree), tensors)
         training.load_state_dict(state["training"])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise _unusable(path, f"is the state of another training ({type(error).__name__}: {error})") from error
     return True, state["notes"]
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from bench.base.batchnorm import recalibrate
 from bench.base.errors import UserError
-from bench.base.files import write_atomically, write_json
+from bench.base.files import clear_unfinished, write_atomically, write_json
 from bench.base.machine import device_model
+from bench.base.outside import there
 from bench.base.seeds import stream
 from bench.report.training import draw_samples, draw_training
 from bench.tasks import TASKS
@@ -30,6 +31,7 @@ from bench.workloads.generate import batches, generate
 from bench.workloads.networks import parameter_total
 from bench.workloads.references import images_named
 from bench.workloads.store import half, load_into, read_weights, state_hash, write_weights
+from bench.workloads.torchfiles import read_torch
 
 CALIBRATION_IMAGES = 2_000
 
@@ -48,6 +50,7 @@ def train_workload(
     curve_every: int = 1_000,
     save_every: int = 500,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Train ``workload`` into the folder ``out`` and return its card.
 
@@ -56,12 +59,17 @@ def train_workload(
     kept are those of the last step, never the best by a metric: G is its moving average with BatchNorm
     statistics recomputed, rounded to half precision, and the card's metrics are taken after the rounding.
 
+    ``note`` is told what was left out of a folder of images, or done to them.
+
     Raises:
         UserError: no discriminator, no images, or ``out`` holds a training with other arguments.
     """
     run = _begin(workload, out, seed=seed, steps=steps or workload.recipe.steps, device=device)
     run.resume()
     training, log = run.training, run.log
+    if note:
+        for said in run.data.notes:
+            note(f"data: {said}.")
     rewind_step = max(1, round(run.steps * workload.recipe.rewind_share))
     while training.step_count < run.steps:
         stats = training.step()
@@ -109,7 +117,8 @@ class _Run:
     def resume(self) -> None:
         """Go on where an interrupted process was."""
         path = self.out / STATE
-        if path.exists():
+        clear_unfinished(self.out)
+        if there(path):
             self.log = _resume(path, self.settings, self.training)
         self.began = time.process_time() - self.log.cpu_seconds
 
@@ -243,9 +252,11 @@ def asdict_log(log: _Log) -> dict[str, Any]:
 
 def _resume(path: Path, settings: dict[str, Any], training: GanTraining) -> _Log:
     try:
-        saved = torch.load(path, map_location=training.device, weights_only=True)
+        saved = read_torch(path, training.device)
         found = dict(saved["settings"])
-    except Exception as error:  # torch raises many types for a damaged or hostile file
+    except UserError:
+        raise
+    except Exception as error:  # what it holds may be anything
         raise _no_state(path, error) from error
     differing = [key for key, value in settings.items() if found.get(key) != value]
     if differing:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
 from bench.workloads.condition import UNCONDITIONAL, Condition
 from bench.workloads.own import Own
 from bench.workloads.recipe import Recipe
+
+
+class FactoryNote(TypedDict):
+    """Which function made the dense network, for a reader: it is not looked for, let alone run."""
+
+    name: str
+    """``gan.py:Generator``."""
+    arguments: dict[str, Any]
+    """Keyword arguments; a factory that is passed to `ganprune.load` is called with them where it takes them."""
 
 
 class Inputs(Protocol):
@@ -76,3 +87,12 @@ class Workload:
     """What it is for: the name of one of `bench.tasks.TASKS`."""
     own: Own | None = None
     """What a workload of the user's brings with it: its networks, weights and images, and how to make it again."""
+
+    @property
+    def factory_note(self) -> FactoryNote | None:
+        """The factory of a workload of the user's, for whoever reads an artefact of it."""
+        if self.own is None:
+            return None
+        place, _, function = self.own.spec.factory.rpartition(":")
+        file = Path(place).name if place.endswith(".py") else place
+        return {"name": f"{file}:{function}", "arguments": dict(self.own.spec.arguments)}

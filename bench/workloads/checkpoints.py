@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from bench.base.batchnorm import recalibrate
 from bench.base.errors import UserError
+from bench.base.outside import read_json
+from bench.base.printable import shortened
 from bench.base.seeds import derive, stream
 from bench.workloads.base import Workload
-from bench.workloads.store import load_into, read_json, read_weights, state_hash
+from bench.workloads.store import load_into, read_weights, state_hash
 from strategies.baking import plain
 
 SHIPPED = "shipped"
@@ -134,9 +136,12 @@ def _card(folder: Path, workload: Workload) -> dict[str, Any]:
     card = read_json(place)
     if not isinstance(card, dict) or card.get("workload") != workload.name:
         found = card.get("workload") if isinstance(card, dict) else type(card).__name__
-        raise UserError(f"{place}: describes {found!r}, expected a training of {workload.name!r}.")
+        raise UserError(f"{place}: describes {shortened(repr(found), 120)}, expected a training of {workload.name!r}.")
     if not isinstance(card.get("hashes"), dict):
         raise UserError(f"{place}: has no table of hashes; it is not a card of `ganprune train`, or damaged.")
+    seed = card.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"{place}: has no seed; it is not a card of `ganprune train`, or damaged.")
     return card
 
 
@@ -147,7 +152,7 @@ def _checked(folder: Path, part: str, card: dict[str, Any]) -> dict[str, Tensor]
     found = state_hash(state)
     if found != expected:
         raise UserError(
-            f"{path}: its content hash is {found[:12]}, the card beside it says {str(expected)[:12]}. "
+            f"{path}: its content hash is {found[:12]}, the card beside it says {shortened(str(expected), 12)}. "
             "Damaged or exchanged; take the file again from where it came, or train anew."
         )
     return state

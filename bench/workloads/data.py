@@ -29,6 +29,8 @@ class Statistics:
 
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
+    num_images: int | None = None
+    """How many images they were made of; None: not said."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class ImageData:
     """Hash over both parts, in order: names this exact split of these exact images."""
     statistics: Statistics | None = None
     """In place of images, of which there are none then."""
+    classes: tuple[str, ...] = ()
+    """What the labels stand for, where it has names."""
+    notes: tuple[str, ...] = ()
+    """What was left out when it was read, and what was done to pictures, each with its count."""
 
     def train_subset(self, size: int) -> Tensor:
         """A fixed subset of the training images (the first ``size``: the order is already a hash order)."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copyreg
 
+from bench.base.errors import UserError
 from bench.workloads.base import Workload
 from bench.workloads.condition import UNCONDITIONAL, Condition
+from bench.workloads.data import ImageData
 from bench.workloads.own import Own
 from bench.workloads.recipe import Recipe, TrainingSpec
 from bench.workloads.sampling import Inputs
 from bench.workloads.spec import CLASSIFIER, WorkloadSpec
+from bench.workloads.walk import find_images
 
 
 def workload_of(spec: WorkloadSpec) -> Workload:
@@ -30,6 +33,23 @@ def workload_of(spec: WorkloadSpec) -> Workload:
         condition=condition_of(spec),
         own=own,
     )
+
+
+def notes_of(workload: Workload, data: ImageData) -> tuple[str, ...]:
+    """What was left out of the images of a workload, or done to them: inputs, reference, the classifier's folder."""
+    inputs = workload.inputs.notes if isinstance(workload.inputs, Inputs) else ()
+    return (*inputs, *(f"reference: {note}" for note in data.notes), *_of_classifier(workload.own))
+
+
+def _of_classifier(own: Own | None) -> tuple[str, ...]:
+    """What lies in the folder of ``auto:classifier`` beside images."""
+    if own is None or own.spec.extractor != CLASSIFIER or own.spec.extractor_images is None:
+        return ()
+    try:
+        note = find_images(own.spec.at(own.spec.extractor_images), own.here("extractor_images")).note
+    except UserError:  # said by who reads it; another judge may have been asked for
+        return ()
+    return (f"extractor_images: {note}",) if note else ()
 
 
 def condition_of(spec: WorkloadSpec) -> Condition:

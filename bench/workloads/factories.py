@@ -8,27 +8,36 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
+from bench.base.code import OURS
+from bench.base.containment import contained
 from bench.base.errors import UserError
+from bench.base.limits import A_CALL
+from bench.base.raised import in_words
+from bench.base.source import source_text
 
 INSTALLED = ("site-packages", "dist-packages")
 
 
 def find_function(name: str, folder: Path, here: str) -> Callable[..., Any]:
-    """The function or class that ``name`` stands for; a file's name starts at ``folder``.
+    """The function, or the class of an `nn.Module`, that ``name`` stands for; a file's name starts at ``folder``.
 
     A file is run only because the user named it, in an experiment or in a call. It sees the modules beside it,
-    as a script does.
+    as a script does. What is found is looked at and not called.
 
     Args:
         here: the place, for messages.
 
     Raises:
-        UserError: no such module, file or function, or the source fails when it is run.
+        UserError: no such module, file or function; the source fails when it is run; what is found can make no
+            network.
     """
     module = find_module(name, folder, here)
     function = name.rpartition(":")[2]
@@ -36,8 +45,29 @@ def find_function(name: str, folder: Path, here: str) -> Callable[..., Any]:
     if not callable(found):
         names = [key for key, thing in vars(module).items() if callable(thing) and not key.startswith("_")]
         raise UserError(f"{here}: {_place(module)} has no function {function!r}. It has {_few(names)}.")
+    if reason := _makes_no_network(found):
+        raise UserError(
+            f"{here}: {function!r} of {_place(module)} {reason}; expected a function that returns a torch.nn.Module, "
+            "or the class of one. It was not called."
+        )
     thing: Callable[..., Any] = found
     return thing
+
+
+def _makes_no_network(thing: Callable[..., Any]) -> str:
+    """Why calling ``thing`` cannot give a network, as far as can be seen without calling it; '': it may."""
+    if inspect.isclass(thing):
+        return "" if issubclass(thing, nn.Module) else "is a class of something else"
+    function = inspect.unwrap(thing)
+    if not inspect.isfunction(function):
+        return f"is no function, but a {type(thing).__name__}"
+    try:
+        returned = typing.get_type_hints(function).get("return")
+    except Exception:  # noqa: BLE001 - annotations of names that are not there say nothing
+        return ""
+    if not inspect.isclass(returned) or issubclass(returned, nn.Module) or issubclass(nn.Module, returned):
+        return ""
+    return f"returns {returned.__name__}, as it says itself"
 
 
 def find_module(name: str, folder: Path, here: str) -> ModuleType:
@@ -45,15 +75,29 @@ def find_module(name: str, folder: Path, here: str) -> ModuleType:
     place = name.rpartition(":")[0]
     if place.endswith(".py"):
         return _from_file((folder / place).resolve(), here)
+    top = place.partition(".")[0]
+    beside = _file_of(folder, top) if top not in OURS else None
+    if beside is not None and str(folder.resolve()) not in sys.path:
+        sys.path.insert(0, str(folder.resolve()))
     try:
-        return importlib.import_module(place)
+        with contained(f"{here}: {place!r}", A_CALL):
+            module = importlib.import_module(place)
+    except UserError:
+        raise
     except ModuleNotFoundError as error:
         raise UserError(
             f"{here}: {error}. The module must be importable: installed, or on PYTHONPATH. A file is written "
             f"'file.py:{name.rpartition(':')[2]}'."
         ) from error
     except Exception as error:
-        raise UserError(f"{here}: {place!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise UserError(f"{here}: {place!r} cannot be imported: {in_words(error)}") from error
+    file = getattr(sys.modules.get(top), "__file__", None)
+    if beside is not None and file is not None and Path(file).resolve() != beside:
+        raise UserError(
+            f"{here}: {beside.name} lies in the folder of the file, but a module of that name is loaded from elsewhere "
+            f"({file}). Write '{beside.name}:{name.rpartition(':')[2]}', or rename it."
+        )
+    return module
 
 
 def _from_file(path: Path, here: str) -> ModuleType:
@@ -77,10 +121,14 @@ def _from_file(path: Path, here: str) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))  # as for a script: it may import what lies beside it
     try:
-        spec.loader.exec_module(module)
+        with contained(f"{here}: {path}", A_CALL):
+            spec.loader.exec_module(module)
+    except UserError:
+        del sys.modules[name]
+        raise
     except Exception as error:
         del sys.modules[name]
-        raise UserError(f"{here}: {path} fails when it is run: {type(error).__name__}: {error}") from error
+        raise UserError(f"{here}: {path} fails when it is run: {in_words(error)}") from error
     return module
 
 
@@ -128,8 +176,8 @@ def source_closure(module: ModuleType) -> list[Path]:
 def _imported(path: Path, root: Path | None = None) -> Iterator[str]:
     """Dotted names of all that ``path`` imports; relative ones seen from ``root``."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(source_text(path))
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

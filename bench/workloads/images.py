@@ -1,8 +1,10 @@
-"""Image files as arrays."""
+"""Folders of image files as arrays."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.base.errors import UserError
+from bench.workloads.pixels import MODES, in_words, read_picture
+from bench.workloads.room import check_room
+from bench.workloads.walk import find_images, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
-
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Folder:
     """The place of each image's first subfolder among those; 0 where there are fewer than two."""
     classes: tuple[str, ...]
     """Names of the subfolders; empty: no classes."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and what was done to pictures, each with its count."""
 
     @property
     def fingerprint(self) -> str:
@@ -36,60 +39,63 @@ class Folder:
         return hashlib.sha256(f"{self.images.shape}|".encode() + self.images.tobytes()).hexdigest()
 
 
-def image_files(folder: Path, here: str) -> list[Path]:
-    """All image files below ``folder``, sorted by name. Raises UserError where there are none."""
-    if not folder.is_dir():
-        raise UserError(f"{here}: no folder {folder}.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not files:
-        raise UserError(f"{here}: no images in {folder} or below (known: {', '.join(sorted(SUFFIXES))}).")
-    return files
-
-
 def read_folder(
     folder: Path, shape: tuple[int, int, int], *, resize: bool, limit: int | None = None, here: str
 ) -> Folder:
     """The images of ``folder`` and of all folders in it, as ``shape`` = (channels, height, width) wants them.
 
-    Grey and colour are converted into each other. The classes are the folders directly in it, where there are at
-    least two and every image is in one.
+    What is read how is said by `find_images` (links, hidden files) and `read_picture` (depth, alpha, orientation).
+    The classes are the folders directly in it, where there are at least two and every image is in one.
 
     Args:
         resize: cut from the middle to the proportions of ``shape`` and resize; else another size is a mistake.
         limit: at most so many, those whose names have the lowest hashes.
 
     Raises:
-        UserError: no images, an unreadable one, or one of another size.
+        UserError: no images, an unreadable one, one of another size, or more than there is memory for.
     """
-    files = image_files(folder, here)
-    if limit is not None and len(files) > limit:
-        chosen = sorted(files, key=lambda path: hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest())
-        files = sorted(chosen[:limit])
     if shape[0] not in MODES:
         raise UserError(f"{here}: images have 1, 3 or 4 channels, {shape[0]} are wanted.")
-    images = np.empty((len(files), *shape), np.uint8)
+    found = find_images(folder, here)
+    classes, notes = _classes(found.files, folder)
+    files = list(found.files)
+    if limit is not None and len(files) > limit:
+        chosen = sorted(
+            files, key=lambda path: hashlib.sha256(os.fsencode(path.relative_to(folder).as_posix())).digest()
+        )
+        files = sorted(chosen[:limit])
+    check_room(len(files), shape, f"{here}: {shown(folder)}", "Read fewer: {source = ..., limit = 10000}.")
+    images, done = np.empty((len(files), *shape), np.uint8), Counter[str]()
     for i, path in enumerate(files):
-        images[i] = _read(path, shape, resize, here)
-    tops = [path.relative_to(folder).parts[0] if len(path.relative_to(folder).parts) > 1 else "" for path in files]
-    classes = tuple(sorted(set(tops)))
-    if len(classes) < 2 or "" in classes:
-        return Folder(images, np.zeros(len(files), np.int64), ())
-    return Folder(images, np.array([classes.index(top) for top in tops], np.int64), classes)
+        picture = read_picture(path, shape[0], here)
+        images[i] = _array(picture.image, path, shape, resize, here)
+        done.update(picture.done)
+    labels = np.zeros(len(files), np.int64)
+    if classes:
+        labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files], np.int64)
+    said = ((found.note,) if found.note else ()) + notes + in_words(done, len(files), shown(folder))
+    return Folder(images, labels, classes, said)
 
 
-def _read(path: Path, shape: tuple[int, int, int], resize: bool, here: str) -> NDArray[np.uint8]:
-    from PIL import Image, UnidentifiedImageError
+def _classes(files: tuple[Path, ...], folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The folders directly in it, of all files, whichever of them are read; and why they are none where that is odd."""
+    loose = [path for path in files if path.parent == folder]
+    tops = tuple(sorted({path.relative_to(folder).parts[0] for path in files if path.parent != folder}))
+    if len(tops) > 1 and loose:
+        names = ", ".join(shown(path.name) for path in loose[:3]) + (", ..." if len(loose) > 3 else "")
+        beside = "1 image lies" if len(loose) == 1 else f"{len(loose):,} images lie"
+        return (), (
+            f"{shown(folder)}: {beside} beside the {len(tops)} subfolders ({names}), which are no classes then",
+        )
+    return (tops, ()) if len(tops) > 1 else ((), ())
 
+
+def _array(image: Image, path: Path, shape: tuple[int, int, int], resize: bool, here: str) -> NDArray[np.uint8]:
     channels, height, width = shape
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert(MODES[channels])
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{here}: {path} cannot be read as an image ({error}).") from error
     if image.size != (width, height):
         if not resize:
             raise UserError(
-                f"{here}: {path} is {image.size[1]} x {image.size[0]} (height x width), the generator makes "
+                f"{here}: {shown(path)} is {image.size[1]} x {image.size[0]} (height x width), the generator makes "
                 f"{height} x {width}. Write {{source = ..., resize = true}} to have all images cut and resized."
             )
         image = fitted(image, height, width)

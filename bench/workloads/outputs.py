@@ -21,15 +21,20 @@ class ToImages:
 
     spec: OutputSpec
 
-    def __call__(self, module: nn.Module, inputs: object, output: Any) -> Tensor:
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Tensor:
         spec = self.spec
         images = picked(output, spec.pick, "the generator", "output.pick")
-        if spec.shape is not None:
+        if spec.shape is not None and images.ndim and len(images):
             images = images.reshape(len(images), *_as_layout(spec.shape, spec.layout))
         if images.ndim != 4:
             raise TypeError(
                 f"the generator returned a tensor of {images.ndim} dimensions, {tuple(images.shape)}; images have 4. "
                 "For flat images say output.shape = [channels, height, width]."
+            )
+        if inputs and len(images) != len(inputs[0]):
+            raise TypeError(
+                f"the generator made {len(images)} images, {tuple(images.shape)}, of {len(inputs[0])} inputs; expected "
+                "one of each"
             )
         if spec.layout == "nhwc":
             images = images.permute(0, 3, 1, 2)
@@ -86,10 +91,14 @@ def picked(output: Any, pick: int | str | None, who: str, key: str) -> Tensor:
 
 
 def adapt_generator(module: nn.Module, spec: OutputSpec) -> nn.Module:
-    """``module`` with the hook that it needs; none where it already gives what the benchmark works with."""
-    if spec != OutputSpec():
-        module.register_forward_hook(ToImages(spec))
+    """``module`` with the hook that makes images of what it returns, and notices where these are none."""
+    module.register_forward_hook(ToImages(spec))
     return module
+
+
+def is_adapted(module: nn.Module) -> bool:
+    """Whether `adapt_generator` or `adapt_discriminator` has had this module before."""
+    return any(isinstance(hook, ToImages | ToLogits) for hook in module._forward_hooks.values())
 
 
 def adapt_discriminator(module: nn.Module, spec: DiscriminatorSpec, output: OutputSpec) -> nn.Module:

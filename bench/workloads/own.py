@@ -6,32 +6,50 @@ workload anew.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.base.code import tree_hash
+from bench.base.containment import contained
 from bench.base.errors import UserError
+from bench.base.limits import A_CALL
+from bench.base.process import unchanged
+from bench.base.raised import in_words
 from bench.base.seeds import derive, stream
+from bench.base.source import source_text
 from bench.workloads.data import ImageData
 from bench.workloads.factories import find_function, find_module, source_closure
-from bench.workloads.outputs import adapt_discriminator, adapt_generator, picked
+from bench.workloads.outputs import adapt_discriminator, adapt_generator, is_adapted, picked
+from bench.workloads.prepare import is_unmaterialised, materialise, prepared
 from bench.workloads.reading import load_checkpoint_file
 from bench.workloads.references import cached_images, read_reference
 from bench.workloads.sampling import Inputs
-from bench.workloads.spec import WorkloadSpec, flat
+from bench.workloads.spec import TORCHVISION, WorkloadSpec, flat
 from strategies.baking import plain
 
 ImageShape = tuple[int, int, int]
 
 OUT_OF_RANGE = 0.5
 """With a larger share of values outside of the stated range, the range is wrong, not the generator unbounded."""
+
+SAME = 1e-4
+"""Largest difference, in units of the image range, between outputs that count as the same."""
+
+NOT_REPEATING = (
+    "the same inputs give other images the second time: the generator draws random numbers while it runs, or changes "
+    "itself. Numbers will not repeat, and channels cannot be verified. Feed the noise as an input of kind 'fixed' or "
+    "'normal' instead."
+)
 
 SLACK = 0.02
 """Of the range's width: what may lie outside unnoticed."""
@@ -49,26 +67,60 @@ class Own:
 
     def generator(self) -> nn.Module:
         """The generator as the factory makes it, with what reads images out of its output."""
+        return adapt_generator(self.network(), self.spec.output)
+
+    def network(self) -> nn.Module:
+        """The generator as the factory makes it, which returns what it returns."""
         spec = self.spec
-        return adapt_generator(self._made(spec.factory, spec.arguments, "factory"), spec.output)
+        module = self._made(spec.factory, spec.arguments, "factory")
+        if is_unmaterialised(module):
+            materialise(module, self.probe(2), self.here(f"factory {spec.factory!r}"))
+        return module
 
     def discriminator(self) -> nn.Module:
         """The discriminator as its factory makes it, taking images in [-1, 1] and giving logits."""
         spec = self.spec.discriminator
         assert spec is not None
         module = self._made(spec.factory, spec.arguments, "discriminator.factory")
-        return adapt_discriminator(module, spec, self.spec.output)
+        adapted = adapt_discriminator(module, spec, self.spec.output)
+        if is_unmaterialised(module):
+            images = self.images_of(self.generator(), 2)
+            labels = tuple(x for x, part in zip(self.probe(2), self.spec.inputs, strict=True) if part.kind == "labels")
+            given = (images, *(labels if spec.labels else ()))
+            materialise(adapted, given, self.here(f"discriminator.factory {spec.factory!r}"))
+        return adapted
+
+    def probe(self, count: int) -> tuple[Tensor, ...]:
+        """Inputs to try the generator with, the same at every call."""
+        return Inputs(self.spec).sample(count, stream(0, "eval", "probe"))
 
     def _made(self, factory: str, arguments: dict[str, Any], key: str) -> nn.Module:
         here = self.here(f"{key} {factory!r}")
-        make = find_function(factory, Path(self.spec.folder), here)
-        try:
-            module = make(**arguments)
-        except Exception as error:
-            raise UserError(f"{here}: fails: {type(error).__name__}: {error}{cuda_hint(error)}") from error
+        with contained(here, A_CALL), unchanged(here):
+            make = find_function(factory, Path(self.spec.folder), here)
+            try:
+                module = make(**arguments)
+            except Exception as error:
+                raise UserError(f"{here}: fails: {in_words(error)}{cuda_hint(error)}") from error
         if not isinstance(module, nn.Module):
             raise UserError(f"{here}: returned {type(module).__name__}, expected a torch.nn.Module.")
-        return module.cpu()
+        module = prepared(module, here)
+        if is_adapted(module):
+            raise UserError(
+                f"{here}: gives the same module again. It is called several times, and what is trained or pruned of "
+                "one must not change another: make a new one at every call."
+            )
+        return module
+
+    def _import(self) -> list[ModuleType]:
+        """The modules of the factories, the generator's first. Raises UserError."""
+        spec, found = self.spec, []
+        judge = [("discriminator.factory", spec.discriminator.factory)] if spec.discriminator else []
+        for key, factory in [("factory", spec.factory), *judge]:
+            here = self.here(f"{key} {factory!r}")
+            with unchanged(here), torch.random.fork_rng(devices=[]):
+                found.append(find_module(factory, Path(spec.folder), here))
+        return found
 
     @cached_property
     def code(self) -> str:
@@ -82,9 +134,8 @@ class Own:
         if spec.discriminator is not None:
             parts.append(("discriminator", spec.discriminator.factory, spec.discriminator.arguments))
         said: list[Any] = [flat(spec.output)]
-        for key, factory, arguments in parts:
-            module = find_module(factory, Path(spec.folder), self.here(key))
-            trees = [tree_hash(path.read_text(encoding="utf-8")) for path in source_closure(module)]
+        for (_, factory, arguments), module in zip(parts, self._import(), strict=True):
+            trees = [_tree(path) for path in source_closure(module)]
             said.append([factory.rpartition(":")[2], arguments, trees])
         if spec.discriminator is not None:
             plain = spec.discriminator.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoint", "factory"})
@@ -98,6 +149,7 @@ class Own:
         and once, for dense and pruned alike. The discriminator keeps its own.
         """
         spec = self.spec
+        self._import()  # what is drawn while a file is imported must not shift what its factory draws
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(0, "train", "init"))
             generator = self.generator()
@@ -109,7 +161,10 @@ class Own:
             load_checkpoint_file(generator, spec.checkpoint, path, self.here("checkpoint"))
         if discriminator is not None and spec.discriminator and (said := spec.discriminator.checkpoint):
             load_checkpoint_file(discriminator, said, spec.at(said.file), self.here("discriminator.checkpoint"))
-        return plain(generator.eval()), discriminator.eval() if discriminator else None
+        try:
+            return plain(generator.eval()), discriminator.eval() if discriminator else None
+        except Exception as error:
+            raise UserError(f"{self.here()}: its weights cannot be made plain: {in_words(error)}") from error
 
     def image_shape(self, generator: nn.Module) -> ImageShape:
         """What one forward pass of two images gives: ``(channels, height, width)``.
@@ -135,17 +190,15 @@ class Own:
         return channels, height, width
 
     def images_of(self, generator: nn.Module, count: int) -> Tensor:
-        """Float images of ``count`` inputs, as the benchmark will see them. Raises UserError."""
-        inputs = Inputs(self.spec).sample(count, stream(0, "eval", "probe"))
-        given = ", ".join(f"{x.dtype} {tuple(x.shape)}".removeprefix("torch.") for x in inputs)
-        try:
-            with torch.inference_mode():
-                images = picked(generator.eval()(*inputs), None, "the generator", "output.pick")
-        except Exception as error:
-            raise UserError(
-                f"{self.here()}: the generator fails on inputs {given}: {type(error).__name__}: {error}"
-                f"{cuda_hint(error)}"
-            ) from error
+        """Images of ``count`` inputs, as the benchmark will see them. Raises UserError."""
+        inputs = self.probe(count)
+        given = described(inputs)
+        with torch.inference_mode(), self.running(f"the generator fails on inputs {given}"):
+            images = picked(generator.eval()(*inputs), None, "the generator", "output.pick")
+        if images.dtype == torch.bool or images.is_complex() or images.layout != torch.strided or images.is_meta:
+            dense = images.layout == torch.strided
+            kind = "meta" if images.is_meta else str(images.dtype if dense else images.layout).removeprefix("torch.")
+            raise UserError(f"{self.here('output')}: the generator makes {kind} values of {given}; expected floats.")
         if images.ndim != 4 or len(images) != count:
             raise UserError(
                 f"{self.here('output')}: the generator makes {tuple(images.shape)} of inputs {given}; expected "
@@ -159,24 +212,51 @@ class Own:
             )
         return images
 
+    def repeats(self, generator: nn.Module) -> bool:
+        """Whether the same inputs give the same images a second time. Raises UserError."""
+        first, second = (self.images_of(generator, 4).float() for _ in range(2))
+        return first.shape == second.shape and float((first - second).abs().max()) <= SAME
+
+    @contextlib.contextmanager
+    def running(self, what: str) -> Iterator[None]:
+        """Where the user's networks run: what they raise, and what they change of the process, is a UserError."""
+        try:
+            with contained(self.here("a forward pass"), A_CALL), unchanged(self.here("a forward pass")):
+                yield
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{self.here()}: {what}: {in_words(error)}{cuda_hint(error)}") from error
+
     def images(self, generator: nn.Module, fingerprint: str) -> ImageData:
         """The reference for images of the generator's size. Raises UserError."""
         spec = self.spec
         shape = self.image_shape(generator)
-        path = spec.at(spec.reference.root or "." if ":" in spec.reference.source else spec.reference.source)
+        said = spec.reference
+        path = spec.at((said.root or ".") if said.source.startswith(TORCHVISION) else said.source)
 
-        def dense(count: int) -> tuple[Tensor, str]:
+        def dense(count: int) -> tuple[Tensor, Tensor, str]:
             from bench.workloads.generate import generate
 
             identity = json.dumps([fingerprint, self.code, Inputs(spec).identity], sort_keys=True)
+            # A stream of its own: evaluation draws from ("eval",) alone.
+            inputs = Inputs(spec).sample(count, stream(0, "eval", "reference"))
 
             def draw() -> Tensor:
-                # A stream of its own: evaluation draws from ("eval",) alone.
-                return generate(generator, Inputs(spec).sample(count, stream(0, "eval", "reference")))[0]
+                with self.running(f"the generator fails on {count} inputs, drawn as its reference"):
+                    return generate(generator, inputs)[0]
 
-            return cached_images(identity, count, draw), identity
+            return cached_images(identity, count, draw), self._labels(inputs), identity
 
         return read_reference(spec.reference, path, shape, self.here("reference"), dense)
+
+    def _labels(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """The classes that a conditional generator was given, int64 ``(N,)``; zeros where it was given none."""
+        places = [i for i, part in enumerate(self.spec.inputs) if part.kind == "labels"]
+        if len(places) != 1:
+            return torch.zeros(len(inputs[0]), dtype=torch.int64)
+        given = inputs[places[0]]
+        return given.argmax(1) if given.ndim == 2 else given
 
     def extractor_name(self) -> str:
         """The extractor with a file's name made absolute."""
@@ -193,12 +273,27 @@ class Own:
             return data
         here = self.here("extractor_images")
         folder = read_folder(spec.at(spec.extractor_images), shape, resize=True, here=here)
-        return split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+        labelled = split_by_hash(spec.at(spec.extractor_images).name, folder.images, folder.labels)
+        return replace(labelled, classes=folder.classes, notes=folder.notes)
+
+
+def described(inputs: tuple[Tensor, ...]) -> str:
+    """``float32 (2, 100), int64 (2,)``."""
+    return ", ".join(f"{x.dtype} {tuple(x.shape)}".removeprefix("torch.") for x in inputs)
+
+
+def _tree(path: Path) -> str:
+    """The hash of a file's syntax tree; of its text where the tree is too deep to be walked."""
+    text = source_text(path)
+    try:
+        return tree_hash(text)
+    except RecursionError:
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cuda_hint(error: Exception) -> str:
     """What to change where code insists on a GPU."""
-    if any(word in str(error) for word in ("CUDA", "cuda", "NVIDIA", "same device")):
+    if any(word in in_words(error) for word in ("CUDA", "cuda", "NVIDIA", "same device")):
         return (
             "\n  The code asks for a GPU by itself. Remove .cuda() and device='cuda' from it: the benchmark moves the "
             "network, and new tensors should be made on the device of the input (x.device)."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import itertools
 import re
 import zipfile
 from collections.abc import Collection, Mapping
@@ -11,15 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
+from bench.base.outside import Unreadable, check_regular, there
+from bench.base.printable import one_line, shortened
+from bench.workloads import translating
+from bench.workloads.renaming import BadPattern, renamed
 from bench.workloads.spec import CheckpointSpec
+from bench.workloads.torchfiles import NoTensors, Refused, in_short, read_torch
+from bench.workloads.translating import is_extra, tensors_only, without_masks
 
 LISTED = 6
 """How many names of each kind a message lists."""
+
+MOST_PREFIXES = 20
+"""So many are tried for a suggestion."""
+
+MOST_TRIED = 100
+"""Names by which a prefix is looked for."""
+
+MOST_PLACES = 100_000
+"""Entries of a file that are looked at: a pickle of some kilobytes can name itself without end."""
 
 COUNTERS = ".num_batches_tracked"
 """Files of old PyTorch versions lack this buffer of BatchNorm; no output depends on it."""
@@ -48,6 +62,14 @@ State = dict[str, Tensor]
 
 
 def load_checkpoint_file(module: nn.Module, spec: CheckpointSpec, path: Path, here: str) -> nn.Module:
+    """As `_loaded`, the place of a pattern that does not end said too."""
+    try:
+        return _loaded(module, spec, path, here)
+    except BadPattern as error:
+        raise UserError(f"{here}: {path}: {error}") from error
+
+
+def _loaded(module: nn.Module, spec: CheckpointSpec, path: Path, here: str) -> nn.Module:
     """Load what ``spec`` says of ``path`` into ``module``, floats converted to the module's type.
 
     Raises:
@@ -63,23 +85,44 @@ def load_checkpoint_file(module: nn.Module, spec: CheckpointSpec, path: Path, he
         raise UserError(f"{where}: no name begins with prefix {spec.prefix!r}. The names: {_few(list(state))}.")
     if len(renamed) < sum(name.startswith(spec.prefix) for name in state):
         raise UserError(f"{where}: checkpoint.rename gives two tensors one name. The names: {_few(list(renamed))}.")
+    renamed = without_masks(renamed, own)
     renamed |= {name: single(content, place, f"{here}: {path}") for name, place in spec.also.items()}
     buffers = {name for name, _ in module.named_buffers()}
-    misfit = compare(own, renamed) if spec.strict else compare(own, renamed, optional=buffers)
+    misfit, error = _load(module, renamed, optional=None if spec.strict else buffers)
     if misfit:
-        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(suggestion(own, state, spec))}")
-    broken = [name for name in own if name in renamed and not _finite(renamed[name])]
+        advice = error or suggestion(own, state, spec, buffers)
+        raise UserError(f"{where} does not fit {type(module).__name__}.\n{misfit.text(advice)}")
+    if error:
+        raise UserError(f"{where} cannot be loaded into {type(module).__name__}: {error}")
+    parameters = dict(module.named_parameters())
+    broken = [n for n, x in module.state_dict().items() if (n in parameters or n in renamed) and not _finite(x)]
     if broken:
         raise UserError(f"{where}: holds values that are not finite in {_few(broken)}.")
-    with torch.no_grad():
-        module.load_state_dict({name: renamed.get(name, tensor).to(tensor.dtype) for name, tensor in own.items()})
     return module
+
+
+def _load(module: nn.Module, state: State, optional: Collection[str] | None) -> tuple[Misfit, str]:
+    """Load as PyTorch does, by the module's own hooks; what does not fit after that, and what was raised."""
+    found = translating.load(module, state)
+    if found.error:
+        misfit = compare(module.state_dict(), state, optional)
+        return misfit, "" if misfit.shapes else found.error
+    missing = (name for name in found.missing if name not in (optional or ()) and not name.endswith(COUNTERS))
+    return Misfit(tuple(missing), found.unexpected if optional is None else (), ()), ""
 
 
 def read_file(path: Path, here: str) -> Any:
     """What is in a file of safetensors, or of torch.save read with ``weights_only=True``. Raises UserError."""
-    if not path.is_file():
+    if not there(path):
         raise UserError(f"{here}: no file {path}. Relative names start at the folder of the experiment's file.")
+    try:
+        return _content(path, here)
+    except Unreadable as error:
+        raise UserError(f"{here}: {error}") from error
+
+
+def _content(path: Path, here: str) -> Any:
+    check_regular(path)
     if (advice := _of_nvidia(path)) is not None:
         raise UserError(
             f"{here}: {path} is one of NVIDIA's pickles of Python objects. Loading it would run the code in it, so it "
@@ -88,33 +131,26 @@ def read_file(path: Path, here: str) -> Any:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise UserError(f"{here}: {path} is not safetensors, or damaged ({error}).") from error
+        except Exception as error:  # the library's own, and what PyTorch says of types and shapes that cannot be
+            raise UserError(f"{here}: {path} is not safetensors, or damaged ({in_short(error)}).") from error
     if _is_torchscript(path):
         raise UserError(
             f"{here}: {path} is a TorchScript archive, which can hold code and is not opened. Save the state dict of "
             "the module instead."
         )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported operand" not in str(error):
-            raise UserError(_refused(path, str(error), here)) from error
-        raise _damaged(path, "not a pickle of tensors", here) from error
-    except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _damaged(path, reason, here) from error
-
-
-def _damaged(path: Path, reason: str, here: str) -> UserError:
-    return UserError(f"{here}: {path} is not a file of torch.save, or damaged ({reason}).")
+        return read_torch(path)
+    except Refused as error:
+        raise UserError(_refused(path, str(error), here)) from error
+    except NoTensors as error:
+        raise UserError(f"{here}: {path} is not a file of torch.save, or damaged ({error}).") from error
 
 
 def _is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # noqa: BLE001  (no archive, or one that is read as a damaged file)
         return False
 
 
@@ -129,7 +165,7 @@ def _of_nvidia(path: Path) -> str | None:
 
 def _refused(path: Path, reason: str, here: str) -> str:
     """Why a pickle was not opened, and the way around it."""
-    found = re.search(r"GLOBAL ([\w.]+)", reason)
+    found = re.search(r"GLOBAL ([\w.]{1,200})", reason)
     what = f"an object of {found[1]}" if found else "something that is no tensor, number, text or container of these"
     return (
         f"{here}: {path} holds {what}. Loading it would run code, so it is not opened. Where you trust it: load it "
@@ -157,34 +193,47 @@ def chosen_entry(
     )
 
 
-def entries(content: Any, at: str = "", depth: int = 0) -> dict[str, State]:
+def entries(content: Any) -> dict[str, State]:
     """Every state dict (a table of tensors alone) in a file, by its dotted place."""
-    if not isinstance(content, Mapping) or depth > 3:
-        return {}
-    # A module's state dict may carry scalars beside its tensors; what is mostly no tensors is a container.
-    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-    if tensors and len(tensors) == len(content):
-        return {at: tensors}
     found: dict[str, State] = {}
-    for key, value in content.items():
-        found |= entries(value, f"{at}.{key}" if at else str(key), depth + 1)
+    waiting, looked = [("", content, 0)], 0
+    while waiting and looked < MOST_PLACES:
+        at, here, depth = waiting.pop()
+        if not isinstance(here, Mapping):
+            continue
+        looked += len(here)
+        # A module's state dict may carry scalars beside its tensors; what is mostly no tensors is a container.
+        tensors = {name: value for name, value in tensors_only(_named(here)).items() if _is_plain(value)}
+        if tensors and len(tensors) == sum(not is_extra(str(key)) for key in here):
+            found[at] = tensors
+        elif depth < 3:
+            inner = [(f"{at}.{key}" if at else str(key), value, depth + 1) for key, value in here.items()]
+            waiting += reversed(inner)
     return found
 
 
+def _named(table: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in table.items()}
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor with a number at every place: not sparse, quantised, nested or without memory."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not (value.is_quantized or value.is_nested or value.is_meta)
+    )
+
+
 def rename(state: Mapping[str, Tensor], spec: CheckpointSpec) -> State:
-    """The names without ``prefix`` (others left out), changed as ``rename`` says, with ``add_prefix``."""
-    cut = len(spec.prefix)
-    return {
-        spec.add_prefix + _replaced(name[cut:], spec.rename): value
-        for name, value in state.items()
-        if name.startswith(spec.prefix)
-    }
+    """The names without ``prefix`` (others left out), changed as ``rename`` says, with ``add_prefix``.
 
-
-def _replaced(name: str, patterns: Mapping[str, str]) -> str:
-    for pattern, replacement in patterns.items():
-        name = re.sub(pattern, replacement, name)
-    return name
+    Raises:
+        BadPattern: a pattern that does not come to an end.
+    """
+    taken = [name for name in state if name.startswith(spec.prefix)]
+    names = renamed([name[len(spec.prefix) :] for name in taken], spec.rename)
+    return {spec.add_prefix + new: state[name] for name, new in zip(taken, names, strict=True)}
 
 
 def single(content: Any, place: str, where: str) -> Tensor:
@@ -192,8 +241,9 @@ def single(content: Any, place: str, where: str) -> Tensor:
     found = content
     for key in place.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None
-    if not isinstance(found, Tensor):
-        there = [str(key) for key, value in content.items() if isinstance(value, Tensor)]
+    if not isinstance(found, Tensor) or not _is_plain(found):
+        held = content.items() if isinstance(content, Mapping) else ()
+        there = [str(key) for key, value in held if isinstance(value, Tensor)]
         raise UserError(
             f"{where} has no tensor {place!r}, which checkpoint.also asks for. Outside of its state dicts it holds "
             f"{_few(there) if there else 'no tensor'}."
@@ -244,29 +294,51 @@ def compare(own: Mapping[str, Tensor], state: Mapping[str, Tensor], optional: Co
     )
 
 
-def suggestion(own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec) -> str:
-    """A change of the spec that makes every name fit, in words; empty: none was found."""
-    for prefix in _prefixes(state, own):
-        tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
-        if tried and not compare(own, tried):
-            return f"Strip it: checkpoint.prefix = {prefix!r} makes all names fit."
-    for prefix in _prefixes(own, state):
-        tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
-        if not compare(own, tried):
-            return f"Add it: checkpoint.add_prefix = {prefix!r} makes all names fit."
-    renamed = rename(state, spec)
+def suggestion(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], spec: CheckpointSpec, buffers: Collection[str] = ()
+) -> str:
+    """A change of the spec that makes every name fit, in words; empty: none was found.
+
+    Args:
+        buffers: names in the network that `strict = false` lets a file lack.
+    """
+    for optional, besides in ((None, ""), (buffers, " together with checkpoint.strict = false")):
+        for prefix in _prefixes(state, own):
+            tried = rename(state, spec.model_copy(update={"prefix": prefix, "add_prefix": ""}))
+            if tried and not compare(own, tried, optional):
+                return f"Strip it: checkpoint.prefix = {prefix!r}{besides} makes all names fit."
+        for prefix in _prefixes(own, state):
+            tried = rename(state, spec.model_copy(update={"prefix": "", "add_prefix": prefix}))
+            if not compare(own, tried, optional):
+                return f"Add it: checkpoint.add_prefix = {prefix!r}{besides} makes all names fit."
+        if optional is None and (advice := _of_misfit(own, rename(state, spec), buffers)):
+            return advice
+    return ""
+
+
+def _of_misfit(own: Mapping[str, Tensor], renamed: Mapping[str, Tensor], buffers: Collection[str]) -> str:
+    """What makes names fit that need no prefix."""
     misfit = compare(own, renamed)
     if misfit.shapes and not misfit.missing and not misfit.unexpected:
         return "The names fit and the sizes do not: other arguments of the factory (widths, classes)?"
     if misfit.unexpected and not misfit.missing and not misfit.shapes:
         return "All that the network needs is there: checkpoint.strict = false leaves the rest out."
+    shared = any(name in renamed for name in own)
+    if shared and misfit.missing and not misfit.shapes and set(misfit.missing) <= set(buffers):
+        rest = " and leaves out what it does not have" if misfit.unexpected else ""
+        return (
+            "Only buffers are missing, no parameter: with checkpoint.strict = false the network keeps those that its "
+            f"factory made{rest}."
+        )
     return ""
 
 
 def _prefixes(longer: Mapping[str, Tensor], shorter: Mapping[str, Tensor]) -> list[str]:
-    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name of ``shorter``."""
-    first = next(iter(shorter), None)
-    return [] if first is None else sorted({n[: -len(first)] for n in longer if n.endswith(first) and n != first})
+    """What could stand before the names of ``shorter`` in ``longer``: seen at the first name that is in both."""
+    for first in itertools.islice(shorter, MOST_TRIED):
+        if found := sorted({name[: -len(first)] for name in longer if name.endswith(first) and name != first}):
+            return found[:MOST_PREFIXES]
+    return []
 
 
 def _entries(found: Mapping[str, State], own: Mapping[str, Tensor], spec: CheckpointSpec) -> str:
@@ -276,7 +348,7 @@ def _entries(found: Mapping[str, State], own: Mapping[str, Tensor], spec: Checkp
     words = []
     for name, state in list(found.items())[:12]:
         fits = " and fits" if not compare(own, rename(state, spec)) else ""
-        words.append(f"{name or '(the file itself)'!r} ({len(state)} tensors{fits})")
+        words.append(f"{shortened(name, 100) or '(the file itself)'!r} ({len(state)} tensors{fits})")
     return f"It holds {', '.join(words)}."
 
 
@@ -286,4 +358,4 @@ def _finite(tensor: Tensor) -> bool:
 
 def _few(names: list[str] | tuple[str, ...]) -> str:
     more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
+    return ", ".join(shortened(one_line(name), 200) for name in names[:LISTED]) + more

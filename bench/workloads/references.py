@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,10 +16,18 @@ from torch import Tensor
 
 from bench.base.cache import cached
 from bench.base.errors import UserError
-from bench.workloads.data import DATA_SOURCES, ImageData, Statistics, split_by_hash
-from bench.workloads.images import read_folder
+from bench.workloads.archives import Archive
+from bench.workloads.data import DATA_SOURCES, ImageData, split_by_hash
+from bench.workloads.images import Folder, fitted, read_folder
+from bench.workloads.moments import COUNT, COVARIANCE, MEAN, read_statistics
+from bench.workloads.room import check_room
 from bench.workloads.spec import DENSE_SAMPLES, FOLDER, TORCHVISION, ReferenceSpec
 from bench.workloads.store import read_weights
+from bench.workloads.torchvision_data import read_torchvision
+from bench.workloads.walk import shown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 DENSE_IMAGES = 5_000
 """How many images of the dense generator are its reference where nothing else is said."""
@@ -26,24 +35,30 @@ DENSE_IMAGES = 5_000
 FEWEST = 2
 """Images that each side of the split needs: a covariance has no value below."""
 
+MOST_CLASSES = 10**6
+"""Whole numbers beside images that reach further are no labels: as many classes as `[[workload]]` tables allow."""
+
+LEAST_DIFFERENT = 4
+"""Images of the dense generator that its reference needs at least."""
+
 Shape = tuple[int, int, int]
 
 
 def read_reference(
-    spec: ReferenceSpec, path: Path, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, str]]
+    spec: ReferenceSpec, path: Path, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, Tensor, str]]
 ) -> ImageData:
     """The reference of a workload whose generator makes images of ``shape`` (channels, height, width).
 
     Args:
         path: ``spec.source`` as a path.
-        dense: so many images of the dense generator, uint8, and what identifies them.
+        dense: so many images of the dense generator, uint8, the classes that it was given, and what identifies them.
 
     Raises:
         UserError: nothing there, unreadable, too few images, or of another size.
     """
     source = spec.source
     if source == DENSE_SAMPLES:
-        return _of_dense(spec, dense)
+        return _of_dense(spec, shape, here, dense)
     if source.startswith(TORCHVISION):
         return _checked(_of_torchvision(spec, path, shape, here), here)
     if source in DATA_SOURCES and not path.exists():
@@ -54,8 +69,7 @@ def read_reference(
         return data
     if path.suffix == ".npz":
         return _of_npz(spec, path, shape, here)
-    folder = read_folder(path, shape, resize=spec.resize, limit=spec.limit, here=here)
-    return _checked(split_by_hash(path.name or "folder", folder.images, folder.labels), here)
+    return _of_folder(path, read_folder(path, shape, resize=spec.resize, limit=spec.limit, here=here), here)
 
 
 def images_named(name: str, shape: Shape | None, here: str) -> ImageData:
@@ -73,8 +87,12 @@ def folder_data(name: str, shape: Shape | None, here: str) -> ImageData:
     if shape is None:
         raise UserError(f"{here}: it does not learn from a folder of images.")
     path = Path(name.removeprefix(FOLDER))
-    folder = read_folder(path, shape, resize=True, here=here)
-    return _checked(split_by_hash(path.name, folder.images, folder.labels), here)
+    return _of_folder(path, read_folder(path, shape, resize=True, here=here), here)
+
+
+def _of_folder(path: Path, folder: Folder, here: str) -> ImageData:
+    data = _checked(split_by_hash(path.name or "folder", folder.images, folder.labels), here)
+    return replace(data, classes=folder.classes, notes=folder.notes)
 
 
 def _checked(data: ImageData, here: str) -> ImageData:
@@ -88,67 +106,46 @@ def _checked(data: ImageData, here: str) -> ImageData:
 
 def _of_npz(spec: ReferenceSpec, path: Path, shape: Shape, here: str) -> ImageData:
     """uint8 images ``(N, H, W, C)`` as the field stores them, or the statistics ``mu`` and ``sigma`` of features."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise UserError(f"{here}: {path} cannot be read as an .npz of arrays ({error}).") from error
-    if {"mu", "sigma"} <= set(arrays):
-        return _of_statistics(path, arrays["mu"], arrays["sigma"], shape, here)
-    name, images = next(
-        ((n, a) for n, a in arrays.items() if a.ndim in (3, 4) and a.dtype == np.uint8),
-        (None, None),
-    )
-    if images is None:
-        found = ", ".join(f"{n}: {a.dtype} {a.shape}" for n, a in arrays.items()) or "nothing"
-        raise UserError(f"{here}: {path} holds {found}; expected uint8 images (N, H, W, C), or mu and sigma.")
+    archive = Archive(path, here)
+    headers = archive.headers
+    if {MEAN, COVARIANCE} <= set(headers):
+        return replace(_of_statistics(archive, path, shape), notes=_unread(archive, {MEAN, COVARIANCE, COUNT}))
+    name = next((n for n, h in headers.items() if len(h.shape) in (3, 4) and h.dtype == np.uint8), None)
+    if name is None:
+        raise UserError(f"{here}: {shown(path)} holds {archive}; expected uint8 images (N, H, W, C), or mu and sigma.")
+    place = f"{here}: {shown(path)}, array {shown(name)!r}"
+    count, *size = headers[name].shape
+    _check_size((*size, 1)[:3], spec, shape, place)
+    numbers = next((n for n, h in headers.items() if h.shape == (count,) and h.dtype.kind in "iu"), None)
+    images = archive.read(name, spec.limit)
+    labels = None if numbers is None else archive.read(numbers)
+    notes = _unread(archive, {name, numbers})
+    if labels is not None and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < MOST_CLASSES:
+        notes += (f"{shown(path)}: array {numbers!r} goes from {labels.min()} to {labels.max()}: not read as labels",)
+        labels = None
     images = images[..., None] if images.ndim == 3 else images
-    labels = next((a for a in arrays.values() if a.shape == (len(images),) and a.dtype.kind in "iu"), None)
-    return _checked(_of_arrays(path.stem, images, labels, spec, shape, f"{here}: {path}, array {name!r}"), here)
+    data = _of_arrays(path.stem, images, labels, spec, shape, place)
+    return replace(_checked(data, here), notes=notes)
 
 
-def _of_statistics(
-    path: Path, mu: NDArray[np.floating], sigma: NDArray[np.floating], shape: Shape, here: str
-) -> ImageData:
-    mean, covariance = mu.astype(np.float64), sigma.astype(np.float64)
-    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
-        raise UserError(f"{here}: {path}: mu {mu.shape} and sigma {sigma.shape}; expected (d,) and (d, d).")
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise UserError(f"{here}: {path}: mu or sigma is not finite.")
-    digest = hashlib.sha256(b"mu-sigma|" + mean.tobytes() + covariance.tobytes()).hexdigest()
+def _unread(archive: Archive, read: set[str | None]) -> tuple[str, ...]:
+    """Which arrays of a file were not looked at."""
+    names = [shown(name) for name in archive.headers if name not in read]
+    few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    arrays = f"{len(names)} array{'s' if len(names) != 1 else ''}"
+    return (f"{shown(archive.path)}: left out: {arrays} ({few})",) if names else ()
+
+
+def _of_statistics(archive: Archive, path: Path, shape: Shape) -> ImageData:
+    found = read_statistics(archive)
+    digest = hashlib.sha256(b"mu-sigma|" + found.mean.tobytes() + found.covariance.tobytes()).hexdigest()
     none, labels = torch.empty(0, *shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
-    return ImageData(path.stem, none, labels, none, labels, digest, Statistics(mean, covariance))
+    return ImageData(path.stem, none, labels, none, labels, digest, found)
 
 
 def _of_torchvision(spec: ReferenceSpec, path: Path, shape: Shape, here: str) -> ImageData:
-    from torchvision import datasets
-
-    name = spec.source.removeprefix(TORCHVISION)
-    kind = getattr(datasets, name, None) if name in datasets.__all__ else None
-    if kind is None:
-        known = ", ".join(n for n in datasets.__all__ if n[0].isupper())
-        raise UserError(f"{here}: torchvision has no data set {name!r}. Known: {known}.")
-    arguments: dict[str, Any] = dict(spec.arguments)
-    if name != "FakeData":
-        arguments |= {"root": str(path)} | ({"download": True} if spec.download else {})
-    try:
-        data = kind(**arguments)
-        count = len(data) if spec.limit is None else min(spec.limit, len(data))
-        rows = [data[i] for i in range(count)]
-    except Exception as error:
-        advice = "" if spec.download else " To allow a download write reference.download = true."
-        raise UserError(f"{here}: torchvision's {name} in {path}: {error}.{advice}") from error
-    images = [np.asarray(row[0]) for row in rows]
-    sizes = {image.shape for image in images}
-    if len(sizes) != 1:
-        raise UserError(
-            f"{here}: the images of torchvision's {name} differ in size ({len(sizes)} sizes). "
-            "Write them to a folder, and read that with resize = true."
-        )
-    labels = [row[1] for row in rows]
-    array = np.stack(images)
-    whole = np.array(labels) if all(isinstance(label, int | np.integer | Tensor) for label in labels) else None
-    return _of_arrays(name, array[..., None] if array.ndim == 3 else array, whole, spec, shape, here)
+    rows = read_torchvision(spec, path, lambda image: _fit(image[None], spec, shape, here)[0], here)
+    return replace(_of_arrays(rows.name, rows.images, rows.labels, spec, shape, here), notes=rows.notes)
 
 
 def _of_arrays(
@@ -160,38 +157,57 @@ def _of_arrays(
     here: str,
 ) -> ImageData:
     """Images ``(N, H, W, C)``, resized on request, split."""
-    if images.dtype != np.uint8:
-        raise UserError(f"{here}: {images.dtype} values; expected uint8 images.")
     if spec.limit is not None:
         images, labels = images[: spec.limit], None if labels is None else labels[: spec.limit]
-    channels, height, width = shape
-    if images.shape[3] != channels:
-        raise UserError(f"{here}: images of {images.shape[3]} channels, the generator makes {channels}.")
-    if images.shape[1:3] != (height, width):
-        if not spec.resize:
-            raise UserError(
-                f"{here}: images of {images.shape[1]} x {images.shape[2]} (height x width), the generator makes "
-                f"{height} x {width}. Write {{source = ..., resize = true}} to have them cut and resized."
-            )
-        images = _resized(images, height, width)
+    images = _fit(images, spec, shape, here)
     numbers = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels, np.int64)
     return split_by_hash(name, np.ascontiguousarray(images.transpose(0, 3, 1, 2)), numbers)
 
 
-def _resized(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def _fit(images: NDArray[np.uint8], spec: ReferenceSpec, shape: Shape, here: str) -> NDArray[np.uint8]:
+    """Images ``(N, H, W, C)`` in the size of ``shape``, cut and resized where that is asked for."""
+    channels, height, width = shape
+    _check_size(images.shape[1:], spec, shape, here)
+    if images.shape[1:3] == (height, width):
+        return images
+    done = [np.asarray(fitted(_image(image), height, width)) for image in images]
+    return np.array(done, np.uint8).reshape(len(images), height, width, channels)
+
+
+def _check_size(size: tuple[int, ...], spec: ReferenceSpec, shape: Shape, here: str) -> None:
+    """Raises UserError where images of ``size`` (height, width, channels) cannot become such of ``shape``."""
+    channels, height, width = shape
+    if size[2] != channels:
+        raise UserError(f"{here}: images of {size[2]} channels, the generator makes {channels}.")
+    if size[:2] != (height, width) and not spec.resize:
+        raise UserError(
+            f"{here}: images of {size[0]} x {size[1]} (height x width), the generator makes {height} x {width}. "
+            "Write {source = ..., resize = true} to have them cut and resized."
+        )
+    if 0 in size:
+        raise UserError(f"{here}: images of {size[0]} x {size[1]} (height x width): no pixels.")
+
+
+def _image(array: NDArray[np.uint8]) -> Image:
+    """An array ``(H, W, C)`` as Pillow's image."""
     from PIL import Image
 
-    from bench.workloads.images import fitted
-
-    done = [np.asarray(fitted(Image.fromarray(image.squeeze()), height, width)) for image in images]
-    return np.stack(done).reshape(len(images), height, width, images.shape[3])
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
-def _of_dense(spec: ReferenceSpec, dense: Callable[[int], tuple[Tensor, str]]) -> ImageData:
+def _of_dense(
+    spec: ReferenceSpec, shape: Shape, here: str, dense: Callable[[int], tuple[Tensor, Tensor, str]]
+) -> ImageData:
     """Images from the dense generator on a stream of its own, so that dense is not compared with itself."""
     count = spec.limit or DENSE_IMAGES
-    images, identity = dense(count)
-    data = split_by_hash(DENSE_SAMPLES, images.numpy(), np.zeros(len(images), np.int64))
+    check_room(count, shape, f"{here}: {DENSE_SAMPLES}", "Set reference.limit to fewer.")
+    images, labels, identity = dense(count)
+    if (different := len({image.tobytes() for image in images.numpy()})) < LEAST_DIFFERENT:
+        raise UserError(
+            f"{here}: the dense generator makes {different} different images of {len(images)} inputs, which cannot be "
+            "compared with. Are its inputs used, its values floats, and is output.range right? Else give real images."
+        )
+    data = _checked(split_by_hash(DENSE_SAMPLES, images.numpy(), labels.numpy()), here)
     # Named by what makes them: pixels could differ in the last bit between processes, what is meant does not.
     fingerprint = hashlib.sha256(f"{DENSE_SAMPLES}|{identity}|{count}".encode()).hexdigest()
     return ImageData(data.name, data.train, data.train_labels, data.held_out, data.held_out_labels, fingerprint)

@@ -38,6 +38,12 @@ class Inputs:
                 said["source"] = self._pool(i, part)[1]
         return {"parts": parts}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of folders of images, or done to them."""
+        images = [(i, part) for i, part in enumerate(self.spec.inputs) if part.kind == "images"]
+        return tuple(f"inputs: {note}" for i, part in images for note in self._pool(i, part)[2])
+
     def __repr__(self) -> str:
         return f"Inputs({self.identity})"
 
@@ -58,11 +64,11 @@ class Inputs:
         return _noise(part, shape, rng) * part.scale
 
     @cached_property
-    def _pools(self) -> dict[int, tuple[Tensor, str]]:
+    def _pools(self) -> dict[int, tuple[Tensor, str, tuple[str, ...]]]:
         return {}
 
-    def _pool(self, i: int, part: InputPart) -> tuple[Tensor, str]:
-        """uint8 images of one part, and their fingerprint; read once."""
+    def _pool(self, i: int, part: InputPart) -> tuple[Tensor, str, tuple[str, ...]]:
+        """uint8 images of one part, their fingerprint, and what is to be said of them; read once."""
         if i not in self._pools:
             assert part.source is not None
             assert part.shape is not None
@@ -71,7 +77,7 @@ class Inputs:
             found = read_folder(self.spec.at(part.source), (channels, height, width), resize=True, here=here)
             if len(found.images) < 2:
                 raise UserError(f"{here}: {self.spec.at(part.source)} holds {len(found.images)} images; at least 2.")
-            self._pools[i] = (torch.from_numpy(found.images), found.fingerprint)
+            self._pools[i] = (torch.from_numpy(found.images), found.fingerprint, found.notes)
         return self._pools[i]
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
+from bench.base.outside import WEIGHTS, read_bytes
+from bench.base.printable import shortened
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
@@ -52,15 +51,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: no such file, no permission, cut in half, or not safetensors.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    content = read_bytes(path, WEIGHTS)
     try:
         return load(content)
-    except (SafetensorError, ValueError) as error:
+    except Exception as error:  # the library's own, and what PyTorch says of types and shapes that cannot be
+        reason = shortened(str(error) or type(error).__name__, 200)
         raise UserError(
-            f"{path}: not a safetensors file, or damaged ({error}). "
+            f"{path}: not a safetensors file, or damaged ({reason}). "
             "Expected weights written by `ganprune train` or `safetensors.torch.save_file`; pickles are never opened."
         ) from error
 
@@ -89,13 +86,3 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], place: str) -> nn.M
         raise UserError(f"{place}: does not fit {type(model).__name__}: {'; '.join(problems[:4])}{more}.")
     model.load_state_dict({name: state[name].to(tensor.dtype) for name, tensor in own.items()})
     return model
-
-
-def read_json(path: Path) -> Any:
-    """Parse a JSON file; raises UserError with the place for a missing, damaged or unreadable one."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: damaged, not JSON ({error}).") from error

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from strategies.base import Context, Scores
 from strategies.criteria.gradients import frozen, input_batches
 from strategies.criteria.registry import criterion
-from strategies.layers import prunable_layers
+from strategies.layers import layer_uses
 
 BATCHES, BATCH = 16, 16
 
@@ -76,7 +76,7 @@ def actvar(context: Context) -> Scores:
 def channel_outputs(context: Context) -> Iterator[Scores]:
     """For each batch of latents what every layer puts out, float64 ``(batch, channels, positions)``."""
     model = frozen(context.generator, context.device)
-    layers = prunable_layers(model)
+    layers = layer_uses(model)
     last: dict[str, Tensor] = {}
 
     def made(name: str, output: Tensor) -> None:

@@ -22,8 +22,9 @@ from strategies.base import (
     Target,
 )
 from strategies.granularity.units import layer_cuts, nearest
-from strategies.layers import outputs, prunable_layers
+from strategies.layers import holders, layer_uses, outputs, prunable_layers
 from strategies.slicing import bypass
+from strategies.work import work_of
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 """What only holds others: looked into, never removed as a whole."""
@@ -90,10 +91,11 @@ class BlockGranularity:
         if not found:
             raise NotApplicable("no block or layer gives back the shape that it takes, so none can be left out")
         scores = criterion(context)
-        layers = prunable_layers(context.generator)
+        owner = {name: first for first, names in holders(context.generator).items() for name in names}
         values = {}
         for block in found:
-            inside = [name for name in layers if name == block or name.startswith(f"{block}.")]
+            names = [name for name in layer_uses(context.generator) if name == block or name.startswith(f"{block}.")]
+            inside = dict.fromkeys(owner[name] for name in names)
             parts = [scores[block]] if block in scores else [criterion.of_weights(scores[n]).flatten() for n in inside]
             values[block] = torch.cat([part.detach().cpu().double().reshape(-1) for part in parts]).mean()[None]
         layout = Layout(
@@ -104,7 +106,7 @@ class BlockGranularity:
         return BlockRanking(
             tuple(order),
             np.array([priorities[name] for name in order]),
-            {target: _shares(context, order, target) for target in ("params", "macs")},
+            _shares(context, order),
             context.example_inputs,
         )
 
@@ -160,14 +162,17 @@ def _like_twin(dense: nn.Module, small: nn.Module, blocks: tuple[str, ...], inpu
     return expected.shape == found.shape and bool(torch.isfinite(found).all()) and torch.equal(expected, found)
 
 
-def _shares(context: Context, order: list[str], target: Target) -> NDArray[np.float64]:
-    layers = prunable_layers(context.generator)
-    worth = {
-        name: layer.weight.numel() * (context.positions[name] if target == "macs" else 1)
-        for name, layer in layers.items()
-    }
-    gone = [sum(worth[name] for name in layers if name == b or name.startswith(f"{b}.")) for b in order]
-    return np.concatenate([[0.0], np.cumsum(gone) / sum(worth.values())])
+def _shares(context: Context, order: list[str]) -> dict[Target, NDArray[np.float64]]:
+    """Counted on the networks themselves: a weight may live on in another block, and attention goes with its own."""
+    works = [context.work]
+    for count in range(1, len(order) + 1):
+        try:
+            works.append(work_of(bypass(context.generator, tuple(order[:count])), context.example_inputs))
+        except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AttributeError):
+            works.append(works[-1])  # not together with those before it: never nearer to a target than without it
+    weights = np.array([sum(work.entries.values()) for work in works], dtype=np.float64)
+    macs = np.array([work.total for work in works], dtype=np.float64)
+    return {"params": 1 - weights / weights[0], "macs": 1 - macs / macs[0]}
 
 
 block = BlockGranularity()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from strategies.baking import plain, require_plain
 from strategies.base import (
     Context,
     Criterion,
+    Infeasible,
     Kept,
     Need,
     NotApplicable,
@@ -30,6 +31,10 @@ from strategies.granularity.units import layer_cuts, nearest
 from strategies.layers import in_dim, out_dim, prunable_layers, weight_widths
 from strategies.slicing import shrink, silence, twin_error
 from strategies.tracing.trace import OUTPUT
+from strategies.work import work_of
+
+FORECAST_ERROR = 1e-9
+"""By how much a forecast share of MACs may differ from the counted one: only rounding."""
 
 TWIN_TOLERANCE = 1e-9
 """Largest difference between a compact network and its masked twin, relative to the largest output."""
@@ -91,11 +96,40 @@ class ChannelRanking:
     """(group, channel), first to go first."""
     priorities: NDArray[np.float64]
     shares: dict[Target, NDArray[np.float64]]
-    """Share of parameters or MACs that is gone after each prefix of the order; ``[0]`` is the empty one."""
+    """Share of parameters or MACs that is gone after each prefix of the order; ``[0]`` is the empty one.
+
+    Of MACs it is a forecast: products of no weight, as in attention, become fewer as well.
+    """
     example_inputs: tuple[Tensor, ...]
+    counted: Callable[[ChannelRemoval], float]
+    """The share of all MACs that is gone with a removal, counted on the smaller network."""
 
     def cut(self, sparsity: float, target: Target) -> ChannelRemoval:
+        if target == "macs":
+            return self._by_macs(sparsity)
         return self._first(nearest(self.shares[target], sparsity, target))
+
+    def _by_macs(self, sparsity: float) -> ChannelRemoval:
+        """The prefix whose network has the MACs nearest to the target, as the record counts them."""
+        forecast, most = self.shares["macs"], len(self.order)
+        found: dict[int, ChannelRemoval] = {}
+
+        def share(count: int) -> float:
+            if count not in found:
+                removal = self._first(count)
+                found[count] = replace(removal, shares={**removal.shares, "macs": self.counted(removal)})
+            return found[count].sparsity("macs")
+
+        count = int(np.abs(forecast - sparsity).argmin())
+        if abs(share(count) - forecast[count]) > FORECAST_ERROR:
+            if share(most) < sparsity:
+                raise Infeasible(sparsity, share(most), "macs")
+            low, high = 0, most  # no network has more MACs than one with more channels
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if share(middle) < sparsity else (low, middle)
+            return found[min((low, high), key=lambda k: abs(share(k) - sparsity))]
+        return self._first(nearest(forecast, sparsity, "macs"))
 
     def at(self, value: float) -> ChannelRemoval:
         return self._first(int((self.priorities < value).sum()))
@@ -220,7 +254,13 @@ def _ranking(coupling: Coupling, priorities: dict[str, Tensor], context: Context
         np.array([priority for priority, _, _ in units]),
         _shares(coupling, order, context),
         context.example_inputs,
+        lambda removal: _counted(removal, context),
     )
+
+
+def _counted(removal: ChannelRemoval, context: Context) -> float:
+    small = shrink(context.generator, removal.kept(context.generator))
+    return 1 - work_of(small, context.example_inputs).total / context.work.total
 
 
 def _shares(
@@ -243,11 +283,12 @@ def _shares(
     }
     width = np.array([weight_widths(layer) for layer in layers.values()], dtype=np.float64)
     weights = np.array([layer.weight.numel() for layer in layers.values()], dtype=np.float64)
-    uses = np.array([context.positions[name] for name in layers], dtype=np.float64)
+    work = context.work
+    uses = np.array([work.per_entry(name) for name in layers], dtype=np.float64)
     left = (1 - gone["out"] / width[:, 0]) * (1 - gone["in"] / width[:, 1]) * weights
     return {
         "params": 1 - left.sum(1) / weights.sum(),
-        "macs": 1 - (left @ uses) / (weights @ uses),
+        "macs": 1 - (left @ uses + work.outside) / work.total,
     }
 
 

@@ -19,7 +19,8 @@ from strategies.allocation import Allocation, Layout
 from strategies.base import Context, Criterion, Need, NotApplicable, Removal, Target
 from strategies.granularity.units import nearest
 from strategies.granularity.weight import WeightRemoval, weight_scores
-from strategies.layers import in_dim, outputs, prunable_layers
+from strategies.layers import holders, in_dim, layer_uses, outputs, prunable_layers
+from strategies.work import Work
 
 Part = tuple[str, int, int]
 """A layer, and the first and one past the last of the inputs that come from one source."""
@@ -33,7 +34,7 @@ class ConnectionRanking:
     priorities: NDArray[np.float64]
     shapes: dict[str, torch.Size]
     dims: dict[str, int]
-    positions: dict[str, int]
+    work: Work
 
     @property
     def shares(self) -> dict[Target, NDArray[np.float64]]:
@@ -54,7 +55,7 @@ class ConnectionRanking:
         masks = {name: torch.ones(shape, dtype=torch.bool) for name, shape in self.shapes.items()}
         for name, start, end in self.order[:count]:
             masks[name].narrow(self.dims[name], start, end - start).fill_(False)
-        return WeightRemoval(masks, self.positions)
+        return WeightRemoval(masks, self.work)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class ConnectionGranularity:
             for k in gone.tolist():
                 start, end = parts[name][k]
                 masks[name].narrow(dims[name], start, end - start).fill_(False)
-            return WeightRemoval(masks, {}).masked(context.generator)
+            return WeightRemoval(masks, context.work).masked(context.generator)
 
         priorities = allocation(values, Layout(context, {name: shapes[name] for name in parts}, without))
         units = []
@@ -107,7 +108,7 @@ class ConnectionGranularity:
             np.array([priority for priority, _, _ in units]),
             shapes,
             dims,
-            context.positions,
+            context.work,
         )
 
 
@@ -132,7 +133,7 @@ def concatenated(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[s
 
     handles = [
         layer.register_forward_pre_hook(lambda m, inputs, name=name: enter(name, m, inputs))
-        for name, layer in prunable_layers(model).items()
+        for name, layer in layer_uses(model).items()
     ]
     try:
         with torch.no_grad(), watch:
@@ -140,11 +141,13 @@ def concatenated(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> dict[s
     finally:
         for handle in handles:
             handle.remove()
-    layers = prunable_layers(model)
+    layers, shared = prunable_layers(model), holders(model)
     return {
         name: ranges
         for name, ranges in found.items()
-        if ranges[-1][1] == layers[name].weight.shape[in_dim(layers[name])]  # grouped layers read otherwise
+        if name in layers
+        and all(found.get(other) == ranges for other in shared[name])  # one tensor reads alike wherever it is used
+        and ranges[-1][1] == layers[name].weight.shape[in_dim(layers[name])]  # grouped layers read otherwise
     }
 
 

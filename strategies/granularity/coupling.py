@@ -15,7 +15,7 @@ from strategies.baking import is_plain, plain_copy
 from strategies.granularity import graph, wiring
 from strategies.granularity.groups import Coupling, Group, Member, kept_without
 from strategies.granularity.proof import Prover
-from strategies.layers import is_torch_layer, layer_dims, prunable_layers
+from strategies.layers import holders, is_torch_layer, layer_dims, prunable_layers, ties
 from strategies.tracing.trace import OUTPUT
 
 __all__ = ["Coupling", "Group", "Member", "couple", "kept_without"]
@@ -28,12 +28,23 @@ def couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
     """Find the coupled channels of ``model``, in the order of the layers that make them.
 
     The network's output channels are never offered: they are found from the trace, not from names. Input
-    dimensions are not offered either: groups start at a layer's outputs. Every layer is in a group or in ``dense``.
+    dimensions are not offered either: groups start at a layer's outputs. Every layer is in a group or in ``dense``;
+    of layers that share a weight the first one, for all of them.
     """
+    found = _couple(model, example_inputs)
+    sharing = {name: others for name, (_, *others) in holders(model).items() if others}
+    reasons = {
+        name: f"shares its weight with {', '.join(sharing[name])}, and {reason}" if name in sharing else reason
+        for name, reason in found.dense.items()
+    }
+    return Coupling(found.groups, reasons)
+
+
+def _couple(model: nn.Module, example_inputs: tuple[Tensor, ...]) -> Coupling:
     plain = (copy.deepcopy(model) if is_plain(model) else plain_copy(model)).cpu().eval()
     inputs = tuple(x.cpu() for x in example_inputs)
     prover = Prover(plain, inputs)
-    library = _by_library(prover) if graph.fits(plain) else None
+    library = _by_library(prover) if graph.fits(plain) and not ties(plain) else None  # it takes no two for one
     if library is not None and _settled(plain, library):
         return library
     followed = _by_following(prover)

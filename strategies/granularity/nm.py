@@ -63,7 +63,7 @@ class NmGranularity:
                 notes[name] = f"has {inputs} inputs, fewer than {self.m}"
         if len(notes) == len(masks):
             raise NotApplicable(f"no layer has {self.m} inputs, so there is no {self.n} of {self.m} to keep")
-        return NmRanking(WeightRemoval(masks, context.positions, notes), self.n)
+        return NmRanking(WeightRemoval(masks, context.work, notes), self.n)
 
 
 def pattern(scores: Tensor, dim: int, n: int, m: int) -> Tensor:

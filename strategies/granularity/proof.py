@@ -63,16 +63,19 @@ class Prover:
             proven = accepted
         return tuple(proven), refused
 
-    def _sound(self, groups: list[Group], refused: dict[str, str]) -> list[Group]:
-        """``groups`` itself where it holds; where it does not, those that hold in halves and quarters of it."""
+    def _sound(self, groups: list[Group], refused: dict[str, str], tries: int = RANDOM_TRIES + 1) -> list[Group]:
+        """``groups`` itself where it holds; where it does not, those that hold in halves and quarters of it.
+
+        Halves are tried once each, to find who is unsound: what is left of all is proven in full when it is together.
+        """
         if late := self.late:
             refused |= {group.name: late for group in groups}
             return []
-        if not groups or self._together(groups) is None:
+        if not groups or self._together(groups, tries) is None:
             return groups
         if len(groups) > 1:
             half = len(groups) // 2
-            return self._sound(groups[:half], refused) + self._sound(groups[half:], refused)
+            return self._sound(groups[:half], refused, 1) + self._sound(groups[half:], refused, 1)
         found = self._alone(groups[0])
         if isinstance(found, str):
             refused[groups[0].name] = found
@@ -90,8 +93,10 @@ class Prover:
                 return wider
         return self._try((group,), {group.name: torch.tensor([0])}) or str(self._together([group]))
 
-    def _together(self, groups: list[Group]) -> str | None:
+    def _together(self, groups: list[Group], most: int = RANDOM_TRIES + 1) -> str | None:
         """Some channels of each, as chance has it, and all but one: what holds for few need not hold for many.
+
+        Of these tries the first ``most``.
 
         Other numbers for each group, so that widths that only have to be equal do not happen to be.
         """
@@ -105,6 +110,7 @@ class Prover:
 
         tries = [{g.name: some(g) for g in groups} for _ in range(RANDOM_TRIES)]
         tries.append({g.name: torch.arange(g.size - 1) for g in groups})
+        tries = tries[:most]
         return next((found for removed in tries if (found := self._try(tuple(groups), removed)) is not None), None)
 
     def _try(self, groups: tuple[Group, ...], removed: dict[str, Tensor]) -> str | None:
@@ -138,6 +144,37 @@ class Prover:
             if around:
                 yield _unique((*own, *around))
                 yield around
+        shaped = _unique(
+            m
+            for member in group.members
+            for name in _ancestors(member.module)
+            for m in self._numbers_of_channels(group, name)
+        )
+        likely = tuple(member for member in shaped if not NO_CHANNELS.search(member.side))
+        if len(likely) > 1:
+            yield likely
+        yield from ((one,) for one in sorted(shaped, key=lambda member: member not in likely))
+
+    def _numbers_of_channels(self, group: Group, name: str) -> Iterator[Member]:
+        """Where a module around a member, or one without weights in there, may hold how many channels the group has.
+
+        A linear layer that is viewed as an image has many outputs for each channel, and only the view says how many
+        channels they are: ``view(batch, self.channels, 4, 4)``, ``Unflatten(1, (channels, 4, 4))``.
+        """
+        module = self.model.get_submodule(name)
+        inside = {f"{name}.{key}" if name else key: child for key, child in module.named_children()}
+        bare = {key: child for key, child in inside.items() if not list(child.parameters())}
+        every = torch.arange(group.size)
+        for place, holder in {name: module, **bare}.items():
+            if not is_own(holder) and not isinstance(holder, nn.Unflatten):
+                continue
+            for key, value in vars(holder).items():
+                if key.startswith("_"):
+                    continue
+                if type(value) is int and value == group.size:
+                    yield Member(place, f".{key}", every, every)
+                elif isinstance(value, tuple | list) and all(type(x) is int for x in value) and group.size in value:
+                    yield Member(place, f".{key}[{value.index(group.size)}]", every, every)
 
     def _of(self, member: Member, name: str, *, by_side: bool) -> Iterator[Member]:
         module = self.model.get_submodule(name)

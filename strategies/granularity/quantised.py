@@ -17,6 +17,7 @@ from strategies.granularity.units import layer_cuts, masked_share, nearest
 from strategies.granularity.weight import weight_scores
 from strategies.keeping import put_on_levels
 from strategies.layers import named_weights, prunable_layers
+from strategies.work import Work
 
 ROUNDS = 25
 """Rounds of Lloyd's algorithm; one-dimensional clusters of weights have settled long before."""
@@ -27,7 +28,7 @@ class QuantisedRemoval:
     """Codes of the weight's shape, uint8: 0 is removed, the others name the level that the weight is on."""
 
     codes: dict[str, Tensor]
-    positions: dict[str, int]
+    work: Work
 
     def hold(self, model: nn.Module) -> None:
         require_plain(model)
@@ -40,7 +41,7 @@ class QuantisedRemoval:
         return Pruned(pruned, cuts, masks={name: codes > 0 for name, codes in self.codes.items()}, codes=self.codes)
 
     def sparsity(self, target: Target) -> float:
-        return masked_share(self.codes, self.positions, target)
+        return masked_share(self.codes, self.work, target)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class QuantisedRanking:
     levels: dict[str, Tensor]
     """Layer -> level of each weight, from 0."""
     shares: dict[Target, NDArray[np.float64]]
-    positions: dict[str, int]
+    work: Work
 
     def cut(self, sparsity: float, target: Target) -> QuantisedRemoval:
         return self._first(nearest(self.shares[target], sparsity, target))
@@ -65,7 +66,7 @@ class QuantisedRanking:
         codes = {name: (levels + 1).to(torch.uint8) for name, levels in self.levels.items()}
         for name, level in self.order[:count]:
             codes[name][self.levels[name] == level] = 0
-        return QuantisedRemoval(codes, self.positions)
+        return QuantisedRemoval(codes, self.work)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class QuantisedGranularity:
             np.array([priority for priority, _, _, _ in units]),
             levels,
             {target: _shares(order, counts, context, target) for target in ("params", "macs")},
-            context.positions,
+            context.work,
         )
 
 
@@ -147,7 +148,8 @@ def _without(context: Context, name: str, levels: Tensor, gone: Tensor) -> nn.Mo
 def _shares(
     order: tuple[tuple[str, int], ...], counts: dict[str, Tensor], context: Context, target: Target
 ) -> NDArray[np.float64]:
-    worth = {name: context.positions[name] if target == "macs" else 1 for name in counts}
-    total = sum(w.numel() * worth[name] for name, w in named_weights(context.generator))
+    work = context.work
+    worth = {name: work.per_entry(name) if target == "macs" else 1 for name in counts}
+    total = work.total if target == "macs" else sum(w.numel() for _, w in named_weights(context.generator))
     gone = [int(counts[name][level]) * worth[name] for name, level in order]
     return np.concatenate([[0.0], np.cumsum(gone) / total])

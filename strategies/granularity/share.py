@@ -45,10 +45,11 @@ class ShareRemoval:
         tie(model, self.tied, self.discriminator)
 
     def apply(self, model: nn.Module) -> Pruned:
-        pruned = copy.deepcopy(plain(model))
+        dense = plain(model)
+        pruned = copy.deepcopy(dense)
         self.hold(pruned)
         notes = {name: f"takes the weight of {owner}" for name, owner in self.tied.items()}
-        cuts = layer_cuts(pruned, pruned, dict.fromkeys(self.tied, 0), notes)
+        cuts = layer_cuts(dense, pruned, dict.fromkeys(self.tied, 0), notes)
         return Pruned(pruned, cuts, tied=self.tied)
 
     def sparsity(self, target: Target) -> float:

@@ -16,6 +16,7 @@ from strategies.granularity.units import layer_cuts, masked_share
 from strategies.keeping import keep_zeros
 from strategies.layers import prunable_layers
 from strategies.sorting import stable_order
+from strategies.work import Work
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class WeightRemoval:
     """Masks, True where the weight stays."""
 
     masks: dict[str, Tensor]
-    positions: dict[str, int]
+    work: Work
     notes: dict[str, str] = field(default_factory=dict)
     """Layer -> why it stays dense, where the granularity keeps it so."""
 
@@ -43,7 +44,7 @@ class WeightRemoval:
         return Pruned(pruned, cuts, masks=self.masks)
 
     def sparsity(self, target: Target) -> float:
-        return masked_share(self.masks, self.positions, target)
+        return masked_share(self.masks, self.work, target)
 
     def state(self) -> dict[str, Any]:
         """What `WeightRanking.restored` makes it from."""
@@ -58,7 +59,7 @@ class WeightRanking:
     """Positions in the concatenation of all weights, lowest priority first."""
     sorted_priorities: Tensor
     shapes: dict[str, torch.Size]
-    positions: dict[str, int]
+    work: Work
 
     def cut(self, sparsity: float, target: Target) -> WeightRemoval:
         """Exactly ``round(sparsity * N)`` weights go, or the prefix nearest to that share of the MACs.
@@ -70,8 +71,10 @@ class WeightRanking:
         if target == "params":
             count, maximum = round(sparsity * total), (total - 1) / total
         else:
-            worth = torch.cat([torch.full((s.numel(),), self.positions[name]) for name, s in self.shapes.items()])
-            gone = torch.cumsum(worth[self.order], 0).double() / float(worth.sum())
+            uses = {name: self.work.per_entry(name) for name in self.shapes}
+            exact = torch.int64 if all(isinstance(each, int) for each in uses.values()) else torch.float64
+            worth = torch.cat([torch.full((s.numel(),), uses[n], dtype=exact) for n, s in self.shapes.items()])
+            gone = torch.cumsum(worth[self.order], 0).double() / self.work.total
             shares = torch.cat([torch.zeros(1), gone])
             count, maximum = int((shares - sparsity).abs().argmin()), float(shares[-2])
         if count >= total:
@@ -83,7 +86,7 @@ class WeightRanking:
 
     def restored(self, state: dict[str, Any]) -> WeightRemoval:
         """The removal whose `state` this is."""
-        return WeightRemoval(state["masks"], self.positions)
+        return WeightRemoval(state["masks"], self.work)
 
     def _first(self, count: int) -> WeightRemoval:
         flat = torch.ones(len(self.order), dtype=torch.bool)
@@ -91,7 +94,7 @@ class WeightRanking:
         sizes = [shape.numel() for shape in self.shapes.values()]
         parts = flat.split(sizes)
         masks = {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
-        return WeightRemoval(masks, self.positions)
+        return WeightRemoval(masks, self.work)
 
 
 def weight_scores(context: Context, criterion: Criterion) -> Scores:
@@ -120,7 +123,7 @@ def _without(context: Context, name: str, gone: Tensor) -> nn.Module:
     """A copy of the generator in which the weights ``gone`` (flat positions) of layer ``name`` are zero."""
     mask = torch.ones(prunable_layers(context.generator)[name].weight.shape, dtype=torch.bool)
     mask.view(-1)[gone] = False
-    return WeightRemoval({name: mask}, {}).masked(context.generator)
+    return WeightRemoval({name: mask}, context.work).masked(context.generator)
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class WeightGranularity:
                 priorities[name] = priorities[name].masked_fill(~mask.reshape(-1), -torch.inf)
         joined = torch.cat([priorities[name] for name in shapes])
         order = stable_order(joined)
-        return WeightRanking(order, joined[order], shapes, context.positions)
+        return WeightRanking(order, joined[order], shapes, context.work)
 
 
 weight = WeightGranularity()

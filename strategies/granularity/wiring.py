@@ -71,10 +71,11 @@ def _group(model: nn.Module, traced: Trace, channels: list[list[tuple[int, int]]
     product = any(atoms.families[number].start + i in atoms.products for held in channels for number, i in held)
     for number, held in places.items():
         family = atoms.families[number]
-        name, _, key = family.name.rpartition(".")
         read = any(family.start + index in atoms.read for index, _ in held)
-        side = _side(model.get_submodule(name), key, family.dim, read)
-        sides.setdefault((name, side), sorted(held))
+        for holder in traced.holders[family.name]:  # a tensor that is shared is cut for all
+            name, _, key = holder.rpartition(".")
+            side = _side(model.get_submodule(name), key, family.dim, read)
+            sides.setdefault((name, side), sorted(held))
     position = {root: channel for channel, root in enumerate(roots)}
     for name, vector in traced.bare_norms.items():
         held = [

@@ -85,7 +85,7 @@ class DropAndGrowHooks(PruningHooks):
             masks[name], changed = dropped_and_grown(mask, weight.cpu(), self.growth(weight), self.fraction(step))
             weight.masked_fill_(changed.to(weight.device), 0.0)
             forget(training.opt_g, weight, changed)
-        self.removal = WeightRemoval(masks, self.removal.positions)
+        self.removal = WeightRemoval(masks, self.removal.work)
 
 
 class SetHooks(DropAndGrowHooks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ class Trace:
     atoms: Atoms
     bare_norms: dict[str, Vector]
     """Norms without any tensor -> the channels that they normalise: only their number of features changes."""
+    holders: Mapping[str, tuple[str, ...]]
+    """Tensor, as families name it -> its names in all modules that hold it, this one first."""
 
 
 def trace(model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = False) -> Trace:
@@ -35,17 +38,23 @@ def trace(model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = 
     """
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
     book = Book(last)
+    held = _held(model)
     for name, module in model.named_modules():
-        _enter_tensors(book, f"{name}." if name else "", module)
+        _enter_tensors(book, f"{name}." if name else "", module, held)
     norms: dict[str, Vector] = {}
 
     def note(name: str, x: object) -> None:
         if isinstance(x, Tensor) and x.ndim > 1 and (vector := book[x].dims[1]) is not None:
+            if name in norms and len(norms[name]) == len(vector):  # one number of features for all that it normalises
+                book.atoms.unite(norms[name], vector)
             norms[name] = vector
 
     for name, module in model.named_modules():
-        if isinstance(module, _NormBase) and not [*module.parameters(), *module.buffers()]:
-            module.register_forward_pre_hook(lambda _, args, name=name: note(name, args[0]))
+        if isinstance(module, _NormBase | nn.GroupNorm) and not [*module.parameters(), *module.buffers()]:
+            module.register_forward_pre_hook(
+                lambda _, args, named, name=name: note(name, next(iter([*args, *named.values()]), None)),
+                with_kwargs=True,
+            )
     fused = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
@@ -55,15 +64,37 @@ def trace(model: nn.Module, example_inputs: tuple[Tensor, ...], *, last: bool = 
         torch.backends.mha.set_fastpath_enabled(fused)
     for tensor in layers.tensors_of(found):
         book.atoms.keep_all(book[tensor], OUTPUT)
-    return Trace(book.atoms, norms)
+    return Trace(book.atoms, norms, {names[0]: tuple(names) for names in held.values()})
 
 
-def _enter_tensors(book: Book, prefix: str, module: nn.Module) -> None:
+def _held(model: nn.Module) -> dict[int, list[str]]:
+    """Tensor, by identity -> its names; that of a layer's weight first, which says what its dimensions are."""
+    found: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        layer = layers.layer_dims(module) is not None
+        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is None:
+                continue
+            names = found.setdefault(id(tensor), [])
+            full = f"{name}.{key}" if name else key
+            first = layer and key == "weight" and not (names and _is_weight(model, names[0]))
+            names.insert(0 if first else len(names), full)
+    return found
+
+
+def _is_weight(model: nn.Module, full: str) -> bool:
+    name, _, key = full.rpartition(".")
+    return key == "weight" and layers.layer_dims(model.get_submodule(name)) is not None
+
+
+def _enter_tensors(book: Book, prefix: str, module: nn.Module, held: Mapping[int, list[str]]) -> None:
     layer = layers.layer_dims(module)
     own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     for key, tensor in own:
         if not tensor.is_floating_point() or tensor.ndim == 0 or book[tensor].known:
-            continue  # a counter, or a tensor that another module holds as well
+            continue  # a counter, or a tensor that was entered with another module
+        if held[id(tensor)][0] != prefix + key:
+            continue  # a layer's weight: entered with the layer
         wanted = set(layer) if layer and key == "weight" else set(_channel_dims(tensor))
         dims = tuple(
             book.atoms.family(prefix + key, dim, size) if dim in wanted else None

@@ -19,7 +19,7 @@ from strategies.granularity import channel as channel_module
 from strategies.granularity import graph, wiring
 from strategies.granularity.coupling import Group, couple
 from strategies.granularity.proof import RANDOM_TRIES, Prover
-from strategies.layers import named_weights, outputs, positions, prunable_layers, tensors_of, widths
+from strategies.layers import named_weights, outputs, prunable_layers, tensors_of, widths
 from strategies.slicing import shrink, twin_error
 from strategies.tracing.trace import OUTPUT
 from tests.architectures.catalogue import ARCHITECTURES, build, example_inputs
@@ -37,6 +37,7 @@ from tests.architectures.compatibility import (
     plain,
     sections,
 )
+from tests.helpers.positions import positions
 
 SPARSITIES = (0.3, 0.5, 0.8)
 STALE = f"{PLACE.name} is not what happens now: run `python -m tests.architectures.compatibility` and read its diff"

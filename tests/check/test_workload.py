@@ -5,20 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import bench
-from bench.check.workload import Finding, check
+from bench.check.finding import Finding
+from bench.check.workload import check
 from bench.cli import app
 from bench.experiments import Quality
+from tests.helpers.pictures import pictures, write_pictures
 from tests.own.conftest import Describe
 from tests.own.gans import Dcgan
 from tests.own.test_own import ARCHITECTURES, D, G
 
+FID = Quality(metrics=("fid",))
+"""The judge of these tests has no classes."""
+
 
 def findings(describe: Describe, **said: Any) -> list[Finding]:
-    return list(check(describe(**said)))
+    return list(check(describe(**said), FID))
 
 
 def text(found: list[Finding], about: str) -> str:
@@ -69,6 +75,29 @@ def test_few_images_for_many_features_are_noticed(describe: Describe) -> None:
     assert "FID is biased and flagged `low-rank-fid`" in text(found, "reference")
 
 
+def test_what_is_left_out_of_folders_is_a_note_with_its_count(describe: Describe, tmp_path: Path) -> None:
+    photos = write_pictures(tmp_path / "photos", pictures())
+    write_pictures(photos / ".thumbnails", pictures(2), labelled=False)
+    (photos / "notes.txt").write_text("x")
+    said = text(findings(describe, reference=str(photos)), "reference")
+    assert "ok: reference: photos, " in said
+    assert "; 3 classes: class-0, class-1, class-2\n" in said
+    left = "left out: 1 file of another ending (.txt 1); 1 hidden folder (.thumbnails)."
+    assert f"note: reference: {photos}: {left}" in said
+    drawings = {"kind": "images", "source": str(photos), "shape": [1, 8, 12]}
+    found = findings(describe, **ARCHITECTURES["image to image, not square"] | {"inputs": [drawings]})
+    assert f"note: inputs: {photos}: {left}" in text(found, "inputs")
+    found = findings(describe, extractor="auto:classifier", extractor_images=str(photos))
+    assert f"note: extractor_images: {photos}: {left}" in text(found, "extractor_images")
+
+
+def test_statistics_of_fewer_images_than_features_are_noticed(describe: Describe, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", mu=np.zeros(27), sigma=np.eye(27), num_images=20, other=np.zeros(3))
+    said = text(findings(describe, reference=str(tmp_path / "s.npz")), "reference")
+    assert "note: reference: statistics of 20 images for 27 features: FID is biased." in said
+    assert "s.npz: left out: 1 array (other)." in said
+
+
 def test_a_network_without_layers_is_a_problem(describe: Describe) -> None:
     found = findings(
         describe,
@@ -108,7 +137,7 @@ def test_the_command_exits_2_where_something_stops_a_run(describe: Describe, fac
     noise = "{kind = 'normal', shape = [12, 1, 1]}"
     file.write_text(
         f"[[workload]]\nname = 'mine'\nfactory = 'gans.py:{factory}'\ninputs = [{noise}]\n"
-        "reference = 'photos'\nextractor = 'gans.py:judge'\n"
+        "reference = 'photos'\nextractor = 'gans.py:judge'\n[quality]\nmetrics = ['fid']\n"
     )
     answer = CliRunner().invoke(app, ["check-workload", str(file)])
     assert answer.exit_code == code
@@ -117,7 +146,7 @@ def test_the_command_exits_2_where_something_stops_a_run(describe: Describe, fac
 
 def test_the_judge_of_the_experiment_is_tried_where_the_file_names_one(describe: Describe) -> None:
     spec = describe(extractor="inception-v3-compat")
-    found = list(check(spec, Quality(extractor=f"{spec.folder}/gans.py:judge")))
+    found = list(check(spec, Quality(extractor=f"{spec.folder}/gans.py:judge", metrics=("fid",))))
     assert "ok: extractor: gans.judge, 27 features, no classes" in text(found, "extractor")
 
 

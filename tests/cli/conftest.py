@@ -11,7 +11,7 @@ import pytest
 import bench
 import bench.cli
 import bench.cli.terminal
-from bench.cli import main
+from bench.cli import command
 from tests.helpers.cells import write_experiment
 from tests.helpers.command import Answer, Command
 from tests.helpers.executor import InProcess
@@ -25,13 +25,9 @@ def ganprune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     def call(*arguments: str | Path) -> Answer:
         monkeypatch.setattr(sys, "argv", ["ganprune", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
+        code = command()
         out, err = capsys.readouterr()
-        return Answer(int(code or 0), out, err)  # type: ignore[call-overload]
+        return Answer(code, out, err)
 
     return call
 

@@ -32,11 +32,8 @@ ROOT = Path(__file__).parents[2]
 HELP_ALONE = """
 import sys
 sys.argv = ["ganprune", *sys.argv[1:]]
-from bench.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
+from bench.cli import command
+assert command() == 0
 heavy = {"torch", "pandas", "numpy", "matplotlib", "torch_pruning", "torch_fidelity"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -68,7 +65,7 @@ OPTIONS = {
     "show strategy": {"NAME"},
     "train": {"WORKLOAD"},
     "prune": {"WORKLOAD", "--strategy", "--sparsity", "--out"},
-    "export": {"DIR", "--onnx", "--factory", "--batch"},
+    "export": {"DIR", "--onnx", "--factory", "--workload-file", "--batch"},
     "env": set(),
 }
 
@@ -235,6 +232,36 @@ def test_an_unknown_option_is_a_usage_error(ganprune: Command) -> None:
 # run, plan, validate, report
 
 
+def test_validate_runs_no_plug_in_and_says_what_it_could_not_check(ganprune: Command, tmp_path: Path) -> None:
+    write_experiment(tmp_path, strategies=["theirs-weight-global", "l1-weight-global"])
+    (tmp_path / "theirs.py").write_text("open('ran', 'w')\nraise SystemExit(0)\n")
+    answer = ganprune("validate", "mini.toml", "--plugin", "theirs.py")
+    assert (answer.code, answer.err) == (0, "")
+    assert "2 cells." in answer.out
+    assert "Not checked and not counted: theirs-weight-global, which may be of a plug-in (theirs.py" in answer.out
+    assert not (tmp_path / "ran").exists()
+    ganprune("run", "mini.toml", "--plugin", "theirs.py").refused("plug-in 'theirs.py'", "SystemExit: 0")
+
+
+def test_a_file_alone_runs_no_code_of_elsewhere(ganprune: Command, tmp_path: Path) -> None:
+    path = write_experiment(tmp_path)
+    path.write_text(
+        path.read_text().replace("[experiment]", '[experiment]\nplugins = ["antigravity"]')
+        + '[[workload]]\nname = "w"\nfactory = "os:system"\narguments = {command = "touch ran"}\n'
+        'inputs = [{kind = "normal", shape = [4]}]\nreference = "dense-samples"\n'
+    )
+    for command in ("validate", "plan", "run"):
+        ganprune(command, "mini.toml").refused(
+            "mini.toml, workload[0].factory: 'os:system' is code outside of the file's folder", "--trust os",
+            "mini.toml, experiment.plugins[0]: 'antigravity' is code outside", "2 mistakes",
+        )  # fmt: skip
+    ganprune("check-workload", "mini.toml").refused("'os:system' is code outside", "nothing was checked")
+    answer = ganprune("check-workload", "mini.toml", "--trust", "os")
+    assert answer.code == 2
+    assert "is no function, but a builtin_function_or_method" in answer.out
+    assert not (tmp_path / "ran").exists()
+
+
 def test_validate_counts_the_cells(ganprune: Command, tmp_path: Path) -> None:
     write_experiment(tmp_path)
     assert ganprune("validate", "mini.toml").out == "mini: no mistakes; 2 cells.\n"
@@ -374,7 +401,7 @@ def test_a_report_of_a_damaged_record_names_it(content: bytes, ganprune: Command
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (b"{", "damaged or not a Manifest"),
+        (b"{", "manifest.json: damaged, not JSON"),
         (b'{"schema_version": 99}', f"has schema version 99, this ganprune writes {SCHEMA_VERSION}"),
     ],
     ids=["cut", "other-schema"],

@@ -162,3 +162,11 @@ def test_groups_that_wait_for_each_other_are_a_mistake(executor: Executor) -> No
 class Negative(Setup):
     def do(self, item: Item) -> Any:
         return -super().do(item)
+
+
+@pytest.mark.parametrize("code", [0, 1, None])
+def test_an_item_that_leaves_has_failed_whatever_its_exit_code(executor: Executor, code: int | None) -> None:
+    found = outcomes(executor, stage(Setup(), [("quit", code), ("square", 2)]))
+    failed = found["quit", code]
+    assert isinstance(failed, Failed) and failed.error.startswith("SystemExit") and "work.py" in failed.traceback
+    assert found["square", 2] == Done(("square", 2), 4)

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from bench.base.errors import UserError
+from bench.base.limits import Limits
 from bench.executors import Done, Failed, Resources, Stage, stage
 from bench.executors.local import PRELOADED, THREAD_VARIABLES, LocalExecutor
 from tests.helpers.processes import alive, wait_until
-from tests.helpers.work import Setup
+from tests.helpers.work import QuittingSetup, Setup
 
 Item = tuple[str, Any]
 
@@ -142,7 +143,7 @@ UNGUARDED = """
 import sys
 from bench.executors import stage
 from bench.executors.local import LocalExecutor
-from tests.helpers.work import Setup
+from tests.helpers.work import QuittingSetup, Setup
 print("begun")
 stages = [stage(Setup(), [("square", 2)], [("square", 3)])]
 found = list(LocalExecutor(2, fresh=sys.argv[1] == "fresh").run(stages))
@@ -187,7 +188,7 @@ import sys
 from pathlib import Path
 from bench.executors import stage
 from bench.executors.local import LocalExecutor
-from tests.helpers.work import Setup
+from tests.helpers.work import QuittingSetup, Setup
 if __name__ == "__main__":
     list(LocalExecutor(2).run([stage(Setup(Path(sys.argv[1])), [("hang", 1)], [("hang", 2)])]))
 """
@@ -215,3 +216,35 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         finally:
             parent.kill()
     wait_until(lambda: not any(map(alive, workers)), seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("item", "limits", "reason"),
+    [
+        (("span", 600), Limits(seconds=2.0), "took longer than 2 s (--cell-seconds) and was ended"),
+        (("hungry", 2**31), Limits(memory=2**30), "needed more than 1 GiB of memory (--cell-memory) and was ended"),
+    ],
+)
+def test_an_item_over_its_limit_is_ended_and_the_others_go_on(item: Item, limits: Limits, reason: str) -> None:
+    needs = Resources(limits=limits)
+    asked = stage(Setup(), [("square", 1), item, ("square", 2)], [("square", 3)], resources=needs)
+    found = {outcome.item: outcome for outcome in LocalExecutor(2).run([asked])}
+    assert found.pop(item) == Failed(item, reason, "")
+    assert found == {("square", n): Done(("square", n), n * n) for n in (1, 2, 3)}
+    assert active_children() == []
+
+
+def test_the_limit_is_of_each_item_and_not_of_all() -> None:
+    items = [("span", 0.4 + i / 1000) for i in range(8)]
+    found = LocalExecutor(1).run([stage(Setup(), items, resources=Resources(limits=Limits(seconds=2.5)))])
+    assert all(isinstance(outcome, Done) for outcome in found)
+
+
+def test_a_worker_that_leaves_before_any_work_is_a_mistake() -> None:
+    with pytest.raises(UserError, match="a worker could not begin: SystemExit: 0"):
+        list(LocalExecutor(1).run([stage(QuittingSetup(), [("square", 1)])]))
+
+
+def test_an_item_that_forks_has_one_outcome() -> None:
+    found = list(LocalExecutor(1).run(one([("fork", 1), ("square", 2), ("fork", 3)])))
+    assert found == [Done(("fork", 1), 1), Done(("square", 2), 4), Done(("fork", 3), 3)]

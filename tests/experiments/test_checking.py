@@ -95,7 +95,7 @@ ONE_MISTAKE = {
         "experiment.strategies[0].levels[0].treshold: 'rownorm' has no such knob. Did you mean 'threshold'?"
     ),
     "experiment.strategies=[{name = 'rownorm', levels = [{threshold = inf}]}]": (
-        "experiment.strategies[0].levels[0].threshold: inf is not a finite number."
+        "experiment.strategies[0].levels[0].threshold: inf is not from -1e+06 to 1e+06: a strategy's knob."
     ),
     "experiment.strategies=[{name = 'rownorm', levels = [{threshold = 1}, {threshold = 1.0}]}]": (
         "experiment.strategies[0].levels[1]: {threshold = 1.0} is listed twice."
@@ -119,11 +119,13 @@ ONE_MISTAKE = {
         "experiment.strategies[0]: 'shared' has no sparsity to sweep, but a knob of its own. "
         "Write {name = 'shared', levels = [{distance = 0.1}]}."
     ),
-    "quality.num_images=1": "quality.num_images: 1 is not a whole number from 2 to 2^63 - 1.",
+    "quality.num_images=1": (
+        "quality.num_images: 1 is not a whole number from 2 to 1,000,000: features are kept in memory."
+    ),
     "quality.metrics=['fdi']": "quality.metrics[0]: no metric 'fdi'. Did you mean 'fid'?",
     "quality.extractor=vgg": "quality.extractor: no extractor 'vgg'. Known: workload, lenet.",
     "latency.devices=['gpu']": "latency.devices[0]: 'gpu' is not 'cpu' or 'cuda'.",
-    "latency.batches=[0]": "latency.batches[0]: 0 is not a whole number from 1 to 2^63 - 1.",
+    "latency.batches=[0]": "latency.batches[0]: 0 is not a whole number from 1 to 65,536: inputs of one call.",
     "latency.backends=['eagre']": "latency.backends[0]: no backend 'eagre'. Did you mean 'eager'?",
     "latency.enabled=1": "latency.enabled: 1 is not true or false.",
     "report.reference=l2-weight-global": (
@@ -132,10 +134,10 @@ ONE_MISTAKE = {
     "gate=3": "gate: 3 is not a table.",
     "gate.since=2020-01-01": "gate.since: no such key. Known: cells, latency, metrics, margins, prior, error, "
     "processes, max_seconds.",
-    "gate.error=nan": "gate.error: nan is not between 0 and 0.5.",
-    "gate.error=0.5": "gate.error: 0.5 is not between 0 and 0.5.",
+    "gate.error=nan": "gate.error: nan is not from 1e-09 to 0.499: a probability.",
+    "gate.error=0.5": "gate.error: 0.5 is not from 1e-09 to 0.499: a probability.",
     "gate.margins.fdi=0.1": "gate.margins.fdi: no such key. Did you mean 'fid'?",
-    "gate.margins.is=0": "gate.margins.is: 0.0 is not between 0 and 1.",
+    "gate.margins.is=0": "gate.margins.is: 0.0 is not from 1e-09 to 0.999999: a relative difference.",
     "gate.metrics=['kid']": "gate.metrics[0]: 'kid' is not 'fid' or 'is'.",
     "gate.cells=[{workload = 'digits', strategy = 'dense', levl = 0.5}]": (
         "gate.cells[0].levl: no such key. Did you mean 'level'?"

@@ -101,5 +101,5 @@ def test_mistakes_of_overrides_and_of_the_file_are_told_together(load: Load) -> 
     assert mistakes(load, HEAD + "seeds = []", "sede=[0]", "num_images=0") == [
         "--set sede: no such key. Did you mean 'seeds'?",
         "mine.toml, experiment.seeds: is empty; at least one is needed.",
-        "--set quality.num_images: 0 is not a whole number from 2 to 2^63 - 1.",
+        "--set quality.num_images: 0 is not a whole number from 2 to 1,000,000: features are kept in memory.",
     ]

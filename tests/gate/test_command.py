@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import bench
-from bench.cli import main
+from bench.cli import command
 from bench.gate.baseline import CELLS_FILE, baseline_folder
 from tests.helpers.executor import InProcess
 
@@ -64,13 +64,9 @@ def ganprune(
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["ganprune", *arguments])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
+        code = command()
         out, err = capsys.readouterr()
-        return int(code or 0), out, err  # type: ignore[call-overload]
+        return code, out, err
 
     return call
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.base.errors import UserError
+from bench.base.raised import in_words
 from bench.executors import Done, Failed, Group, Stage
 from bench.sweep.run import CellSetup
 
@@ -32,8 +33,8 @@ class InProcess:
                     yield Done(item, work(item))
                 except UserError:
                     raise
-                except Exception as error:  # noqa: BLE001
-                    yield Failed(item, f"{type(error).__name__}: {error}", traceback.format_exc())
+                except BaseException as error:  # noqa: BLE001
+                    yield Failed(item, in_words(error), traceback.format_exc())
 
 
 def in_turn(groups: Iterable[Group]) -> list[Group]:

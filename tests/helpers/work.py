@@ -36,6 +36,15 @@ class Setup:
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "exit":
             os._exit(argument)
+        if what == "fork":
+            os.fork()
+            return argument
+        if what == "quit":
+            raise SystemExit(argument)
+        if what == "hungry":
+            held = b"1" * argument
+            time.sleep(600)
+            return len(held)
         if what == "mistake":
             raise UserError(f"{argument}: damaged.")
         if what == "threads":
@@ -67,6 +76,13 @@ class Setup:
             (self.folder / str(os.getpid())).touch()
             time.sleep(600)
         return os.getpid()
+
+
+class QuittingSetup:
+    """Ends every worker, as if all were well, before any work."""
+
+    def __call__(self) -> Work:
+        raise SystemExit(0)
 
 
 class BrokenSetup:

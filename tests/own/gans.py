@@ -198,3 +198,81 @@ class Witness(nn.Module):
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         brightness = x.mean((1, 3))[:, :15].unflatten(1, (3, 5)).mean(2)
         return 2.0 * (brightness.argmax(1) == label) - 1.0
+
+
+class Squeezing(nn.Module):
+    """``(B, 12) -> (B, 3, 16, 16)``; its squeeze drops a batch of one as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(12, 24, 1)
+        self.out = nn.Linear(24, 3 * 16 * 16)
+
+    def forward(self, z: Tensor) -> Tensor:
+        found = F.relu(self.stem(z[:, :, None, None])).squeeze()
+        return torch.tanh(self.out(found)).view(len(z), 3, 16, 16)
+
+
+class Lazy(nn.Module):
+    """``(B, 12, 1, 1) -> (B, 3, 16, 16)``; its sizes are known after the first pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.LazyConvTranspose2d(16, 4)
+        self.norm = nn.LazyBatchNorm2d()
+        self.out = nn.LazyConvTranspose2d(3, 4, 4)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(4 * self.out(F.relu(self.norm(self.stem(z)))))
+
+
+ONE = Dcgan()
+
+
+def one_for_all() -> nn.Module:
+    return ONE
+
+
+class Constant(Dcgan):
+    """The same image whatever it is given."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return 0 * super().forward(z)
+
+
+class Integers(Dcgan):
+    """Casts its images to whole numbers."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (0.9 * super().forward(z)).long()
+
+
+class Picky(Pixels):
+    """A judge that fails, or gives nothing, in one of several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == "always":
+            raise ValueError("not these")
+        if self.way == "several" and len(x) > 1:
+            raise ValueError("one at a time")
+        return super().forward(x) / (0 if self.way == "nothing" else 1)
+
+
+def failing_judge() -> nn.Module:
+    raise ZeroDivisionError
+
+
+def judge_that_fails() -> nn.Module:
+    return Picky("always")
+
+
+def judge_of_one_image() -> nn.Module:
+    return Picky("several")
+
+
+def judge_of_nothing() -> nn.Module:
+    return Picky("nothing")

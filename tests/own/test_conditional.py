@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import torch
 
 from bench.base.errors import Mistakes, UserError
 from bench.check.workload import check
+from bench.experiments import Quality
 from bench.workloads.condition import UNCONDITIONAL, Condition
 from strategies.base import NotApplicable
 from strategies.builtin import STRATEGIES
+from tests.helpers.pictures import pictures, write_pictures
 from tests.own.conftest import NOISE, Describe
 from tests.own.test_own import record
 
@@ -81,11 +84,12 @@ def test_real_images_come_with_their_own_labels(describe: Describe) -> None:
     assert generated is not None and 0.5 < generated <= 1.0  # the label of a generated picture says nothing of its bar
 
 
-def test_without_labels_there_is_no_training_but_scores(describe: Describe) -> None:
-    unlabelled = BY_INDEX | {"reference": {"source": "dense-samples", "limit": 40}}
+def test_without_labels_there_is_no_training_but_scores(describe: Describe, folder: Path) -> None:
+    write_pictures(folder / "plain", pictures(), labelled=False)
+    unlabelled = BY_INDEX | {"reference": "plain"}
     found = record(describe(**unlabelled), recovery="finetune-2")
     assert found.status == "not-applicable"
-    assert "labelled training images, dense-samples has no labels" in found.reason
+    assert "labelled training images, plain has no labels" in found.reason
     found = record(describe(**unlabelled), "dguided-channel-global", sparsity=0.3)
     assert found.status == "ok" and "d-accuracy-real" not in found.numbers
 
@@ -95,10 +99,15 @@ def test_a_generator_without_labels_has_none_to_give(describe: Describe) -> None
         describe(discriminator={"factory": "gans.py:Projection", "labels": True})
 
 
-def test_the_check_says_what_works_and_what_is_missing(describe: Describe) -> None:
-    assert not [f.text for f in check(describe(**BY_INDEX)) if f.kind != "ok"]
+FID = Quality(metrics=("fid",))
+"""The judge of these tests has no classes."""
+
+
+def test_the_check_says_what_works_and_what_is_missing(describe: Describe, folder: Path) -> None:
+    assert not [f.text for f in check(describe(**BY_INDEX), FID) if f.kind != "ok"]
     alone = BY_INDEX | {"discriminator": {"factory": "gans.py:Projection"}}
-    (problem,) = [f.text for f in check(describe(**alone)) if f.kind == "problem"]
+    (problem,) = [f.text for f in check(describe(**alone), FID) if f.kind == "problem"]
     assert "discriminator.labels = true" in problem
-    notes = [f.text for f in check(describe(**BY_INDEX, reference={"source": "dense-samples", "limit": 40}))]
+    write_pictures(folder / "plain", pictures(), labelled=False)
+    notes = [f.text for f in check(describe(**BY_INDEX, reference="plain"), FID)]
     assert any("has no labels" in note and "finetune" in note for note in notes)

@@ -17,10 +17,10 @@ from tests.own.gans import Dcgan
 
 def test_a_file_is_found_from_the_folder_and_run_once(tmp_path: Path) -> None:
     (tmp_path / "once_only.py").write_text(
-        "import pathlib\npathlib.Path(__file__ + '.ran').open('a').write('x')\nf = int\n"
+        "import pathlib\npathlib.Path(__file__ + '.ran').open('a').write('x')\ndef f(): return 1\n"
     )
-    assert find_function("once_only.py:f", tmp_path, "here") is int
-    assert find_function("once_only.py:f", tmp_path, "here") is int
+    first = find_function("once_only.py:f", tmp_path, "here")
+    assert find_function("once_only.py:f", tmp_path, "here") is first
     assert (tmp_path / "once_only.py.ran").read_text() == "x"
 
 
@@ -114,3 +114,65 @@ def test_a_class_is_named_by_its_file_and_what_cannot_be_found_again_is_refused(
     for thing in (inside, lambda: None):
         with pytest.raises(UserError, match="top of a file"):
             name_of(thing)
+
+
+NETWORKS = """
+import functools, os, subprocess
+from typing import Any
+from torch import nn
+class Net(nn.Module): pass
+class Other: pass
+def plain(): ...
+def typed() -> nn.Module: ...
+def narrow() -> Net: ...
+def wide() -> object: ...
+def anything() -> Any: ...
+def missing() -> "NoSuchName": ...
+cached = functools.lru_cache(plain)
+def none() -> None: ...
+def number() -> int: ...
+system = os.system
+bound = functools.partial(plain)
+instance = Net()
+"""
+
+
+@pytest.mark.parametrize("name", ["Net", "plain", "typed", "narrow", "wide", "anything", "missing", "cached"])
+def test_what_may_make_a_network_is_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / "kinds.py").write_text(NETWORKS)
+    assert callable(find_function(f"kinds.py:{name}", tmp_path, "here"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Other", "is a class of something else"),
+        ("none", "returns NoneType, as it says itself"),
+        ("number", "returns int, as it says itself"),
+        ("system", "is no function, but a builtin_function_or_method"),
+        ("bound", "is no function, but a partial"),
+        ("instance", "is no function, but a Net"),
+    ],
+)
+def test_what_cannot_make_a_network_is_refused_and_not_called(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "kinds.py").write_text(NETWORKS)
+    with pytest.raises(UserError, match=rf"^here: {name!r} of .*kinds\.py {reason}; expected a function"):
+        find_function(f"kinds.py:{name}", tmp_path, "here")
+
+
+def test_a_module_beside_the_file_is_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "beside_module.py").write_text("def f(): return 3\n")
+    assert find_function("beside_module:f", tmp_path, "here")() == 3
+
+
+def test_a_module_beside_the_file_that_another_stands_before_is_not_mixed_up(tmp_path: Path) -> None:
+    (tmp_path / "pydantic.py").write_text("def f(): return 3\n")
+    with pytest.raises(UserError, match=r"pydantic\.py lies in the folder of the file, but a module of that name"):
+        find_function("pydantic:f", tmp_path, "here")
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit(0)", "import sys; sys.exit()"])
+def test_a_file_that_leaves_when_it_is_run_is_said(tmp_path: Path, source: str) -> None:
+    (tmp_path / "leaving.py").write_text(source)
+    with pytest.raises(UserError, match=r"^here: .*leaving\.py: the code ended the process by SystemExit"):
+        find_function("leaving.py:f", tmp_path, "here")

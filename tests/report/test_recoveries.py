@@ -84,7 +84,7 @@ def test_what_collapsed_or_does_not_fit_says_so() -> None:
     text = section_text(summary([*fallen, *other]))
     head, *body = rows_of(text, "### mnist-dcgan, 0.8: ")
     none = dict(zip(head, next(row for row in body if row[0] == "none"), strict=True))
-    assert none["l1-weight-global"] == "collapsed 1/3"
+    assert none["l1-weight-global"] == "20.00 ± 2.48, collapsed 1/3"
     assert none["bnscale-channel-global"] == "not-applicable"
     calibrated = dict(zip(head, next(row for row in body if row[0] == "bn-recalibrate"), strict=True))
     assert calibrated["bnscale-channel-global"] == "—"

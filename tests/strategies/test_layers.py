@@ -8,8 +8,14 @@ from torch import Tensor, nn
 
 from strategies import layers
 from strategies.granularity.coupling import couple
-from strategies.layers import in_dim, named_weights, out_dim, positions, prunable_layers, register_layer, widths
+from strategies.layers import in_dim, named_weights, out_dim, prunable_layers, register_layer, widths
 from strategies.slicing import shrink
+from strategies.work import work_of
+
+
+def positions(model: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, float]:
+    work = work_of(model, inputs)
+    return {name: work.per_entry(name) for name in work.by_layer}
 
 
 class Scaled(nn.Linear):

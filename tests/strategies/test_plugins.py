@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from strategies.builtin import STRATEGIES
+from strategies.criteria import CRITERIA
+from strategies.plugins import PluginError, load_plugin
+
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "adding-a-strategy.md").read_text("utf-8")
 OWN = re.search(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)[1]  # type: ignore[index]
@@ -140,3 +144,22 @@ def test_a_missing_plug_in_is_a_mistake_in_the_experiment(tmp_path: Path) -> Non
     answer = ganprune("validate", "ci", "--plugin", "nowhere.py", where=tmp_path)
     assert answer.returncode == 2
     assert "experiment.plugins[0]: plug-in 'nowhere.py'" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("from strategies.builtin import STRATEGIES as S\nS.add('mine', 5)\n", "registers int as the strategy 'mine'"),
+        ("from strategies.criteria import CRITERIA\nCRITERIA.add('mine', print)\n", "as the criterion 'mine'"),
+        ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
+    ],
+)  # fmt: skip
+def test_a_plug_in_that_registers_something_else_or_leaves_is_named_and_leaves_nothing_behind(
+    tmp_path: Path, source: str, words: str
+) -> None:
+    path = tmp_path / f"plugin_{len(source)}.py"
+    path.write_text(source)
+    with pytest.raises(PluginError, match=rf"plug-in '.*{path.name}'") as found:
+        load_plugin(str(path))
+    assert words in str(found.value)
+    assert "mine" not in STRATEGIES and "mine" not in CRITERIA

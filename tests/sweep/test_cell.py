@@ -19,8 +19,9 @@ from bench.sweep.cell import make, pruning_context, run_cell
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.training.recovery import Recovered, recover
+from bench.training.recovery import Recovered, Recovery, Start, recover
 from bench.workloads.generate import generate
+from bench.workloads.loaded import Gan
 from strategies.base import Pruned
 from strategies.builtin import STRATEGIES
 from strategies.granularity.channel import ChannelRemoval
@@ -47,7 +48,6 @@ def value(record: Record, name: str) -> float:
 # Numbers
 
 
-@pytest.mark.usefixtures("no_threshold")
 def test_a_pruned_cell_is_a_record_with_every_number(shop: Workshop) -> None:
     record = record_of(cell(), shop)
     assert record.status == "ok"
@@ -180,7 +180,6 @@ def test_finetuning_without_a_discriminator_is_not_applicable(shop: Workshop, ti
     assert "discriminator" in record.reason
 
 
-@pytest.mark.usefixtures("no_threshold")
 def test_recalibrating_a_network_without_batchnorm_changes_nothing(shop: Workshop, tiny_mlp: str) -> None:
     plain, calibrated = (record_of(cell(workload=tiny_mlp, recovery=name), shop) for name in ("none", "bn-recalibrate"))
     assert calibrated.status == "ok"
@@ -207,6 +206,31 @@ def spoiled(change: Callable[[torch.Tensor], Any]) -> Callable[..., Recovered]:
     return wrapper
 
 
+FAINT = 0.05
+"""How much of the contrast of the dummy generator is a collapse; three times that is none."""
+
+
+class Faded(nn.Module):
+    """A generator with so much of its contrast."""
+
+    def __init__(self, generator: nn.Module, share: float) -> None:
+        super().__init__()
+        self.generator, self.share = generator, share
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.share * self.generator(*inputs)
+
+
+def faded(share: float, *, dense: bool = False) -> Callable[..., Recovered]:
+    """`recover`, with what comes out of pruned networks, or of dense, faded towards grey."""
+
+    def wrapper(recovery: Recovery, gan: Gan, start: Start, **options: Any) -> Recovered:
+        found = recover(recovery, gan, start, **options)
+        return replace(found, generator=Faded(found.generator, share)) if (start is None) == dense else found
+
+    return wrapper
+
+
 def test_a_generator_that_yields_nan_is_collapsed_and_still_a_record(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +242,6 @@ def test_a_generator_that_yields_nan_is_collapsed_and_still_a_record(
     assert Record.model_validate_json(record.model_dump_json()) == record
 
 
-@pytest.mark.usefixtures("no_threshold")
 def test_a_generator_that_yields_a_constant_is_collapsed(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.sweep.cell, "recover", spoiled(lambda weight: weight.zero_()))
     record = record_of(cell("dense"), shop)
@@ -228,11 +251,33 @@ def test_a_generator_that_yields_a_constant_is_collapsed(shop: Workshop, monkeyp
 def test_images_that_all_look_alike_are_collapsed_and_keep_their_numbers(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.tasks.generation.evaluation.COLLAPSE_BELOW_IS", 4.1)
+    """Towards one grey, so that the images differ by a few grey levels where dense's differ by dozens."""
+    monkeypatch.setattr(bench.sweep.cell, "recover", faded(FAINT))
     record = record_of(cell(), shop)
     assert record.status == "collapsed"
-    assert "IS" in record.reason and "4.1" in record.reason
+    assert record.reason.endswith("below 0.1: all images look alike")
     assert set(record.numbers) == QUALITY | AGREEMENT | TOLD_FROM_DENSE | SIZE
+    assert all(number.value is not None for number in record.numbers.values())
+
+
+def test_images_that_differ_enough_are_not_collapsed_whatever_the_judge_makes_of_them(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge names all of them alike: its IS says one image."""
+    monkeypatch.setattr(bench.sweep.cell, "recover", faded(3 * FAINT))
+    monkeypatch.setattr("bench.tasks.generation.quality.inception_score", lambda logits: 1.0)
+    record = record_of(cell(), shop)
+    assert (record.status, record.reason) == ("ok", "")
+    assert value(record, "is[dummy-judge]") == 1.0
+
+
+def test_a_training_that_makes_dense_paint_one_image_is_collapsed(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dense has no dense beside it: it is compared with what the checkpoint draws of the same inputs."""
+    monkeypatch.setattr(bench.sweep.cell, "recover", faded(FAINT, dense=True))
+    assert record_of(cell("dense", recovery="none"), shop).status == "ok"
+    assert record_of(cell("dense", recovery="finetune-2"), shop).reason.endswith("all images look alike")
 
 
 # What the cells share
@@ -431,7 +476,6 @@ def test_weights_are_kept_on_request(tmp_path: Path) -> None:
 SCHEDULED = [name for name in STRATEGIES if STRATEGIES[name].schedule is not None]
 
 
-@pytest.mark.usefixtures("no_threshold")
 @pytest.mark.parametrize("name", SCHEDULED)
 def test_every_strategy_that_trains_becomes_a_record(name: str, shop: Workshop) -> None:
     """`dummy` was never trained, so there is no earlier state of its training to go back to."""
@@ -444,7 +488,6 @@ def test_every_strategy_that_trains_becomes_a_record(name: str, shop: Workshop) 
         assert record.achieved_params == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.usefixtures("no_threshold")
 def test_a_quantised_network_says_what_it_takes_when_stored(shop: Workshop) -> None:
     record = record_of(cell("l1-quantised-16", recovery="finetune-3"), shop)
     assert record.status == "ok"

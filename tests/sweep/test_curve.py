@@ -62,7 +62,6 @@ def test_a_training_is_bit_identical_with_and_without_watching(thing: Cell, shop
     assert watched.watch_seconds > 0 == alone.watch_seconds
 
 
-@pytest.mark.usefixtures("no_threshold")
 def test_watching_changes_no_number_of_the_record() -> None:
     with_curve, without = (
         record_of(TRAINED[1], Workshop(Settings(num_images=NUM_IMAGES, curve=curve))) for curve in (True, False)

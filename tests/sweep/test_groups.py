@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.base.errors import UserError
+from bench.base.limits import Limits
 from bench.executors import Group
 from bench.records import Cell
 from bench.records.store import RunStore
 from bench.sweep.cell import run_cell
-from bench.sweep.estimate import estimate_latency_seconds, estimate_seconds
-from bench.sweep.groups import cell_cost, groups
+from bench.sweep.estimate import Speeds, estimate_latency_seconds, estimate_seconds
+from bench.sweep.groups import cell_cost, groups, image_cost
 from bench.sweep.plan import Plan, make_plan, settings_of
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.run import missing_cells
@@ -129,14 +132,35 @@ def test_smaller_networks_are_expected_to_be_faster_and_masked_ones_are_not(tmp_
     assert cost(dense) > smaller[0] > smaller[1] > smaller[2] > 0
 
 
-def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Path, monkeypatch: Any) -> None:
-    ticks = iter(range(1000))
-    monkeypatch.setattr("bench.sweep.run.time.perf_counter", lambda: float(next(ticks)))
+def test_an_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path: Path) -> None:
     plan, _ = plan_of(tmp_path, sparsities=[0.3, 0.5, 0.7])
-    whole = estimate_seconds(plan, plan.todo, 1)
-    assert estimate_seconds(plan, plan.todo[:2], 1) == pytest.approx(whole / 2)
-    assert estimate_seconds(plan, plan.todo, 2) == pytest.approx(whole / 2)
-    assert estimate_seconds(plan, [], 2) == 0
+    speeds = Speeds(plan)
+    whole = estimate_seconds(speeds, plan.todo, 1)
+    assert estimate_seconds(speeds, plan.todo[:2], 1) == pytest.approx(whole / 2)
+    assert estimate_seconds(speeds, plan.todo, 2) == pytest.approx(whole / 2)
+    assert estimate_seconds(speeds, [], 2) == 0
+
+
+@pytest.mark.parametrize(("had", "disturbed"), [(1.0, None), (0.81, None), (0.79, 0.79), (0.25, 0.25)])
+def test_an_estimate_is_of_the_time_that_the_probe_had_itself_and_says_when_it_shared_the_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, had: float, disturbed: float | None
+) -> None:
+    wall = iter(float(tick) for tick in range(1000))
+    own = iter(had * tick for tick in range(1000))
+    monkeypatch.setattr("bench.sweep.estimate.time.perf_counter", lambda: next(wall))
+    monkeypatch.setattr("bench.sweep.estimate.time.thread_time", lambda: next(own))
+    plan, _ = plan_of(tmp_path)
+    speeds = Speeds(plan)
+    seconds = speeds.of(("dummy", "shipped")) * 100 * image_cost(speeds.shop, plan.todo[0].gan)
+    assert seconds == pytest.approx(had)
+    assert speeds.disturbed == pytest.approx(disturbed)
+
+
+def test_a_generator_that_never_comes_back_ends_the_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, _ = plan_of(tmp_path)
+    monkeypatch.setattr("bench.sweep.estimate._probe", lambda *_: time.sleep(60))
+    with pytest.raises(UserError, match=r"'dummy', checkpoint 'shipped': took longer than 0\.2 s \(--cell-seconds\)"):
+        Speeds(plan, Limits(seconds=0.2)).of(("dummy", "shipped"))
 
 
 def test_the_estimated_timings_are_those_that_a_run_then_takes(
@@ -150,7 +174,7 @@ def test_the_estimated_timings_are_those_that_a_run_then_takes(
         fields = {"strategies": [*strategies, *more], "sparsities": sparsities, "seeds": [0, 1], "latency": True}
         plan, _ = plan_of(tmp_path, **fields)
         store = RunStore(sweep.results / "runs" / "mini" / "main")
-        return estimate_latency_seconds(plan, missing_cells(plan, store, sweep.note), store)
+        return estimate_latency_seconds(plan, Speeds(plan), missing_cells(plan, store, sweep.note), store)
 
     expected = estimated()
     sweep(strategies=strategies, sparsities=[0.3, 0.6], seeds=[0, 1], latency=True)

@@ -72,7 +72,6 @@ def the_same(one: Record, other: Record) -> bool:
     return one.model_dump(exclude=times) == other.model_dump(exclude=times)
 
 
-@pytest.mark.usefixtures("no_threshold")
 @pytest.mark.parametrize("thing", TRAINED, ids=lambda thing: f"{thing.strategy}-{thing.recovery}")
 def test_a_killed_training_goes_on_to_the_same_record(thing: Cell, kill: Kill, tmp_path: Path) -> None:
     kill(None)

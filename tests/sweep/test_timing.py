@@ -25,8 +25,6 @@ from tests.helpers.networks import TINY_MLP
 
 CATALOGUE = BUILT_IN.plus(TINY_MLP)
 
-pytestmark = pytest.mark.usefixtures("no_threshold")
-
 
 @pytest.fixture
 def records(tiny_mlp: str, shop: Workshop) -> list[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ def test_its_weights_have_the_names_of_pytorchs_example() -> None:
     assert [name for name, _ in Dcgan64Discriminator().named_parameters()][-1] == "main.11.weight"
 
 
-def teach(out: Path, data: Path | str | None, name: str = "dcgan-64") -> dict[str, Any]:
+def teach(
+    out: Path, data: Path | str | None, name: str = "dcgan-64", note: Callable[[str], None] | None = None
+) -> dict[str, Any]:
     said = None if data is None else str(data)
-    return train(name, out, seed=0, steps=2, data=said, device="cpu", progress=lambda *_: None)
+    return train(name, out, seed=0, steps=2, data=said, device="cpu", progress=lambda *_: None, note=note)
 
 
 @pytest.mark.slow
@@ -49,8 +52,10 @@ def test_it_learns_from_a_folder_of_pictures_of_any_size(
     for name in ("CURVE_IMAGES", "FINAL_IMAGES"):
         monkeypatch.setattr(f"bench.tasks.generation.training.{name}", 20)
     photos = write_pictures(tmp_path / "photos", pictures(64, height=80, width=70), labelled=labelled)
-    out = tmp_path / "out"
-    card = teach(out, photos)
+    (photos / "words.txt").write_text("x")
+    out, notes = tmp_path / "out", list[str]()
+    card = teach(out, photos, note=notes.append)
+    assert notes == [f"data: {photos}: left out: 1 file of another ending (.txt 1)."]
     assert card["training_images"] + card["held_out_images"] == 64
     assert ("fid" in card) == labelled
     text = (out / "MODEL_CARD.md").read_text()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from bench.base.errors import UserError
+from bench.base.outside import read_json
 from bench.base.seeds import stream
 from bench.tasks.generation.judge_networks import LeNet
 from bench.workloads.builtin import BUILT_IN, DUMMY
@@ -25,7 +26,7 @@ from bench.workloads.checkpoints import (
     shipped_folder,
 )
 from bench.workloads.networks import parameter_total
-from bench.workloads.store import half, load_into, read_json, read_weights, state_hash, write_weights
+from bench.workloads.store import half, load_into, read_weights, state_hash, write_weights
 from strategies.layers import named_weights
 
 SHIPPED = [name for name in ("mnist-dcgan", "mnist-mlp") if shipped_folder(name).is_dir()]

@@ -16,11 +16,12 @@ from torch import Tensor
 
 import bench.workloads.data
 from bench.base.errors import UserError
+from bench.base.outside import read_json
 from bench.tasks.generation.judge_networks import LeNet
 from bench.training.judge import accuracy
 from bench.workloads.checkpoints import shipped_folder
 from bench.workloads.data import DATA_SOURCES, HELD_OUT_SHARE, ImageData, full_mnist, split_by_hash
-from bench.workloads.store import load_into, read_json, read_weights
+from bench.workloads.store import load_into, read_weights
 from tests.helpers.properties import examples
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.base.outside import read_json
 from bench.experiments import load_experiment
 from bench.experiments.gate import Gate
 from bench.gate.calibration.quality import METRICS
@@ -29,7 +30,6 @@ from bench.gate.calibration.timing import SLOWER
 from bench.gate.statistics import Prior
 from bench.gate.timing import BUILDS, MIN_PROCESSES
 from bench.tasks.generation import GENERATION
-from bench.workloads.store import read_json
 
 QUIET = 1.5
 """A load average below this before a process means that nobody else was busy: the processes before it make up 1."""

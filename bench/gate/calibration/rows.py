@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
+from bench.base.outside import RECORDS, read_bytes
 
 DIGITS = 7
 """Significant digits of what is kept: far below any noise."""
@@ -39,7 +40,7 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """
     if not path.exists():
         return pd.DataFrame(columns=list(columns))
-    content = path.read_bytes()
+    content = read_bytes(path, RECORDS)
     try:
         found = pd.read_csv(io.BytesIO(content))
     except ValueError as error:  # pandas' own errors and what cannot be decoded

@@ -19,6 +19,7 @@ import torch
 from bench.base.errors import UserError
 from bench.base.files import write_json
 from bench.base.machine import libraries, machine, one_thread
+from bench.base.outside import read_json
 from bench.executors import Done, Work, stage
 from bench.executors.local import LocalExecutor
 from bench.experiments import dump, load_experiment
@@ -34,7 +35,6 @@ from bench.sweep.counts import architecture_of
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.workloads.checkpoints import SHIPPED
-from bench.workloads.store import read_json
 
 Condition = Literal["idle", "busy"]
 

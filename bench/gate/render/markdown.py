@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.base.printable import one_line
 from bench.gate.render.order import HEADINGS, cells, headline, worth_showing
 from bench.gate.verdicts import Result
 
@@ -43,5 +44,5 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 
 def escape(text: str) -> str:
     """Text in which nothing is markup: names come from files."""
-    flat = " ".join(text.split())
+    flat = one_line(" ".join(text.split()))
     return "".join(f"\\{c}" if c in SPECIAL else c for c in flat).replace("\\<", "&lt;").replace("\\>", "&gt;")

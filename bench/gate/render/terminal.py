@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base.consoles import clean_console
 from bench.gate.render.order import HEADINGS, cells, headline, worth_showing
 from bench.gate.verdicts import Result
 
@@ -34,7 +34,7 @@ def terminal(result: Result, *, width: int = 160, colour: bool = False) -> str:
         table.add_row(
             *(Text(text, style=style if i == 0 or not row.gated else "") for i, text in enumerate(cells(row)))
         )
-    out = Console(file=io.StringIO(), width=width, force_terminal=colour, highlight=False, markup=False)
+    out = clean_console(file=io.StringIO(), width=width, force_terminal=colour, markup=False)
     out.print(f"BASE  {result.base}\nHEAD  {result.head}", soft_wrap=True)
     if shown:
         out.print(table)

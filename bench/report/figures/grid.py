@@ -16,6 +16,8 @@ from bench.tables.naming import DENSE
 
 LABEL = 0.26
 """Inches above a block for the strategy's name and the caption."""
+LINE = 0.1
+"""Inches more for each further line of a caption."""
 GAP = 0.07
 """Inches between blocks."""
 IMAGES_PER_ROW = 4
@@ -28,8 +30,9 @@ def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey
     each row.
 
     ``samples``: uint8 images (n, C, H, W), C 1 or 3, the same inputs in the same order in each block;
-    ``captions`` stand above the blocks. Sparsities share columns; a strategy with its own knob fills its row
-    from the left. Every image pixel is a whole number of pixels of the PNG (300 dpi), without interpolation.
+    ``captions``, of one or more lines, stand above the blocks. Sparsities share columns; a strategy with its own knob
+    fills its row from the left. Every image pixel is a whole number of pixels of the PNG (300 dpi), without
+    interpolation.
     A block has up to four images a row and two rows; fewer where images are large or strategies many, so that it
     stays within a page. The page width is exceeded only where single images at one pixel each do not fit.
 
@@ -49,7 +52,8 @@ def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey
     columns = 1 + max((column for _, column in places.values()), default=0)
     offset = 1 if dense is not None else 0
     columns += offset if places else 0
-    gap, label = round(GAP * DPI), round(LABEL * DPI)
+    lines = max((captions.get(key, "").count("\n") for key in mine), default=0)
+    gap, label = round(GAP * DPI), round((LABEL + LINE * lines) * DPI)
     per_row, zoom = _fit(next(iter(mine.values())), int(PAGE * DPI - gap * (columns + 1)) // columns)
     zoom = min(zoom, 4) if len(strategies) > 1 else zoom
     pixels = next(iter(mine.values())).shape[2] * zoom
@@ -76,10 +80,10 @@ def sample_grid(samples: Mapping[SampleKey, Images], captions: Mapping[SampleKey
                 axes = figure.add_axes(box)
                 axes.imshow(tiles[key], interpolation="none", aspect="auto")
                 axes.set_axis_off()
-                text = captions.get(key, key[2])
                 where = (left / total_x, (top - label + 0.02 * DPI) / total_y)
-                text, size = _fitted(text, (across + gap / 2) / DPI)
-                figure.text(*where, text, fontsize=size, va="bottom", ha="left", color="#444444")
+                fitted = [_fitted(text, (across + gap / 2) / DPI) for text in captions.get(key, key[2]).split("\n")]
+                text, size = "\n".join(words for words, _ in fitted), min(size for _, size in fitted)
+                figure.text(*where, text, fontsize=size, va="bottom", ha="left", color="#444444", linespacing=1)
     return figure
 
 

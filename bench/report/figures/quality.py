@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -31,16 +32,23 @@ LONGEST = 34
 DRAWN = ("mean", "ci95", "low", "high")
 """Numbers of `aggregate` that are drawn."""
 
+_NO_FLOORS: Mapping[str, str] = MappingProxyType({})
+
 Row = dict[str, Any]
 
 
-def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, judge: Judge) -> Figure | None:
+def quality_figure(
+    frame: pd.DataFrame, aggregated: pd.DataFrame, judge: Judge, floors: Mapping[str, str] = _NO_FLOORS
+) -> Figure | None:
     """What judges, against the achieved sparsity of the parameters, a panel for each workload and granularity.
 
     Takes `tidy` and `aggregate`d rows of one checkpoint, target and recovery. Drawn: means with 95 %
     t-intervals, every seed as a short horizontal stroke, the dense mean as a line, the noise floor (the
     number ``<family>_floor[...]`` of the dense cells, real against real) as a band, collapsed seeds hollow at
     the bad edge. Logarithmic where the values of a workload span more than a decade.
+
+    Args:
+        floors: workload -> what its noise floor is called; of a workload that is missing none is drawn.
 
     Returns:
         The figure, or None where no cell has a place in it.
@@ -68,7 +76,8 @@ def quality_figure(frame: pd.DataFrame, aggregated: pd.DataFrame, judge: Judge) 
                 logarithmic = _spans_a_decade(frame, workload, metric)
                 scale = _scale(frame, aggregated, workload, metric, logarithmic)
                 _setup(axes, scale, logarithmic, f"{workload}, {title}")
-                _panel(axes, frame, aggregated, workload, metric, strategies, label=longest <= LONGEST)
+                floor = floors.get(workload, "")
+                _panel(axes, frame, aggregated, workload, metric, strategies, floor, label=longest <= LONGEST)
         for index in range(columns):
             last = [row[index] for row in grid if row[index].get_visible()][-1]
             last.set_xlabel("achieved sparsity of the parameters")
@@ -189,10 +198,11 @@ def _panel(
     workload: str,
     metric: str,
     strategies: Sequence[str],
+    floor: str,
     *,
     label: bool,
 ) -> None:
-    labels = _reference_lines(axes, aggregated, workload, metric)
+    labels = _reference_lines(axes, aggregated, workload, metric, floor)
     mine = aggregated["workload"] == workload
     upside = _direction(frame, metric) == "higher"
     collapsed = [name for name in _collapsed(frame, workload) if name in strategies]
@@ -244,8 +254,10 @@ def _panel(
     label_ends(axes, known, PANEL - 0.45)
 
 
-def _reference_lines(axes: Axes, aggregated: pd.DataFrame, workload: str, metric: str) -> list[EndLabel]:
-    """The dense value as a line and the noise floor as a band, with their labels."""
+def _reference_lines(axes: Axes, aggregated: pd.DataFrame, workload: str, metric: str, called: str) -> list[EndLabel]:
+    """The dense value as a line and the noise floor as a band, with their labels; ``called``: the floor's, empty: it
+    is not drawn.
+    """
     dense = aggregated[(aggregated["workload"] == workload) & (aggregated["strategy"] == DENSE)]
     labels = []
     for value in dense.loc[dense["metric"] == metric, "mean"]:
@@ -253,14 +265,14 @@ def _reference_lines(axes: Axes, aggregated: pd.DataFrame, workload: str, metric
             axes.axhline(value, color="#333333", linewidth=0.6, zorder=1)
             labels.append(EndLabel(f"dense {value:.3g}", 1.0, _fraction(axes, value), "#333333"))
     family, _, rest = metric.partition("[")
-    for floor in dense.loc[dense["metric"] == f"{family}_floor[{rest}", "mean"]:
+    for floor in dense.loc[dense["metric"] == f"{family}_floor[{rest}", "mean"] if called else ():
         if math.isfinite(floor):
             bottom, top = axes.get_ylim()
             axes.axhspan(min(bottom, floor), max(bottom, floor), color="#000000", alpha=0.08, linewidth=0, zorder=0)
             axes.set_ylim(bottom, top)
             height = _fraction(axes, floor)
             where = ", below" if height < 0 else ""
-            labels.append(EndLabel(f"real images {floor:.3g}{where}", 1.0, max(height, 0.0), GREY))
+            labels.append(EndLabel(f"{called} {floor:.3g}{where}", 1.0, max(height, 0.0), GREY))
     return labels
 
 

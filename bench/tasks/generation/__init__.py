@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.tasks.base import Listed, Quantity, Task
 from bench.tasks.generation.card import curve_words, quality_words
+from bench.tasks.generation.words import FLAGS, OF_DENSE
 
 if TYPE_CHECKING:
     from bench.tasks.evaluation import Evaluation
@@ -67,7 +68,13 @@ NUMBERS = (
     Listed("recall", "share", "higher", "stochastic", "real images near a generated one"),
     Listed("density", "real neighbourhoods / k", "higher", "stochastic", "how densely real images surround"),
     Listed("coverage", "share", "higher", "stochastic", "real images with a generated one near"),
-    Listed("fid_floor", _SQUARED, "none", "exact", "FID of the held-out images; stands with dense"),
+    Listed(
+        "fid_floor",
+        _SQUARED,
+        "none",
+        "exact",
+        "FID of the held-out images, of no more of them than are generated; stands with dense",
+    ),
     Listed("psnr-to-dense", "dB", "higher", "stochastic", "agreement with dense on the same inputs, pixel by pixel"),
     Listed(
         "feature-distance-to-dense",
@@ -90,7 +97,7 @@ NUMBERS = (
 _HERE = "bench.tasks.generation"
 
 CODE = {
-    "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "quality", "extractors", "judges")),
+    "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "collapse", "quality", "extractors", "judges")),
     "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
     "metrics": tuple(
         f"{_HERE}.{name}" for name in ("metrics", "contributions", "frechet", "gaussian", "kernel", "neighbours")
@@ -130,6 +137,9 @@ GENERATION = Task(
     card=lambda card: (quality_words(card), curve_words(card)),
     evaluation=_evaluation,
     public_judge="inception-v3-compat",
+    flags=FLAGS,
+    of_dense=OF_DENSE,
+    floor_words=("real images", "dense's own samples"),
     also=(
         (
             "fid-held-out[...], fid-train-subset[...]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -15,8 +16,10 @@ from bench.base.errors import UserError
 from bench.base.kept import Kept
 from bench.base.seeds import stream
 from bench.records import Number
+from bench.tasks.base import DENSE_REFERENCE
 from bench.tasks.evaluation import QualitySettings
 from bench.tasks.generation.agreement import agreement_numbers, unlike_distance
+from bench.tasks.generation.collapse import collapse
 from bench.tasks.generation.discriminator import accuracy_numbers, says_real
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor, ImageShape, nobody
 from bench.tasks.generation.folds import GenerationFolds
@@ -30,6 +33,7 @@ from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
 from bench.workloads.generate import generate
 from bench.workloads.loaded import Gan
+from bench.workloads.spec import DENSE_SAMPLES
 
 AGREEMENT_IMAGES = 500
 """Agreement is measured on the first so many images of the evaluation set."""
@@ -39,9 +43,6 @@ SAMPLE_IMAGES = 16
 
 SMALL_N = 10_000
 """Below so many images FID's bias is large enough to flag (Chong & Forsyth 2020)."""
-
-COLLAPSE_BELOW_IS = 1.1
-"""IS below this means: one kind of image. Real digits have 9.8, a constant image 1."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,8 @@ class Images:
     """Whether all of its output was."""
     judged: Judged
 
-    @property
-    def constant(self) -> bool:
-        """Whether all images are the same, or each is of one value."""
-        flat = self.images.flatten(1)
-        return bool((self.images == self.images[:1]).all()) or bool((flat == flat[:, :1]).all())
 
-
-ReferenceKey = tuple[str, str, str, str, int]
+ReferenceKey = tuple[str, str, str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -92,8 +87,10 @@ class GenerationJudge:
     def reference(self) -> Reference:
         """The real images as the extractor sees them; workloads with the same images and extractor share it."""
         data, judges = self.gan.data, self.extractor
-        key = (data.name, data.fingerprint, judges.name, judges.fingerprint, self.real)
-        return self.references.get(key, lambda: reference(judges, data, self.gan.device, real=self.real))
+        count = self.settings.num_images
+        key = (data.name, data.fingerprint, judges.name, judges.fingerprint, self.real, count)
+        make = partial(reference, judges, data, self.gan.device, real=self.real, generated=count)
+        return self.references.get(key, make)
 
     @property
     def reference_name(self) -> str:
@@ -154,17 +151,21 @@ class GenerationJudge:
         return {f"{column}[{self.name}]": values for each in found for column, values in each.items()}
 
     def floor(self) -> dict[str, Number]:
-        """FID of real held-out images: what a perfect generator that memorises nothing would be near."""
-        if "fid" not in self.versions or self.reference.held_out is None:
+        """FID of real held-out images: what a perfect generator that memorises nothing would be near, at the same N
+        where there are that many (``num_images`` says of how many it is).
+        """
+        floor = self.reference.floor
+        if "fid" not in self.versions or floor is None:
             return {}
+        some = f"-first{floor.count}" if floor.count < len(self.gan.data.held_out) else ""
         return {
             f"fid_floor[{self.name}]": Number(
-                value=frechet_distance(self.reference.train, self.reference.held_out),
+                value=frechet_distance(self.reference.train, floor),
                 unit="squared feature distance",
                 direction="none",
                 kind="exact",
-                version=f"{self.versions['fid']}/held-out-as-generated",
-                num_images=len(self.gan.data.held_out),
+                version=f"{self.versions['fid']}/held-out{some}-as-generated",
+                num_images=floor.count,
             )
         }
 
@@ -210,21 +211,22 @@ class GenerationJudge:
             shares[name] = (found if name == "real" else 1 - found, len(shown))
         return accuracy_numbers(shares, f"{data.name}-{data.fingerprint[:16]}-first{len(real)}")
 
-    def collapse(self, seen: Images) -> str:
-        if not seen.finite:
-            return "the generator's output is not finite"
-        if seen.constant:
-            return "every image is the same constant"
-        score = seen.judged.inception_score
-        if score is not None and score < COLLAPSE_BELOW_IS:
-            return f"IS {score:.3f} is below {COLLAPSE_BELOW_IS}: all images look alike"
-        return ""
+    def collapse(self, seen: Images, dense: Mapping[str, Tensor] | None, *, trained: bool) -> str:
+        beside = None if dense is None else dense["images"]
+        if beside is None and trained and seen.finite:
+            before = copy.deepcopy(self.gan.checkpoint.generator).to(self.gan.device)
+            inputs = tuple(x[:AGREEMENT_IMAGES] for x in seen.inputs)
+            beside, _ = generate(before, inputs, device=self.gan.device)
+        return collapse(seen.images, seen.finite, beside)
 
     def flags(self, seen: Images) -> list[str]:
         found = ["small-n"] if self.settings.num_images < SMALL_N else []
-        known = (seen.judged.gaussian, self.reference.train, self.reference.held_out)
-        if "fid" in self.metrics and low_rank(*(gaussian for gaussian in known if gaussian is not None)):
+        # The two sets that the cell's own FID is between; the held-out images have a number of their own.
+        if "fid" in self.metrics and low_rank(seen.judged.gaussian, self.reference.train):
             found.append("low-rank-fid")
+        own = self.gan.workload.own
+        if own is not None and own.spec.reference.source == DENSE_SAMPLES:
+            found.append(DENSE_REFERENCE)
         return found
 
     def samples(self, seen: Images) -> dict[str, Tensor]:

@@ -9,14 +9,17 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.base.errors import UserError
+from bench.base.process import unchanged
+from bench.base.raised import in_words
 from bench.tasks.generation.classifier import auto_classifier
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor, ImageShape, extractor_of
 from bench.tasks.generation.public import PUBLIC, Weights, public_extractor
 from bench.workloads.data import ImageData
 from bench.workloads.factories import find_function, find_module
+from bench.workloads.prepare import prepared
 from bench.workloads.spec import CLASSIFIER
 from bench.workloads.store import state_hash
 
@@ -53,20 +56,42 @@ def own_extractor(name: str, image_shape: ImageShape) -> Extractor:
         UserError: no such module, file or function, or it gives something else.
     """
     here = f"quality.extractor: {name!r}"
-    module = find_module(name, Path(), here)
-    factory = find_function(name, Path(), here)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = factory()
+    try:
+        with unchanged(here), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = find_module(name, Path(), here)
+            network = find_function(name, Path(), here)()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{here} fails: {in_words(error)}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{here} returned {type(network).__name__}, expected a torch.nn.Module.")
+    network = prepared(network, here)
     fingerprint = hashlib.sha256((state_hash(network.state_dict()) + _source(module)).encode()).hexdigest()
     place, _, function = name.rpartition(":")
     shown = f"{Path(place).stem if place.endswith('.py') else place}.{function}"
     try:
-        return extractor_of(shown, network, image_shape, fingerprint=fingerprint)
-    except (ValueError, RuntimeError, TypeError, LookupError, AttributeError) as error:
-        raise UserError(f"{here} does not judge images of {image_shape}: {error}") from error
+        return extractor_of(shown, Guarded(network, here), image_shape, fingerprint=fingerprint)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{here} does not judge images of {image_shape}: {in_words(error)}") from error
+
+
+class Guarded(nn.Module):
+    """A judge of the user's: what it raises is a `UserError` that names it, wherever it is called."""
+
+    def __init__(self, network: nn.Module, here: str) -> None:
+        super().__init__()
+        self.network, self.here = network, here
+
+    def forward(self, images: Tensor) -> object:
+        """Float images ``(N, C, H, W)`` in [-1, 1] -> whatever the user's network gives. Raises UserError."""
+        try:
+            return self.network(images)
+        except Exception as error:
+            raise UserError(f"{self.here} fails on images {tuple(images.shape)}: {in_words(error)}") from error
 
 
 def _source(module: ModuleType) -> str:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import os
-import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
+from bench.base.outside import WEIGHTS, read_bytes
 from bench.tasks.generation.extractors import Extractor, extractor_of
 from bench.workloads.store import load_into, state_hash
+from bench.workloads.torchfiles import NoTensors, in_short, read_torch
 
 ENVIRONMENT = "GANPRUNE_EXTRACTOR_WEIGHTS"
-
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
-"""What `torch.load` raises for files that are not its own, or damaged."""
 
 BATCH = 32
 """Images are enlarged to 224 or 299 pixels: 180 MB of activations for so many in the widest layer."""
@@ -125,10 +123,7 @@ def find_file(name: str, public: PublicFile, weights: Weights) -> Path:
 
 def read_checked(path: Path, public: PublicFile, check_hash: bool) -> bytes:
     """The file's bytes, read once, so that what was checked is what is loaded. Raises UserError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    content = read_bytes(path, WEIGHTS)
     found = hashlib.sha256(content).hexdigest()
     if check_hash and not found.startswith(public.sha256):
         raise UserError(
@@ -141,18 +136,9 @@ def read_checked(path: Path, public: PublicFile, check_hash: bool) -> bytes:
 def state_of(content: bytes, place: str) -> dict[str, Tensor]:
     """The state dict in a file of torch.save; whatever is more than tensors is refused unopened. Raises UserError."""
     try:
-        state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{place}: not a state dict of torch.save, or damaged ({reason}).") from error
+        state = read_torch(content)
+    except NoTensors as error:
+        raise UserError(f"{place}: not a state dict of torch.save, or damaged ({in_short(error)}).") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{place}: holds {type(state).__name__}, expected a state dict of tensors only.")
     return state

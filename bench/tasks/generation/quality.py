@@ -54,6 +54,9 @@ class Reference:
     """Features of the first training images, for metrics that compare image with image; None: not asked for."""
     standard: bool = False
     """Whether they are the field's own features (`Extractor.standard`)."""
+    floor: Gaussian | None = None
+    """Of the first held-out images, as many as are generated: what a perfect generator would be near at that N. Where
+    there are fewer, of all of them."""
 
 
 def judge(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> Judged:
@@ -77,8 +80,18 @@ def gaussian_and_first(
     return accumulator.gaussian(), first
 
 
-def reference(extractor: Extractor, data: ImageData, device: torch.device | str = "cpu", *, real: int = 0) -> Reference:
+def reference(
+    extractor: Extractor,
+    data: ImageData,
+    device: torch.device | str = "cpu",
+    *,
+    real: int = 0,
+    generated: int | None = None,
+) -> Reference:
     """The Gaussians of the real images, and the features of the first ``real`` training images.
+
+    Args:
+        generated: how many images are generated, None: any number; the floor is of no more.
 
     Raises:
         UserError: statistics of another number of features than the extractor gives.
@@ -93,10 +106,13 @@ def reference(extractor: Extractor, data: ImageData, device: torch.device | str 
         gaussian = Gaussian(data.statistics.mean, data.statistics.covariance, UNKNOWN_COUNT)
         return Reference(gaussian, None, None, None, extractor.standard)
     size = len(data.held_out)
+    fewer = generated if generated is not None and generated < size else 0
     train, first = gaussian_and_first(extractor, data.train, max(size, real), device)
+    held_out, first_held = gaussian_and_first(extractor, data.held_out, fewer, device)
     return Reference(
         train=train,
-        held_out=gaussian_and_first(extractor, data.held_out, 0, device)[0],
+        held_out=held_out,
+        floor=fit(first_held[:fewer]) if fewer else held_out,
         train_subset=fit(first[:size]),
         real=first[:real] if real else None,
         standard=extractor.standard,

@@ -1,0 +1,45 @@
+"""What is said of a judge and a reference before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.tasks.generation.extractors import EXTRACTORS
+from bench.tasks.generation.fitness import of_extractor, of_reference
+from bench.workloads.data import dummy_blobs, split_by_hash
+
+JUDGE = EXTRACTORS["dummy-judge"]()
+WIDTH = JUDGE.width
+
+
+def notes(num_images: int, metrics: tuple[str, ...] = ("fid",)) -> list[str]:
+    return [text for kind, text in of_extractor(JUDGE, dummy_blobs(), None, metrics, num_images) if kind == "note"]
+
+
+@pytest.mark.parametrize(("num_images", "few"), [(WIDTH - 1, True), (WIDTH, True), (WIDTH + 1, False), (1000, False)])
+def test_no_more_generated_images_than_features_is_said_before_the_run(num_images: int, few: bool) -> None:
+    found = notes(num_images)
+    assert bool(found) is few
+    if few:
+        assert f"{num_images:,} generated images for {WIDTH} features" in found[0] and "`low-rank-fid`" in found[0]
+
+
+def test_without_fid_nothing_is_said_of_its_rank() -> None:
+    assert notes(2, ("kid",)) == []
+
+
+def test_few_images_of_the_reference_are_said_apart() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (WIDTH, 1, 8, 8)).astype(np.uint8)
+    few = split_by_hash("few", images, np.zeros(len(images), np.int64))
+    found = [text for kind, text in of_extractor(JUDGE, few, None, ("fid",), WIDTH) if kind == "note"]
+    assert [text.partition(":")[0] for text in found] == ["reference", "quality.num_images"]
+
+
+def test_samples_of_dense_are_not_called_images_of_a_reference() -> None:
+    ((_, said),) = of_reference(replace(dummy_blobs(), name="dense-samples"))
+    assert "samples of the dense generator itself" in said and "no real images" in said
+    assert "samples of the dense generator" not in next(of_reference(dummy_blobs()))[1]

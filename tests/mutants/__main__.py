@@ -19,13 +19,13 @@ from queue import Queue
 from typing import Any
 
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, duties_of, files_of, hash_of
-from tests.mutants.trial import Base, base_of, copy_of_tree, outcome_of
+from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, duties_of, files_of, hash_of, whole_of
+from tests.mutants.trial import Base, base_of, copy_of_tree, outcome_of, outcome_of_whole
 
 AIM = 0.95
 """The share of changes that the tests should notice."""
 SLOWEST = 1200.0
-"""Seconds that a room's tests may take as they are."""
+"""Seconds that a room's tests may take as they are, and all tests of its folders after a change."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,9 @@ def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> No
             limit = 60 + 4 * sum(base.seconds.values())
             begun = time.monotonic()
             outcome, said = outcome_of(copy, one.file, one.change, tests, base.failing, limit)
+            if outcome == "survived":
+                whole = whole_of(ROOMS[one.room], one.file, copy)
+                outcome, said = outcome_of_whole(copy, one.file, one.change, whole, base.failing, SLOWEST)
             took = time.monotonic() - begun
             shown = {"outcome": outcome, "said": said, "seconds": round(took, 1), "difference": difference(one, copy)}
             results.keep(one.name, asdict(one) | shown)

@@ -107,7 +107,7 @@ class Bases:
 
 
 def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> None:
-    """Try what has no result yet (``again``: what survived, too); then what survives against all tests of its folders."""
+    """Try what has no result yet (``again``: what survived, too), then all tests of its folders on what survives."""
     bases = Bases(results)
 
     def quick(one: Mutant, copy: Path) -> tuple[Outcome, str]:

@@ -11,21 +11,21 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, duties_of, files_of, hash_of
-from tests.mutants.trial import Base, base_of, copy_of_tree, outcome_of
+from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, duties_of, files_of, hash_of, whole_of
+from tests.mutants.trial import Base, Outcome, base_of, copy_of_tree, outcome_of, outcome_of_whole
 
 AIM = 0.95
 """The share of changes that the tests should notice."""
 SLOWEST = 1200.0
-"""Seconds that a room's tests may take as they are."""
+"""Seconds that a room's tests may take as they are, and all tests of its folders after a change."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class Mutant:
     file: str
     change: Change
     name: str
+
+
+Trial = Callable[[Mutant, Path], tuple[Outcome, str]]
+"""A mutant and a copy of the tree -> what came of it, and what was said."""
 
 
 def mutants_of(root: Path = ROOT) -> list[Mutant]:
@@ -103,36 +107,57 @@ class Bases:
 
 
 def run(drawn: Sequence[Mutant], results: Results, jobs: int, again: bool) -> None:
-    """Try what has no result yet; ``again``: what survived, too."""
-    waiting: Queue[Mutant] = Queue()
-    for one in drawn:
-        known = results.read(one.name)
-        if known is None or (again and known["outcome"] == "survived"):
-            waiting.put(one)
-    total = waiting.qsize()
+    """Try what has no result yet (``again``: what survived, too), then all tests of its folders on what survives."""
     bases = Bases(results)
 
-    def work(folder: Path) -> None:
-        copy = copy_of_tree(folder)
-        while not waiting.empty():
-            one = waiting.get()
-            base = bases.of(one.room, copy)
-            tests = duties_of(ROOMS[one.room], one.file, base.seconds, copy)
-            limit = 60 + 4 * sum(base.seconds.values())
-            begun = time.monotonic()
-            outcome, said = outcome_of(copy, one.file, one.change, tests, base.failing, limit)
-            took = time.monotonic() - begun
-            shown = {"outcome": outcome, "said": said, "seconds": round(took, 1), "difference": difference(one, copy)}
-            results.keep(one.name, asdict(one) | shown)
-            print(f"{total - waiting.qsize()}/{total} {outcome:9} {took:5.0f} s  {described(one)}", flush=True)
+    def quick(one: Mutant, copy: Path) -> tuple[Outcome, str]:
+        base = bases.of(one.room, copy)
+        tests = duties_of(ROOMS[one.room], one.file, base.seconds, copy)
+        return outcome_of(copy, one.file, one.change, tests, base.failing, 60 + 4 * sum(base.seconds.values()))
+
+    def whole(one: Mutant, copy: Path) -> tuple[Outcome, str]:
+        tests = whole_of(ROOMS[one.room], one.file, copy)
+        return outcome_of_whole(copy, one.file, one.change, tests, bases.of(one.room, copy).failing, SLOWEST)
+
+    def survived(one: Mutant) -> bool:
+        return (results.read(one.name) or {}).get("outcome") == "survived"
 
     scratch = Path(tempfile.mkdtemp(prefix="mutants-"))
     try:
-        with ThreadPoolExecutor(jobs) as pool:
-            for done in [pool.submit(work, scratch / str(job)) for job in range(min(jobs, total))]:
-                done.result()
+        copies = [copy_of_tree(scratch / str(job)) for job in range(jobs)]
+        new = [one for one in drawn if results.read(one.name) is None or (again and survived(one))]
+        stage(new, quick, copies, results)
+        left = [one for one in drawn if survived(one) and not (results.read(one.name) or {}).get("whole")]
+        stage(left, whole, copies, results, whole=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def stage(
+    mutants: Sequence[Mutant], trial: Trial, copies: Sequence[Path], results: Results, whole: bool = False
+) -> None:
+    """Try each, one in each copy at a time; what came of it is kept, and whether all tests were asked."""
+    waiting: Queue[Mutant] = Queue()
+    for one in mutants:
+        waiting.put(one)
+
+    def work(copy: Path) -> None:
+        while True:
+            try:
+                one = waiting.get_nowait()
+            except Empty:
+                return
+            begun = time.monotonic()
+            outcome, said = trial(one, copy)
+            took = time.monotonic() - begun
+            shown = {"outcome": outcome, "said": said, "whole": whole, "seconds": round(took, 1)}
+            results.keep(one.name, asdict(one) | shown | {"difference": difference(one, copy)})
+            done = f"{len(mutants) - waiting.qsize()}/{len(mutants)}"
+            print(f"{done}{' all tests' if whole else ''} {outcome:9} {took:5.0f} s  {described(one)}", flush=True)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        for ended in [pool.submit(work, copy) for copy in copies]:
+            ended.result()
 
 
 def described(one: Mutant) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,31 +19,53 @@ class Room:
     tests: tuple[str, ...]
     also: tuple[str, ...] = ()
     """Tests that take long: asked only about the files that they name."""
+    whole: tuple[str, ...] = ()
+    """All that mirrors the files: asked, slow tests too, about what ``tests`` did not notice."""
+
+
+STRATEGIES = ("tests/strategies", "tests/architectures")
 
 
 ROOMS = {
-    "statistics": Room(("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate")),
-    "tables": Room(("bench/tables/*.py",), ("tests/tables",), also=("tests/report/test_judges.py",)),
-    "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables")),
-    "measure": Room(("bench/measure/*.py",), ("tests/measure",)),
-    "gate": Room(("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",)),
+    "statistics": Room(
+        ("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate"),
+        whole=("tests/test_statistics.py", "tests/tables", "tests/gate"),
+    ),
+    "tables": Room(
+        ("bench/tables/*.py",), ("tests/tables",), also=("tests/report/test_judges.py",),
+        whole=("tests/tables", "tests/report/test_judges.py"),
+    ),
+    "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables"), whole=("tests/tasks", "tests/tables")),
+    "measure": Room(("bench/measure/*.py",), ("tests/measure",), whole=("tests/measure",)),
+    "gate": Room(
+        ("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",),
+        whole=("tests/gate",),
+    ),
     "training": Room(
         ("bench/training/loop.py", "bench/training/losses.py", "bench/training/ema.py", "bench/training/recovery/*.py"),
-        ("tests/training",),
+        ("tests/training",), whole=("tests/training",),
     ),
-    "sweep": Room(("bench/sweep/counts.py", "bench/sweep/keys.py", "bench/sweep/curve.py"), ("tests/sweep",)),
-    "criteria": Room(("strategies/criteria/*.py",), ("tests/strategies/criteria", "tests/strategies/test_criteria.py")),
+    "sweep": Room(
+        ("bench/sweep/counts.py", "bench/sweep/keys.py", "bench/sweep/curve.py"), ("tests/sweep",),
+        whole=("tests/sweep",),
+    ),
+    "criteria": Room(
+        ("strategies/criteria/*.py",), ("tests/strategies/criteria", "tests/strategies/test_criteria.py"),
+        whole=STRATEGIES,
+    ),
     "granularity": Room(
         (
             "strategies/granularity/*.py", "strategies/allocation.py", "strategies/slicing.py", "strategies/sorting.py",
         ),
         (
             "tests/strategies/test_weight.py", "tests/strategies/test_nm.py", "tests/strategies/test_block.py",
-            "tests/strategies/test_merged.py", "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py",
+            "tests/strategies/test_merged.py", "tests/strategies/test_connection.py", "tests/strategies/test_graph.py",
+            "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py",
             "tests/strategies/test_proof.py", "tests/strategies/test_coupling.py", "tests/strategies/test_slicing.py",
             "tests/strategies/test_allocation.py",
             "tests/strategies/test_sorting.py", "tests/strategies/test_layers.py", "tests/strategies/test_criteria.py",
         ),
+        whole=STRATEGIES,
     ),
     "schedules": Room(
         ("strategies/schedules/*.py", "strategies/schedule.py"),
@@ -50,6 +73,7 @@ ROOMS = {
             "tests/strategies/test_schedules.py", "tests/strategies/test_schedule_plans.py",
             "tests/strategies/test_schedule_hooks.py", "tests/strategies/test_hooks.py",
         ),
+        whole=STRATEGIES,
     ),
 }  # fmt: skip
 
@@ -78,7 +102,7 @@ def duties_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROO
         seconds: how long each takes; what is not in it holds no test that passes.
     """
     found = []
-    for duty, path in _files(room, root):
+    for duty, path in _files((*room.tests, *room.also), root):
         name = str(path.relative_to(root))
         named = _names(path, file)
         if name in seconds and (named or duty < len(room.tests)):
@@ -86,13 +110,21 @@ def duties_of(room: Room, file: str, seconds: dict[str, float], root: Path = ROO
     return [name for *_, name in sorted(found)]
 
 
+def whole_of(room: Room, file: str, root: Path = ROOT) -> list[str]:
+    """All files of tests of the room's folders, those that name the changed module first."""
+    found = [(not _names(path, file), duty, str(path.relative_to(root))) for duty, path in _files(room.whole, root)]
+    return [name for *_, name in sorted(found)]
+
+
 def hash_of(room: Room, root: Path = ROOT) -> str:
     """Of the room's tests: what they do without a change is asked anew where they are other ones."""
-    return hashlib.sha256(b"".join(path.read_bytes() for _, path in _files(room, root))).hexdigest()
+    return hashlib.sha256(
+        b"".join(path.read_bytes() for _, path in _files((*room.tests, *room.also), root))
+    ).hexdigest()
 
 
-def _files(room: Room, root: Path) -> list[tuple[int, Path]]:
-    places = [(duty, root / named) for duty, named in enumerate((*room.tests, *room.also))]
+def _files(named: Sequence[str], root: Path) -> list[tuple[int, Path]]:
+    places = [(duty, root / place) for duty, place in enumerate(named)]
     return [
         (duty, path)
         for duty, place in places

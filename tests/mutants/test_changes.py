@@ -11,8 +11,8 @@ import pytest
 
 from tests.mutants import __main__ as command
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ROOMS, ROOT, Room, duties_of, files_of
-from tests.mutants.trial import base_of, outcome_of
+from tests.mutants.rooms import ROOMS, ROOT, Room, duties_of, files_of, whole_of
+from tests.mutants.trial import base_of, outcome_of, outcome_of_whole
 
 
 def made(source: str) -> set[str]:
@@ -179,3 +179,27 @@ def test_the_command_continues_with_what_it_has(tmp_path: Path) -> None:
     )
     assert done.returncode == 0 and "1 of 1 tried" in done.stdout, done.stderr
     assert [json.loads(path.read_text())["outcome"] for path in tmp_path.iterdir()] == ["noticed"]
+
+
+def test_what_the_quick_tests_did_not_notice_is_tried_against_all(tree: Path) -> None:
+    """Slow tests too; one that fails without the change has noticed nothing."""
+    (tree / "test_slow.py").write_text(
+        "import pytest\nfrom code_here import f\n@pytest.mark.slow\ndef test_zero():\n    assert str(f(0)) == '0.0'\n"
+    )
+    outcomes = {}
+    for change in changes_of(SOURCE.encode()):
+        if change.new in (">=", "1.0", "<="):
+            found = outcome_of_whole(tree, "code_here.py", change, ["test_f.py", "test_slow.py"], [], 60)
+            outcomes[change.new] = found
+    assert outcomes[">="] == ("noticed", "test_slow.py::test_zero")
+    (tree / "test_slow.py").unlink()
+    again = next(change for change in changes_of(SOURCE.encode()) if change.new == ">=")
+    assert outcome_of_whole(tree, "code_here.py", again, ["test_f.py"], [], 60)[0] == "survived"
+    assert outcome_of_whole(tree, "code_here.py", again, ["test_f.py"], [], 0)[1] == "cut off after 0 s"
+
+
+def test_every_room_has_folders_in_which_all_its_tests_lie() -> None:
+    for room in ROOMS.values():
+        whole = set(whole_of(room, room.files[0]))
+        assert whole and all((ROOT / name).is_file() for name in whole)
+        assert {name for name in room.tests if name.endswith(".py")} <= whole

@@ -252,6 +252,46 @@ def test_grouped_convolutions_stay_in_step_with_their_groups(
     assert small(torch.randn(1, sizes[0], 5, 5)).shape[1] == sizes[1]
 
 
+@pytest.mark.parametrize(
+    ("layer", "sides", "sizes"),
+    [
+        # Transposed, a weight is (in, out / groups): only the in side tells how many groups are left.
+        (nn.ConvTranspose2d(4, 6, 1), {"in": indices(0, 2), "out": indices(1, 3, 5)}, (2, 3, 1)),
+        (nn.ConvTranspose2d(1, 6, 1), {"out": indices(1, 3)}, (1, 2, 1)),
+        (nn.Conv2d(1, 6, 1), {"out": indices(1, 3)}, (1, 2, 1)),
+        (nn.ConvTranspose2d(4, 4, 1, groups=4), {"in": indices(0, 2, 3)}, (3, 3, 3)),
+        (nn.ConvTranspose2d(4, 8, 1, groups=4), {"in": indices(0, 2, 3)}, (3, 6, 3)),
+        (nn.ConvTranspose2d(4, 8, 1, groups=4), {"out": indices(1)}, (4, 4, 4)),
+        (nn.Conv2d(4, 8, 1, groups=4), {"out": indices(0, 1, 6, 7)}, (2, 4, 2)),
+        (nn.Conv2d(4, 4, 1, groups=4), {"out": indices(3)}, (1, 1, 1)),
+        (nn.Conv2d(8, 4, 1, groups=4), {"in": indices(1)}, (4, 4, 4)),
+        (nn.Conv2d(6, 12, 1, groups=3), {"in": indices(1), "out": indices(0, 1, 4, 5, 8, 9)}, (3, 6, 3)),
+    ],
+)
+def test_a_convolution_tells_its_new_sizes(
+    layer: nn.Conv2d, sides: dict[str, Tensor], sizes: tuple[int, int, int]
+) -> None:
+    small = shrink(nn.Sequential(layer), {"0": sides})[0]
+    assert (small.in_channels, small.out_channels, small.groups) == sizes
+
+
+@pytest.mark.parametrize(("groups", "channels", "left", "expected"), [(4, 8, 4, 2), (2, 8, 4, 1), (8, 8, 3, 3)])
+def test_a_group_norm_keeps_the_size_of_its_groups(groups: int, channels: int, left: int, expected: int) -> None:
+    layer = nn.Sequential(nn.GroupNorm(groups, channels))
+    small = shrink(layer, {"0": {"out": torch.arange(left)}})[0]
+    assert (small.num_groups, small.num_channels) == (expected, left)
+
+
+def test_places_of_a_tuple_and_a_list_are_set_one_by_one() -> None:
+    layer = nn.LayerNorm(3)
+    layer.sizes, layer.listed, layer.one = (5, 6, 7), [1, 2], 9  # type: ignore[assignment]
+    small = shrink(
+        nn.Sequential(layer), {"0": {".sizes[1]": indices(0, 2), ".listed[0]": indices(), ".one": indices(1)}}
+    )
+    assert (small[0].sizes, small[0].listed, small[0].one) == ((5, 2, 7), [0, 2], 1)
+    assert (layer.sizes, layer.listed, layer.one) == ((5, 6, 7), [1, 2], 9)
+
+
 def test_channels_that_only_meet_a_partner_are_silenced_where_they_are_made() -> None:
     model = nn.Sequential(nn.Linear(2, 3))
     silence(model, {"0": {"out": indices(0, 2), "product": indices(0, 2)}})

@@ -24,6 +24,7 @@ def quantity(scale: str, direction: str, **others: Any) -> Quantity:
         ("linear", "higher", 10.0, 0.5, 9.5),
         ("linear", "none", 10.0, 0.5, 10.5),
         ("logit", "higher", 0.9, 1.0, 9 / (9 + math.e)),  # odds of 9 become 9 / e
+        ("logit", "higher", 0.9, 2.0, 9 / (9 + math.e**2)),
         ("logit", "lower", 0.9, 1.0, 9 * math.e / (1 + 9 * math.e)),
     ],
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bench.training.diary import Diary
 from bench.training.recovery import parse_recovery, recover
+from bench.training.recovery import run as run_module
 from bench.training.recovery.course import Course, begin
 from bench.training.recovery.run import WATCHED, _check, _continued, watched_steps
-from bench.training.resume import save_training
+from bench.training.resume import load_training, save_training
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.loaded import Gan
 from strategies.base import NotApplicable
@@ -93,6 +95,26 @@ def test_what_earlier_processes_took_is_told(tmp_path: Path) -> None:
     rest = recover(parse_recovery("finetune-6"), gan("none"), start, seed=0, scratch=tmp_path)
     assert (whole.earlier_seconds, rest.earlier_seconds) == (0.0, 7.5)
     assert same(whole.generator, rest.generator)
+
+
+@pytest.mark.parametrize(("passed", "saved"), [(59.0, False), (60.0, True), (61.0, True)])
+def test_a_training_is_saved_once_a_minute_with_the_seconds_that_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: float, saved: bool
+) -> None:
+    """It began at 1000 s on a clock by hand, after an earlier process that took 7.5 s."""
+    now = {"clock": 1000.0}
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: now["clock"]))
+    kept_at(tmp_path, 2)
+    run = _continued(tmp_path, fresh, [])
+    assert run is not None
+    run.begun, run.saved = 1000.0, 1040.0
+    now["clock"] = 1040.0 + passed
+    assert run.until(3)
+    course = fresh()
+    _, notes = load_training(tmp_path, course.training)
+    assert course.training.step_count == (3 if saved else 2)
+    assert Diary.of(notes).seconds == (7.5 + 40.0 + passed if saved else 7.5)
+    assert run.saved == (now["clock"] if saved else 1040.0)
 
 
 def test_a_training_is_looked_at_at_even_steps() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.tasks.generation.extractors import EXTRACTORS
 from bench.tasks.generation.fitness import of_extractor, of_reference
-from bench.workloads.data import dummy_blobs, split_by_hash
+from bench.workloads.data import ImageData, Statistics, dummy_blobs, split_by_hash
 
 JUDGE = EXTRACTORS["dummy-judge"]()
 WIDTH = JUDGE.width
@@ -43,3 +43,44 @@ def test_samples_of_dense_are_not_called_images_of_a_reference() -> None:
     ((_, said),) = of_reference(replace(dummy_blobs(), name="dense-samples"))
     assert "samples of the dense generator itself" in said and "no real images" in said
     assert "samples of the dense generator" not in next(of_reference(dummy_blobs()))[1]
+
+
+def only(count: int) -> ImageData:
+    """A reference of ``count`` images."""
+    blobs = dummy_blobs()
+    return replace(blobs, train=blobs.train[:1].expand(count, -1, -1, -1))
+
+
+def said_of_reference(data: ImageData) -> list[str]:
+    found = [text for kind, text in of_extractor(JUDGE, data, None, ("fid",), 1000) if kind == "note"]
+    return [text for text in found if text.startswith("reference:")]
+
+
+@pytest.mark.parametrize(("count", "few"), [(WIDTH - 1, True), (WIDTH, True), (WIDTH + 1, False), (1000, False)])
+def test_no_more_images_of_the_reference_than_features_is_said(count: int, few: bool) -> None:
+    found = said_of_reference(only(count))
+    assert bool(found) is few
+    assert not few or f"{count:,} images for {WIDTH} features" in found[0]
+
+
+def statistics(count: int | None, width: int = 4) -> ImageData:
+    found = Statistics(np.zeros(width), np.eye(width), count)
+    return replace(only(0), statistics=found)
+
+
+def test_of_statistics_that_come_without_images_nothing_is_said_of_their_number() -> None:
+    assert said_of_reference(statistics(None)) == []
+
+
+@pytest.mark.parametrize(("count", "few"), [(3, True), (4, True), (5, False), (None, False)])
+def test_statistics_of_no_more_images_than_features_are_said(count: int | None, few: bool) -> None:
+    kinds = [kind for kind, _ in of_reference(statistics(count))]
+    assert kinds == (["ok", "note"] if few else ["ok"])
+
+
+def test_classes_are_named_up_to_ten() -> None:
+    names = tuple("abcdefghijk")
+    (_, ten), (_, eleven) = (next(of_reference(replace(dummy_blobs(), classes=names[:k]))) for k in (10, 11))
+    assert ten.endswith("; 10 classes: a, b, c, d, e, f, g, h, i, j")
+    assert eleven.endswith("; 11 classes: a, b, c, d, e, f, g, h, i, j, ...")
+    assert "classes" not in next(of_reference(dummy_blobs()))[1]

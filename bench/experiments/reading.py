@@ -110,6 +110,7 @@ def _draft(
     raw = _parse(text, label)
     folder = _folder_of(name_or_path)
     _place_workloads(raw, folder)
+    foreign = list(untrusted(raw, folder, trust))  # what is said besides the file is the user's own word
     overridden: set[Loc] = set()
     wrong: list[str] = []
     for override in overrides:
@@ -118,7 +119,7 @@ def _draft(
         except ValueError as error:
             wrong.append(str(error))
     draft = _Draft(raw, label, overridden, wrong)
-    wrong += draft.said(untrusted(raw, folder, trust))
+    wrong += draft.said(foreign)
     if own and isinstance(raw.setdefault("workload", []), list):
         raw["workload"] += [spec.model_dump(mode="json", exclude_unset=True) for spec in own]
     return draft

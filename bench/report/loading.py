@@ -13,7 +13,7 @@ from safetensors.numpy import load
 
 from bench.base.errors import UserError
 from bench.base.outside import WEIGHTS, read_bytes, read_table, there
-from bench.base.printable import cleaned, one_line
+from bench.base.printable import cleaned, one_line, shortened
 from bench.records import Failure, PlannedCell, Record
 from bench.records.paths import RunPaths, report_folder, safe
 from bench.records.store import RunStore, for_people, writable
@@ -34,9 +34,10 @@ def find_run(name: str | Path, results: Path | str = "results") -> Path:
         return path
     newest = newest_run(results, str(name))
     if newest is None:
+        said = shortened(str(name), 200)
         raise UserError(
-            f"{str(name) or repr('')}: neither the folder of a run nor an experiment with a run in "
-            f"{Path(results) / 'runs'}. Make one with `ganprune run {str(name) or 'EXPERIMENT'}`."
+            f"{said or repr('')}: neither the folder of a run nor an experiment with a run in "
+            f"{Path(results) / 'runs'}. Make one with `ganprune run {said or 'EXPERIMENT'}`."
         )
     return newest
 

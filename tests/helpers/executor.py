@@ -31,7 +31,7 @@ class InProcess:
                     self.items.append(item)
                 try:
                     yield Done(item, work(item))
-                except UserError:
+                except (UserError, KeyboardInterrupt):
                     raise
                 except BaseException as error:  # noqa: BLE001
                     yield Failed(item, in_words(error), traceback.format_exc())

@@ -125,6 +125,9 @@ def test_that_fails():
 def tree(tmp_path: Path) -> Path:
     (tmp_path / "code_here.py").write_text(SOURCE)
     (tmp_path / "test_f.py").write_text(TESTS)
+    (tmp_path / "bench").mkdir()  # the plug-in for pytest of the installed package is looked for in the copy
+    (tmp_path / "bench" / "__init__.py").touch()
+    (tmp_path / "bench" / "pytest_plugin.py").touch()
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\npythonpath = ['.']\nmarkers = ['slow: x']\n")
     return tmp_path
 

@@ -168,8 +168,9 @@ def test_what_is_no_image_is_described(output: Any, said: dict[str, Any], messag
         read(output, **said)
 
 
-def test_a_generator_that_needs_nothing_gets_no_hook_and_copies_keep_theirs() -> None:
-    assert not adapt_generator(nn.Identity(), OutputSpec())._forward_hooks
+def test_what_a_generator_returns_as_it_should_be_stays_and_copies_keep_their_hooks() -> None:
+    images = torch.rand(2, 3, 4, 4)
+    assert torch.equal(adapt_generator(nn.Identity(), OutputSpec())(images), images)
     module = adapt_generator(nn.Identity(), OutputSpec(range=(0, 1)))
     copied = copy.deepcopy(module)
     assert torch.equal(copied(torch.ones(1, 1, 1, 1)), torch.ones(1, 1, 1, 1))

@@ -279,7 +279,10 @@ def test_a_table_stands_beside_built_in_workloads(file: Path, tmp_path: Path) ->
     assert len(list((outcome.folder / "latency").glob("mine--*"))) == 1
 
 
-def test_one_training_under_two_names_is_said_before_anything_is_measured(file: Path, tmp_path: Path) -> None:
+def test_one_training_under_two_names_is_said_before_anything_is_measured(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
     (file.parent / "latest.pth").write_bytes((file.parent / "both.pth").read_bytes())
     file.write_text(
         FILE.replace("seeds = [0]", 'seeds = [0]\ncheckpoints = ["shipped", "latest.pth"]').replace(', "dummy"', "")

@@ -131,9 +131,10 @@ def test_a_registered_data_source_by_name() -> None:
 def test_the_dense_generators_own_samples_are_named_by_what_makes_them() -> None:
     asked: list[int] = []
 
-    def dense(count: int) -> tuple[Tensor, str]:
+    def dense(count: int) -> tuple[Tensor, Tensor, str]:
         asked.append(count)
-        return torch.randint(0, 256, (count, *SHAPE), dtype=torch.uint8), "generator-7"
+        images = torch.randint(0, 256, (count, *SHAPE), dtype=torch.uint8)
+        return images, torch.zeros(count, dtype=torch.int64), "generator-7"
 
     spec = ReferenceSpec(source=DENSE_SAMPLES, limit=50)
     one, again = (read_reference(spec, Path("x"), SHAPE, "here", dense) for _ in range(2))
@@ -187,13 +188,11 @@ def test_folders_without_images_and_damaged_images(tmp_path: Path) -> None:
     ("source", "said", "message"),
     [
         ("FakeData", {"arguments": {"size": 10**12}}, "1,000,000,000,000 images; more than 100,000 are read only with"),
-        ("FakeData", {"arguments": {"size": 10**30}}, "FakeData: has no length"),
         ("FakeData", {"arguments": {"size": -3}}, "FakeData: has no length"),
         ("FakeData", {"arguments": {"size": 0}}, "FakeData: holds no images"),
         ("FakeData", {"arguments": {"size": "ten"}}, "FakeData: has no length"),
         ("FakeData", {"arguments": {"size": 9, "image_size": [3, 10**6, 10**6]}}, r"at most 100,000,000 pixels"),
         ("FakeData", {"arguments": {"size": 9, "image_size": 16}}, r"image_size is 16; expected \[channels"),
-        ("FakeData", {"arguments": {"size": 10**12, "image_size": [3, 16, 16]}, "limit": 10**11}, "GB of memory"),
         ("FakeData", {"arguments": {"colour": "red"}}, r"FakeData in .*'colour'\.$"),
         ("ImageFolder", {}, r"ImageFolder is a folder: name it as the source"),
     ],
@@ -213,8 +212,8 @@ def test_a_limit_makes_a_huge_data_set_small() -> None:
 
 
 def test_the_dense_generator_is_not_asked_for_more_than_there_is_memory_for() -> None:
-    with pytest.raises(UserError, match=r"dense-samples: 1,000,000,000,000 x 3 x 16 x 16 values need"):
-        read(DENSE_SAMPLES, limit=10**12)
+    with pytest.raises(UserError, match=r"dense-samples: 10,000,000 x 3 x 512 x 512 values need"):
+        read(DENSE_SAMPLES, (3, 512, 512), limit=10**7)
 
 
 def test_digits_of_eight_and_of_sixteen_bit_are_the_same_reference(tmp_path: Path) -> None:

@@ -278,9 +278,14 @@ def test_the_next_run_removes_trainings_that_nobody_will_continue(sweep: Sweeps,
 
 def test_the_next_run_removes_temporary_files_of_its_folders_and_no_others(sweep: Sweeps) -> None:
     folder = sweep().folder
-    stale = [folder / place / ".a.json.x1y2.tmp" for place in (".", "cells", "latency", "failures", "samples")]
-    stale += [folder / "artifacts" / "key" / ".a.tmp", folder / "training" / "notes" / ".a.tmp"]
-    others = [folder / "cells" / "mine.tmp", folder / "mine" / ".a.tmp", folder.parent / ".a.tmp"]
+    stale = [folder / place / ".a.json.x1y2z3w4.tmp" for place in (".", "cells", "latency", "failures", "samples")]
+    stale += [folder / "artifacts" / "key" / ".a.x1y2z3w4.tmp", folder / "training" / "notes" / ".a.x1y2z3w4.tmp"]
+    others = [
+        folder / "cells" / ".a.tmp",
+        folder / "cells" / "mine.tmp",
+        folder / "mine" / ".a.tmp",
+        folder.parent / ".a.tmp",
+    ]
     for path in [*stale, *others]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")

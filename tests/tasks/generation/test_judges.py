@@ -80,7 +80,7 @@ def test_its_code_is_part_of_its_fingerprint(tmp_path: Path) -> None:
         ("my_judges:nothing", "has no function 'nothing'"),
         ("my_judges:number", "returned int, expected a torch.nn.Module"),
         ("my_judges:flat", r"features of shape \(1, 1, 8, 8\)"),
-        ("my_judges:large", r"does not judge images of \(1, 8, 8\)"),
+        ("my_judges:large", r"fails on images \(1, 1, 8, 8\): RuntimeError: mat1 and mat2"),
     ],
 )
 def test_what_is_no_judge_is_said(name: str, message: str) -> None:

@@ -142,7 +142,7 @@ def _summary_table(
     power = power_in(rows, lead)
     judged = titled(lead, power) if lead else "status"
     headings = ["strategy", "level", "params", "MACs", judged, "to dense"]
-    headings += [*(other.title for other in beside), "faster b1", "b16", "note"]
+    headings += [*(other.title for other in beside), "faster b1", "b16", "collapsed"]
     blocks: dict[str, list[list[str]]] = {}
     for row in rows:
         cells = _summary_cells(row, lead, 10.0**power, beside)
@@ -183,7 +183,7 @@ def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, bes
         *others,
         f"{row['speedup_b1']:.2f}x",
         f"{row['speedup_b16']:.2f}x",
-        "" if math.isnan(mean) else row["collapsed"],
+        "" if math.isnan(mean) else row["collapsed"].removeprefix("collapsed "),
     ]
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]
 

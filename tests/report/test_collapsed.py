@@ -126,8 +126,8 @@ def terminal_lines(found: list[Record]) -> dict[str, str]:
 
 def test_the_terminal() -> None:
     lines = terminal_lines(records())
-    assert "13.67 ±" in lines[LOST] and "+9.57" in lines[LOST] and lines[LOST].rstrip().endswith("collapsed 2/3")
-    assert "collapsed" not in lines[KEPT]
+    assert "13.67 ±" in lines[LOST] and "+9.57" in lines[LOST] and lines[LOST].rstrip().endswith(" 2/3")
+    assert "/3" not in lines[KEPT]
     assert "collapsed 3/3" in terminal_lines(records(lost=3, fid=None))[LOST]
 
 

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from bench.measure.footprint import LayerSize, footprint, nonzero, peak_cuda_bytes, peak_resident_bytes, rusage_bytes
+from bench.measure.footprint import (
+    LayerSize,
+    _bitmask_bytes,
+    footprint,
+    nonzero,
+    peak_cuda_bytes,
+    peak_resident_bytes,
+    rusage_bytes,
+)
 from bench.workloads.networks import DcganGenerator, parameter_total
 
 
@@ -116,3 +124,11 @@ def test_each_layer_stands_by_itself_with_a_shared_weight_in_the_first() -> None
     size = footprint(nn.Sequential(first, second, filled(nn.Linear(4, 2), nonzero=5)))
     assert size.layers == {"0": LayerSize(16, 3), "2": LayerSize(8, 5)}
     assert size.weights_nonzero == 8
+
+
+@pytest.mark.parametrize(("count", "mask"), [(0, 0), (1, 1), (8, 1), (9, 2), (17, 3), (64, 8), (65, 9), (80, 10)])
+def test_a_bitmask_has_a_bit_for_each_value_in_whole_bytes_and_four_bytes_for_each_that_stays(
+    count: int, mask: int
+) -> None:
+    assert _bitmask_bytes(torch.zeros(count), 0) == mask
+    assert _bitmask_bytes(torch.zeros(count), 5) == mask + 20

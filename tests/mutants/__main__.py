@@ -19,7 +19,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ELSEWHERE, ROOMS, ROOT, duties_of, files_of, hash_of, whole_of
+from tests.mutants.rooms import ELSEWHERE, EQUIVALENT, ROOMS, ROOT, duties_of, files_of, hash_of, whole_of
 from tests.mutants.trial import Base, Outcome, base_of, copy_of_tree, outcome_of, outcome_of_whole
 
 AIM = 0.95
@@ -51,9 +51,10 @@ def mutants_of(root: Path = ROOT) -> list[Mutant]:
             lines = source.decode().splitlines()
             seen: Counter[str] = Counter()
             for change in changes_of(source):
-                if change.function in ELSEWHERE.get(file, ()):
+                line = lines[change.line - 1].strip()
+                if change.function in ELSEWHERE.get(file, ()) or (file, line, change.new) in EQUIVALENT:
                     continue
-                text = f"{file}:{change.function}:{lines[change.line - 1].strip()}:{change.old}->{change.new}"
+                text = f"{file}:{change.function}:{line}:{change.old}->{change.new}"
                 seen[text] += 1
                 found.append(Mutant(room, file, change, hashlib.sha256(f"{text}#{seen[text]}".encode()).hexdigest()))
     return found

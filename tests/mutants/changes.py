@@ -42,7 +42,7 @@ CHOOSES = {"replace", "sorted", "min", "max", "clamp", "std", "var"}
 """Functions whose named arguments are rules: they are left out in turn."""
 TOLD = {"print", "progress", "warn", "echo", "UserError", "NotApplicable", "Infeasible", "ValueError", "TypeError"}
 """Calls whose arguments are words for people."""
-NO_RULE = {"strict", "encoding", "dtype", "device", "frozen"}
+NO_RULE = {"strict", "encoding", "dtype", "device", "frozen", "inplace"}
 """Keywords whose value no number hangs on: checks that hold anyway, and what is not a number."""
 TEXTS = (ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp)
 """Operands that are joined, not added."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.mutants import __main__ as command
 from tests.mutants.changes import Change, changes_of, is_change
-from tests.mutants.rooms import ROOMS, ROOT, Room, duties_of, files_of, whole_of
+from tests.mutants.rooms import EQUIVALENT, ROOMS, ROOT, Room, duties_of, files_of, whole_of
 from tests.mutants.trial import base_of, outcome_of, outcome_of_whole
 
 
@@ -206,3 +207,14 @@ def test_every_room_has_folders_in_which_all_its_tests_lie() -> None:
         whole = set(whole_of(room, room.files[0]))
         assert whole and all((ROOT / name).is_file() for name in whole)
         assert {name for name in room.tests if name.endswith(".py")} <= whole
+
+
+def test_changes_that_change_nothing_are_still_in_the_code_and_not_drawn() -> None:
+    def places(changes: Iterable[tuple[str, Change]]) -> set[tuple[str, str, str]]:
+        return {(file, lines[file][change.line - 1].strip(), change.new) for file, change in changes}
+
+    lines = {file: (ROOT / file).read_text(encoding="utf-8").splitlines() for file, *_ in EQUIVALENT}
+    possible = [(file, change) for file in lines for change in changes_of((ROOT / file).read_bytes())]
+    drawn = [(one.file, one.change) for one in command.mutants_of() if one.file in lines]
+    assert places(possible) >= EQUIVALENT
+    assert not places(drawn) & EQUIVALENT and len(drawn) < len(possible)

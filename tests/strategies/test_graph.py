@@ -105,3 +105,9 @@ def test_what_takes_too_long_is_stopped() -> None:
     with pytest.raises(TimeoutError, match=r"not done after 0\.05 s"):
         graph.within(0.05, long)
     assert seen == ["stopped"]
+
+
+def test_a_norm_without_weights_of_another_kind_is_no_member() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3, elementwise_affine=False), nn.Dropout(), nn.Linear(3, 2))
+    found = {group.name: [m.module for m in group.members] for group in graph.find(net.eval(), (torch.ones(2, 2),))}
+    assert found == {"0": ["0", "3"], "3": ["3"]}

@@ -29,3 +29,25 @@ def test_what_is_sorted_stays_as_it_is_and_may_need_gradients() -> None:
     values = torch.tensor([0.5, -0.0, 0.0], requires_grad=True)
     assert stable_order(values).tolist() == [1, 2, 0]
     assert values.tolist() == [0.5, -0.0, 0.0]
+
+
+class Many:
+    """So many float32 values, of which none is there."""
+
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def detach(self) -> None:
+        raise BufferError("packed")
+
+
+def test_positions_of_more_than_32_bits_are_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "argsort", lambda values, stable: "torch" if stable else "")
+    assert stable_order(Many(2**32)) == "torch"  # type: ignore[arg-type,comparison-overlap]
+    with pytest.raises(BufferError, match="packed"):
+        stable_order(Many(2**32 - 1))  # type: ignore[arg-type]

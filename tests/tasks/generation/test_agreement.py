@@ -112,3 +112,12 @@ def test_feature_distance_refuses_a_single_row() -> None:
 def test_a_known_unit_changes_nothing() -> None:
     dense, pruned = features(0), features(1)
     assert feature_distance(dense, pruned, unlike_distance(dense)) == feature_distance(dense, pruned)
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (1, 0, 1), (1, 1, 0)])
+def test_psnr_is_of_the_mean_over_all_values_of_an_image(place: tuple[int, int, int]) -> None:
+    one, other = torch.zeros(1, 2, 2, 2, dtype=torch.uint8), torch.zeros(1, 2, 2, 2, dtype=torch.uint8)
+    other[(0, *place)] = 16  # of 8 values: the mean square is 32
+    expected = 10 * math.log10(255**2 / 32)
+    assert psnr(one, other) == pytest.approx(expected)
+    assert psnr(one.repeat(2, 1, 1, 1), torch.cat([other, one])) == pytest.approx((expected + 99) / 2)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.base.kept import Kept
+from bench.tasks.generation import evaluation
 from bench.tasks.generation.discriminator import says_real
 
 
@@ -40,3 +44,41 @@ def test_d_judges_in_eval_mode_and_is_left_as_it_was() -> None:
 def test_only_uint8_images_are_judged(wrong: Tensor) -> None:
     with pytest.raises(ValueError, match="uint8"):
         says_real(Brightness(), wrong)
+
+
+def test_what_the_shipped_d_says_of_fixed_images_is_asked_once_and_of_a_cell_s_own_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """8 real images, and 4 that a network drew; D says how bright."""
+    asked: list[int] = []
+
+    def counted(judging: nn.Module, shown: Tensor, device: object, given: object) -> float:
+        asked.append(len(shown))
+        return float((shown.float().mean((1, 2, 3)) > 127).double().mean())
+
+    monkeypatch.setattr(evaluation, "says_real", counted)
+    condition = SimpleNamespace(of_inputs=lambda inputs: (), fits=lambda labels: True, of_labels=lambda labels: ())
+    data = SimpleNamespace(
+        name="d", fingerprint="f" * 64, train_labels=torch.zeros(8), train_subset=lambda n: images(*[255] * 6, 0, 0)[:n]
+    )
+    gan = SimpleNamespace(
+        data=data, device="cpu", workload=SimpleNamespace(condition=condition),
+        checkpoint=SimpleNamespace(discriminator=Brightness()),
+    )  # fmt: skip
+    judge = SimpleNamespace(gan=gan, accuracies=Kept())
+
+    def told(levels: tuple[int, ...], own: nn.Module | None = None) -> dict[str, float]:
+        seen = SimpleNamespace(images=images(*levels), inputs=())
+        dense = {"images": images(0, 0, 255, 255)}
+        ask = evaluation.GenerationJudge.discriminator_accuracy
+        found = ask(judge, seen, dense, own, "key")  # type: ignore[arg-type]
+        return {name: number.value for name, number in found.items()}
+
+    first = told((0, 0, 0, 255))
+    assert asked == [4, 4, 4]
+    second = told((255, 255, 255, 255))
+    assert asked == [4, 4, 4, 4]  # those of the cell alone
+    assert sorted(first.values()) == [0.5, 0.75, 1.0]  # rightly named: of dense's, of its own, of the real ones
+    assert sorted(second.values()) == [0.0, 0.5, 1.0]
+    told((0, 0, 0, 0), Brightness())
+    assert asked == [4] * 7  # another D is asked about all

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from bench.measure.complexity import count_macs
+from bench.tasks.generation.extractors import EXTRACTORS
 from bench.tasks.generation.judge_networks import CifarNet, DummyJudge, LeNet, convolution
 
 
@@ -53,3 +54,14 @@ def test_the_fixed_judge_names_the_brightest_corner() -> None:
     assert features.shape == (4, 6)
     # The mean of the four corners is -1/2: the bright one is 3/2 above it, the others 1/2 below.
     assert torch.equal(logits, 30 * (2 * torch.eye(4) - 0.5))
+
+
+def test_the_shipped_judges_take_images_of_their_data() -> None:
+    found = {name: EXTRACTORS[name]() for name in ("mnist-lenet", "cifar-net", "dummy-judge")}
+    shapes = {name: (judge.image_shape, judge.width, judge.classes) for name, judge in found.items()}
+    assert shapes == {
+        "mnist-lenet": ((1, 28, 28), 64, 10),
+        "cifar-net": ((3, 32, 32), 64, 10),
+        "dummy-judge": ((1, 8, 8), 6, 4),
+    }
+    assert not any(judge.standard for judge in found.values())

@@ -67,6 +67,7 @@ def supervised(command: Command) -> int:
 def _run(command: Command, pipe: int, above: int) -> NoReturn:
     """In the child: the command, and its end. Threads of other people's code do not hold it up."""
     _end_with(above)
+    atexit._clear()  # what was registered above is to be done there
 
     def say(**message: Any) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more: the end is near

@@ -21,7 +21,7 @@ from strategies.composition import Strategy
 from strategies.criteria import l1
 from strategies.criteria.structure import unlike
 from strategies.granularity.connection import ConnectionGranularity, concatenated
-from strategies.granularity.quantised import QuantisedGranularity, nearest_levels
+from strategies.granularity.quantised import QuantisedGranularity, QuantisedRemoval, nearest_levels
 from strategies.granularity.share import ShareGranularity, shareable
 from strategies.hooks import Training
 from strategies.keeping import KeepHooks
@@ -85,6 +85,16 @@ def test_a_real_generator_has_no_more_values_than_levels(name: str, allocation: 
     for layer, weight in named_weights(pruned.generator):
         assert len(weight.unique()) <= 8
         assert torch.equal(weight != 0, pruned.masks[layer])
+
+
+def test_what_an_earlier_pruning_removed_goes_first_whatever_its_size() -> None:
+    model = linear(*ROWS)
+    found = context(model, (torch.randn(2, 4),))
+    gone = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0]], dtype=torch.uint8)
+    before = QuantisedRemoval({"0": gone}, FOUR.rank(found).work)
+    ranking = FOUR.granularity.rank(found, FOUR.criterion, FOUR.allocation, after=before)
+    pruned = FOUR.decide(ranking, Level.sparsity(0.375), "params").apply(model)
+    assert torch.equal(pruned.masks["0"], gone > 0)
 
 
 @pytest.mark.parametrize("levels", [0, 1, 256])

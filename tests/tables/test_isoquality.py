@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.tables import tidy
+from bench.tables import latency_table, tidy
 from bench.tables.isoquality import (
     NETWORK,
     Crossing,
@@ -17,6 +17,7 @@ from bench.tables.isoquality import (
     _cells,
     _over_seeds,
     _shares,
+    _speedups,
     lowest_cost,
     margins_of,
 )
@@ -24,7 +25,7 @@ from bench.tables.lead import bounds_of
 from bench.tasks import Quantity
 from bench.tasks.generation import FID
 from tests.report.synthetic import FID as FID_COLUMN
-from tests.report.synthetic import make_record
+from tests.report.synthetic import latency_record, make_record
 
 LOWER = Quantity("q", "Q", "", "lower", "a number")
 HIGHER = Quantity("q", "Q", "", "higher", "a number")
@@ -160,3 +161,16 @@ def test_over_seeds_masks_take_as_long_as_dense() -> None:
     assert _over_seeds(seeds(1.0, 1.0))["status"] == "ok"
     assert _over_seeds(seeds(1.0, 0.5, cost="latency"))["status"] == "ok"
     assert _over_seeds(seeds(0.0, 0.0))["ratio"] == math.inf
+
+
+@pytest.mark.parametrize("other", [{"backend": "compile"}, {"dtype": "bfloat16"}, {"threads": 4}, {"device": "cuda"}])
+def test_a_speedup_is_of_the_setting_of_the_main_table_alone(other: dict[str, Any]) -> None:
+    """A timing that differs in a single part of its setting is another."""
+    frame = tidy([make_record(), make_record(strategy="l1-channel-global")])
+    found = latency_record("mnist-dcgan", "mnist-dcgan-l1-channel-global-0.5", 1, 2.0)
+    alone = _speedups(frame, latency_table([found]), 1)
+    slower = latency_record("mnist-dcgan", "mnist-dcgan-l1-channel-global-0.5", 1, 0.5).model_copy(update=other)
+    for both in ([found, slower], [slower, found]):
+        assert {key: row["speedup"] for key, row in _speedups(frame, latency_table(both), 1).items()} == {
+            key: row["speedup"] for key, row in alone.items()
+        }

@@ -19,7 +19,8 @@ MORE = 10
 def register_profiles() -> None:
     """Make both profiles known and load that of `make test`; ``--hypothesis-profile explore`` loads the other."""
     settings.register_profile(SAME, derandomize=True, database=None, deadline=None)
-    settings.register_profile(EXPLORE, max_examples=MORE * settings().max_examples, deadline=None, print_blob=True)
+    more = MORE * settings().max_examples
+    settings.register_profile(EXPLORE, max_examples=more, derandomize=False, deadline=None, print_blob=True)
     settings.load_profile(SAME)
 
 

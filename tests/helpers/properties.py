@@ -7,6 +7,7 @@ import random
 import numpy as np
 import torch
 from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.internal.conjecture import providers
 
 SAME = "same"
@@ -14,13 +15,18 @@ SAME = "same"
 EXPLORE = "explore"
 """The profile of `make explore`: new examples each time, ten times as many, with how to make a failing one again."""
 MORE = 10
+FINDS = ".hypothesis/examples"
+"""Where what failed is kept, to be tried first the next time; ignored by git."""
 
 
 def register_profiles() -> None:
     """Make both profiles known and load that of `make test`; ``--hypothesis-profile explore`` loads the other."""
     settings.register_profile(SAME, derandomize=True, database=None, deadline=None)
     more = MORE * settings().max_examples
-    settings.register_profile(EXPLORE, max_examples=more, derandomize=False, deadline=None, print_blob=True)
+    kept = DirectoryBasedExampleDatabase(FINDS)  # hypothesis keeps none by itself where CI is set
+    settings.register_profile(
+        EXPLORE, max_examples=more, derandomize=False, database=kept, deadline=None, print_blob=True
+    )
     settings.load_profile(SAME)
 
 

@@ -18,7 +18,7 @@ from tests.fuzz.tally import Tally
 
 Attempts = Callable[[int, int, Path], Tally]
 
-COUNTS = {"configurations": 500, "files": 2_000, "images": 300, "generators": 50, "commands": 30, "kills": 50}
+COUNTS = {"configurations": 500, "files": 2_000, "images": 300, "generators": 160, "commands": 30, "kills": 50}
 """Kind, a file of this folder -> how many attempts, at least."""
 
 SHOWN = 2_000

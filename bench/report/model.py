@@ -195,7 +195,7 @@ def _facts(frame: pd.DataFrame, failures: int) -> list[tuple[str, str]]:
 
 
 def _table_words(frame: pd.DataFrame) -> dict[str, str]:
-    tolerated = " and ".join(f"{task.bounding.title}s" for task in tasks_of(frame))
+    tolerated = " and ".join(f"{task.quantity(task.area).title}s" for task in tasks_of(frame))
     return {
         "summary": "the main table, with every digit",
         "cells": "one line for each cell, with its seed, cost and keys",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.statistics.components import Difference, estimated
 from bench.statistics.estimates import (
     Estimate,
     Prior,
@@ -17,9 +18,11 @@ from bench.statistics.intervals import Interval, holm, paired_p, same, t_interva
 from bench.statistics.ranks import kendall, mean_ranks, spearman
 
 __all__ = [
+    "Difference",
     "Estimate",
     "Interval",
     "Prior",
+    "estimated",
     "fit_prior",
     "holm",
     "holm_levels",

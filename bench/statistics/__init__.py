@@ -13,6 +13,7 @@ from bench.statistics.estimates import (
     trigamma_inverse,
     welch,
 )
+from bench.statistics.families import Simultaneous, above, adjusted, below, between
 from bench.statistics.hypervolume import hypervolume
 from bench.statistics.intervals import Interval, holm, paired_p, same, t_interval
 from bench.statistics.ranks import kendall, mean_ranks, spearman
@@ -22,6 +23,11 @@ __all__ = [
     "Estimate",
     "Interval",
     "Prior",
+    "Simultaneous",
+    "above",
+    "adjusted",
+    "below",
+    "between",
     "estimated",
     "fit_prior",
     "holm",

@@ -25,6 +25,9 @@ TINY = 1e-12
 """A value of exactly 0 has no logarithm; the smallest that is told apart keeps its rank."""
 
 
+LEAST_OF_FLOOR = 0.1
+"""A margin is never less than this share of the noise floor."""
+
 DENSE_REFERENCE = "dense-reference"
 """The flag of records whose reference is what the dense network itself makes: no real data is in any of their
 numbers."""
@@ -60,6 +63,9 @@ class Quantity:
     no_margin: str = ""
     """Why `margin` is None: the first half of the sentence that no network is said to hold the quality of dense."""
 
+    at_n: str = ""
+    """The quantity of the same images before the bias of their number is taken off: it is positive, so it has
+    logarithms; empty: none was taken off."""
     errors_of: str = ""
     """The quantity whose images' contributions are this one's as well; empty: it has its own, or none."""
 
@@ -83,6 +89,14 @@ class Quantity:
             logit = self.on_scale(dense) + self.sign * margin
             return 1 / (1 + math.exp(-logit))
         return dense + self.sign * margin
+
+    def allowance(self, margin: float, dense: float, floor: float = math.nan) -> float:
+        """What a loss of ``margin`` is on the scale of differences, beside ``dense``: of a share at least a tenth of what
+        a perfect network would have (NaN: not known), so that a dense network near it does not forbid everything."""
+        if self.scale != "share":
+            return self.at_most(margin)
+        least = 0.0 if math.isnan(floor) else LEAST_OF_FLOOR * abs(floor)
+        return max(margin * abs(dense), least)
 
     def holds(self, value: float, limit: float) -> bool:
         """Whether ``value`` is no worse than ``limit``."""

@@ -138,18 +138,18 @@ class GenerationJudge:
 
     def numbers(self, seen: Images) -> dict[str, Number]:
         numbers = {}
-        for name, version in self.versions.items():
+        for name in self.versions:
             metric, found = METRICS[name], self._found(seen, name)
             for column in metric.columns:
-                value, contributions = found.values.get(column.name), found.contributions.get(column.name)
+                value = found.values.get(column.name)
                 numbers[f"{column.name}[{self.name}]"] = Number(
                     value=value,
                     unit=column.unit,
                     direction=column.direction,
                     kind="stochastic",
-                    version=metric.column_version(column.name, version),
+                    version=metric.column_version(column, self._terms),
                     num_images=self.settings.num_images,
-                    error=_error(column.name, value, contributions),
+                    error=_error(column.name, value, found.contributions),
                 )
         return numbers
 
@@ -171,7 +171,7 @@ class GenerationJudge:
         influence = frechet_influence(self.reference.floor_features, floor, self.reference.train)
         values = {
             "fid_floor": (fid, version),
-            "fid-inf_floor": (fid - influence.bias, METRICS["fid"].column_version("fid-inf", version)),
+            "fid-inf_floor": (fid - influence.bias, f"{version}/less-bias"),
         }
         return {
             f"{name}[{self.name}]": Number(
@@ -282,12 +282,14 @@ class GenerationEvaluation:
         return self._extractors.get(name, find) if name in EXTRACTORS else find()
 
 
-def _error(column: str, value: float | None, contributions: Contributions | None) -> float | None:
-    """The standard error of a number that comes from its images."""
-    if value is None or contributions is None:
+def _error(column: str, value: float | None, found: Mapping[str, Contributions]) -> float | None:
+    """The standard error of a number that comes from its images; None: not known."""
+    named = {quantity.name: quantity for quantity in QUANTITIES}
+    of = (named[column].errors_of or column) if column in named else column
+    if value is None or of not in found:
         return None
-    (quantity,) = (each for each in QUANTITIES if each.name == column)
-    return quantity.error(value, math.sqrt(contributions.variance))
+    contributions = found[of]
+    return named[of].error(value, math.sqrt(contributions.variance))
 
 
 def _labelled(gan: Gan, shape: ImageShape) -> Callable[[], ImageData]:

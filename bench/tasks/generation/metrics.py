@@ -30,16 +30,6 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Column:
-    """One number of a metric."""
-
-    name: str
-    unit: str
-    direction: Literal["lower", "higher", "none"]
-    summary: str
-
-
-@dataclass(frozen=True)
 class Terms:
     """What numbers must share to stand side by side, whatever the metric."""
 
@@ -59,6 +49,18 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Column:
+    """One number of a metric."""
+
+    name: str
+    unit: str
+    direction: Literal["lower", "higher", "none"]
+    summary: str
+    version: Callable[[Terms], str] | None = None
+    """Where it is another than the metric's, as for a number that does not depend on N."""
+
+
+@dataclass(frozen=True)
 class Metric:
     """One way to compare generated images with real ones, by what a feature network sees."""
 
@@ -71,9 +73,12 @@ class Metric:
     needs_real: bool = False
     """Whether it compares image with image, and so needs `Reference.real`."""
 
-    def column_version(self, column: str, version: str) -> str:
-        """The version of one column, given the metric's."""
-        return version if column == self.name else f"{version}/{column}"
+    def column_version(self, column: Column, terms: Terms) -> str:
+        """The version of one column."""
+        if column.version is not None:
+            return column.version(terms)
+        version = self.version(terms)
+        return version if column.name == self.name else f"{version}/{column.name}"
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -98,7 +103,13 @@ METRICS.add(
     Metric(
         name="fid",
         columns=(
-            Column("fid-inf", SQUARED, "lower", "Frechet distance to the training images less the bias of N images"),
+            Column(
+                "fid-inf",
+                SQUARED,
+                "lower",
+                "Frechet distance to the training images less the bias of N images",
+                lambda terms: f"frechet-2-less-bias-1/{terms.judge}/uint8/ref-{terms.reference}",
+            ),
             Column("fid", SQUARED, "lower", "Frechet distance to the training images"),
             Column("fid-held-out", SQUARED, "lower", "the same to the held-out images"),
             Column(

@@ -14,6 +14,7 @@ FID_INF = Quantity(
     margin=0.05,
     decimals=2,
     bounds=(0.1, 0.5),
+    at_n="fid",
     about="Fréchet distance to the training images in the features of the network in brackets, less the bias of N "
     "images in closed form; lower is better; may fall below 0 for a generator as good as real images. Comparable with "
     "the same extractor and reference, whatever N",
@@ -31,8 +32,9 @@ FID = Quantity(
     decimals=2,
     tolerated=10.0,
     bounds=(0.1, 0.5),
+    errors_of="fid-inf",
     about="Fréchet distance to the training images in the features of the network in brackets, lower is better; "
-    "mean ± half width of the 95 % t-interval over the seeds. Comparable only with the same extractor, version and N",
+    "mean ± half width of the 95 % interval. Comparable only with the same extractor, version and N",
     caution="Small N biases FID upwards, by an amount that depends on the model: compare within a column only.",
 )
 KID = Quantity(

@@ -5,8 +5,9 @@ With it two cells of a run, or of two runs under one protocol, are compared with
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from bench.base.errors import UserError
 from bench.base.files import write_atomically
 from bench.base.outside import MIB, Damaged, read_bytes
+from bench.records.paths import RunPaths
 from bench.statistics import Contributions
 
 LARGEST = 64 * MIB
@@ -64,6 +67,33 @@ def read_contributions(path: Path) -> CellContributions:
         return CellContributions(str(metadata["inputs"]), numbers)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(path, "not the contributions of a cell") from error
+
+
+class KeptContributions(Mapping[str, CellContributions]):
+    """Those of a run's cells by ``eval_key``, read when they are asked for. What is missing or damaged is not there: its
+    cell then has its own error alone."""
+
+    def __init__(self, paths: RunPaths, keys: Iterable[str]) -> None:
+        self._paths, self._keys = paths, dict.fromkeys(keys)
+        self._read: dict[str, CellContributions | None] = {}
+
+    def __getitem__(self, key: str) -> CellContributions:
+        if key not in self._keys:
+            raise KeyError(key)
+        if key not in self._read:
+            self._read[key] = None
+            with contextlib.suppress(UserError):
+                self._read[key] = read_contributions(self._paths.contributions(key))
+        found = self._read[key]
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 def _one(name: str, count: int, tensors: Mapping[str, np.ndarray]) -> Contributions:

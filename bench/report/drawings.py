@@ -172,7 +172,7 @@ def _headline(
             continue
         images = mine.loc[mine["metric"] == metric, "num_images"].dropna()
         count = f", N = {int(images.iloc[0])}" if len(images) else ""
-        text = f"{metric} against achieved sparsity: mean, 95 % t-interval and seeds ({spread}{count})"
+        text = f"{metric} against achieved sparsity: mean, 95 % interval and seeds ({spread}{count})"
         for page in pages(mine):
             on_page = mine["workload"].isin(page), aggregated["workload"].isin(page)
             name = f"quality-{quantity.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.statistics.best import Standing, among_best
 from bench.statistics.components import Difference, estimated
 from bench.statistics.estimates import (
     Estimate,
@@ -13,25 +14,32 @@ from bench.statistics.estimates import (
     trigamma_inverse,
     welch,
 )
-from bench.statistics.families import Simultaneous, above, adjusted, below, between
+from bench.statistics.families import Simultaneous, above, adjusted, below, between, first_levels
 from bench.statistics.hypervolume import hypervolume
 from bench.statistics.images import Contributions, difference
 from bench.statistics.intervals import Interval, holm, paired_p, same, t_interval
+from bench.statistics.power import Design, Needed, Spread, needed, reach, tellable, tells
 from bench.statistics.ranks import kendall, mean_ranks, spearman
 
 __all__ = [
     "Contributions",
+    "Design",
     "Difference",
     "Estimate",
     "Interval",
+    "Needed",
     "Prior",
     "Simultaneous",
+    "Spread",
+    "Standing",
     "above",
     "adjusted",
+    "among_best",
     "below",
     "between",
     "difference",
     "estimated",
+    "first_levels",
     "fit_prior",
     "holm",
     "holm_levels",
@@ -39,11 +47,15 @@ __all__ = [
     "kendall",
     "mean_ranks",
     "moderated",
+    "needed",
     "paired",
     "paired_p",
+    "reach",
     "same",
     "spearman",
     "t_interval",
+    "tellable",
+    "tells",
     "trigamma_inverse",
     "welch",
 ]

@@ -21,7 +21,7 @@ are stepwise at the full error would be wrong together in up to twice that error
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.statistics.estimates import Estimate
@@ -118,9 +118,7 @@ def above(
     members = _members(groups, p_values)
     if not members:
         return [None] * len(estimates)
-    # Where a true hypothesis is left, the bounds of the others are wrong with at most this share of what is kept.
-    others = 1 - min(1 / (len(members) * len(indices)) for indices in members.values())
-    tested = 1 - KEPT * others
+    tested = _tested(members)
     p = [value if math.isnan(value) else min(1.0, value / tested) for value in adjusted(groups, p_values)]
     rejected = [value < error for value in p]
     left = sum(not all(rejected[i] for i in indices) for indices in members.values())
@@ -164,6 +162,26 @@ def between(
         up and down and Simultaneous(up.low, down.high, min(1.0, 2 * min(up.p, down.p)), up.shown + down.shown)
         for up, down in zip(ups, downs, strict=True)
     ]
+
+
+def first_levels(groups: Sequence[Hashable], error: float = 0.05) -> list[float]:
+    """The one-sided level at which `between` rejects each comparison whatever the others are; later steps have more.
+
+    With `above` and `below` it is twice that.
+    """
+    members = _members(groups, [0.0] * len(groups))
+    share = error / 2 * _tested(members) / max(len(members), 1)
+    return [share / len(members[group]) for group in groups]
+
+
+def _tested(members: Mapping[Hashable, Sequence[int]]) -> float:
+    """The share of the error that hypotheses are tested with.
+
+    Bounds beyond the null hypothesis are only at risk for hypotheses that are not true. Where a true one is left, the
+    others have at most all levels but its own; so one comparison alone is tested with all of the error.
+    """
+    least = min((1 / (len(members) * len(indices)) for indices in members.values()), default=1.0)
+    return 1 - KEPT * (1 - least)
 
 
 def _members(groups: Sequence[Hashable], p_values: Sequence[float]) -> dict[Hashable, list[int]]:

@@ -49,9 +49,7 @@ def difference(one: Contributions, other: Contributions) -> Contributions | None
     """Of ``one`` minus ``other``, where both are of the same inputs; None where their sizes say that they are not."""
     if one.count != other.count or one.linear.shape != other.linear.shape or one.pairs.shape != other.pairs.shape:
         return None
-    return Contributions(
-        one.count, one.linear - other.linear, _less(one.noise, other.noise), one.pairs - other.pairs
-    )
+    return Contributions(one.count, one.linear - other.linear, _less(one.noise, other.noise), one.pairs - other.pairs)
 
 
 def _less(one: Array, other: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.records.contributions import CellContributions
 from bench.statistics import Difference, difference, same
-from bench.tasks import Quantity, known_quantity
+from bench.tasks import Quantity, Scale, known_quantity
 
 Row = dict[str, Any]
 
@@ -30,8 +30,8 @@ class Evidence:
     cells: Mapping[str, CellContributions] = field(default_factory=dict)
     """By ``eval_key``; a cell that is missing has only its own error."""
 
-    def paired(self, one: Row, other: Row) -> float:
-        """Variance of the difference of two cells' numbers from the images, on the quantity's scale; NaN: not known.
+    def paired(self, one: Row, other: Row, scale: Scale) -> float:
+        """Variance of the difference of two cells' numbers from the images, on ``scale``; NaN: not known.
 
         On common inputs image by image; otherwise the images are independent.
         """
@@ -41,18 +41,13 @@ class Evidence:
         if mine and theirs and mine.inputs == theirs.inputs and name in mine.numbers and name in theirs.numbers:
             pair = difference(mine.numbers[name], theirs.numbers[name])
             if pair is not None:
-                return _as(quantity, name, pair.variance, (one, other))
-        return own_variance(one) + own_variance(other)
+                return _as(scale, name, pair.variance, (one, other))
+        return own_variance(one, scale) + own_variance(other, scale)
 
 
-def own_variance(row: Row) -> float:
-    """Variance of a cell's number from its images, on the quantity's scale; NaN: not known."""
-    quantity, error, value = known_quantity(_family(row["metric"])), float(row["error"]), float(row["value"])
-    if quantity is not None and quantity.scale == "log":
-        return (error / value) ** 2 if value else math.nan
-    if quantity is not None and quantity.scale == "logit":
-        return (error / (value * (1 - value))) ** 2 if 0 < value < 1 else math.nan
-    return error**2
+def own_variance(row: Row, scale: Scale) -> float:
+    """Variance of a cell's number from its images, on ``scale``; NaN: not known."""
+    return _moved(float(row["error"]) ** 2, "linear", scale, float(row["value"]))
 
 
 def compared(
@@ -68,7 +63,9 @@ def compared(
         mine, base: seed -> metric -> row.
     """
     seeds = [seed for seed in mine if seed in base]
-    pairs = [(mine[seed][metric], base[seed][metric]) for seed in seeds if metric in mine[seed] and metric in base[seed]]
+    pairs = [
+        (mine[seed][metric], base[seed][metric]) for seed in seeds if metric in mine[seed] and metric in base[seed]
+    ]
     pairs = [(a, b) for a, b in pairs if not math.isnan(a["value"] - b["value"])]
     if not pairs:
         return None
@@ -77,13 +74,13 @@ def compared(
         # What differs by one rounding is equal: a test of such differences would find noise of the arithmetic.
         equal = same(a["value"], b["value"])
         values.append(0.0 if equal else quantity.on_scale(a["value"]) - quantity.on_scale(b["value"]))
-        images.append(0.0 if equal else evidence.paired(a, b))
+        images.append(0.0 if equal else evidence.paired(a, b, quantity.scale))
     named = quantity.at_n and metric.replace(quantity.name, quantity.at_n, 1)
     positive = [(mine[a["seed"]].get(named, a)["value"], base[b["seed"]].get(named, b)["value"]) for a, b in pairs]
     return _difference(values, images, positive, quantity, [row for pair in pairs for row in pair])
 
 
-def alone(rows: Sequence[Row], at_n: Sequence[float], quantity: Quantity | None) -> Difference:
+def alone(rows: Sequence[Row], at_n: Sequence[float]) -> Difference:
     """The mean of one group of cells, in the unit of its number.
 
     Args:
@@ -91,7 +88,7 @@ def alone(rows: Sequence[Row], at_n: Sequence[float], quantity: Quantity | None)
     """
     values = [row["value"] for row in rows]
     positive = [(value, 1.0) for value in at_n]
-    return _difference(values, [float(row["error"]) ** 2 for row in rows], positive, None, rows, quantity)
+    return _difference(values, [float(row["error"]) ** 2 for row in rows], positive, None, rows)
 
 
 def _difference(
@@ -100,7 +97,6 @@ def _difference(
     positive: Sequence[tuple[float, float]],
     compared_on: Quantity | None,
     rows: Sequence[Row],
-    quantity: Quantity | None = None,
 ) -> Difference:
     varies = frozenset(name for row in rows for name in str(row["varies"]).replace("; ", "+").split("+") if name)
     varies -= {"eval"}
@@ -135,10 +131,25 @@ def _contributed(quantity: Quantity | None, metric: str) -> str:
     return metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
 
 
-def _as(quantity: Quantity | None, name: str, variance: float, rows: tuple[Row, Row]) -> float:
-    """A variance on the scale of the number ``name`` on that of ``quantity``, which may borrow it."""
+def _as(scale: Scale, name: str, variance: float, rows: tuple[Row, Row]) -> float:
+    """A variance on the scale of the contributions of the number ``name``, on ``scale``; to first order, at the geometric
+    mean of the two values."""
     source = known_quantity(_family(name))
-    if quantity is None or source is None or source.scale == quantity.scale or quantity.scale != "log":
+    one, other = (float(row["value"]) for row in rows)
+    return _moved(variance, source.scale if source else "linear", scale, math.sqrt(max(one * other, 0.0)))
+
+
+def _moved(variance: float, before: Scale, after: Scale, value: float) -> float:
+    """A variance on another scale, by the slopes of both at ``value``; NaN where these have none."""
+    if before == after or {before, after} <= {"linear", "share"}:
         return variance
-    values = [float(row["value"]) for row in rows]
-    return variance / (values[0] * values[1]) if min(values) > 0 else math.nan
+    slope = _slope(after, value) / _slope(before, value) if _slope(before, value) else math.nan
+    return variance * slope**2
+
+
+def _slope(scale: Scale, value: float) -> float:
+    if scale == "log":
+        return 1 / value if value > 0 else math.nan
+    if scale == "logit":
+        return 1 / (value * (1 - value)) if 0 < value < 1 else math.nan
+    return 1.0

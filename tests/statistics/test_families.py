@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from bench.statistics import Estimate, above, adjusted, below, between, holm
+from bench.statistics import Estimate, above, adjusted, below, between, first_levels, holm
 from bench.statistics.families import KEPT, hommel, simes
 
 P_VALUES = st.lists(st.floats(0, 0.2) | st.sampled_from([0.01, 0.02, 0.04, 0.5, 1.0]), min_size=1, max_size=6)
@@ -162,6 +162,17 @@ def test_a_loss_below_the_margin_is_at_most_the_margin() -> None:
     assert [one.shown for one in found if one] == [0, -1, 0]
     assert found[1] is not None and found[1].high == 2.0  # stepwise shown, by its own bound not
     assert all(one.high >= 2.0 for one in found if one and not one.shown)
+
+
+def test_the_level_of_the_first_step_is_what_rejects_whatever_the_others_are() -> None:
+    groups = "aaabcc"
+    for i, level in enumerate(first_levels(groups)):
+        for factor, shown in ((0.999, 1), (1.001, 0)):
+            estimates = [Estimate(-9.0, 1.0, math.inf)] * len(groups)
+            estimates[i] = Estimate(float(norm.isf(level * factor)), 1.0, math.inf)
+            found = above(groups, estimates, 0.0, 0.025)[i]
+            assert found is not None and found.shown == shown
+    assert first_levels("a") == [0.025] and first_levels("") == []
 
 
 GROUPS = (0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 4, 4, 4, 4, 4)

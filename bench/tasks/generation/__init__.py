@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _SQUARED = "squared feature distance"
 
 NUMBERS = (
-    Listed("fid-inf", _SQUARED, "lower", "stochastic", "Frechet distance to the training images less the bias of N images"),
+    Listed(
+        "fid-inf", _SQUARED, "lower", "stochastic", "Frechet distance to the training images less the bias of N images"
+    ),
     Listed("fid", _SQUARED, "lower", "stochastic", "Frechet distance to the training images"),
     Listed("fid-held-out", _SQUARED, "lower", "stochastic", "the same to the held-out images"),
     Listed(
@@ -65,7 +67,8 @@ CODE = {
     "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "collapse", "quality", "extractors", "judges")),
     "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
     "metrics": tuple(
-        f"{_HERE}.{name}" for name in ("metrics", "contributions", "frechet", "gaussian", "influence", "kernel", "neighbours")
+        f"{_HERE}.{name}"
+        for name in ("metrics", "contributions", "frechet", "gaussian", "influence", "kernel", "neighbours")
     ),
     "agreement": tuple(f"{_HERE}.{name}" for name in ("agreement", "discriminator")),
 }

@@ -56,7 +56,8 @@ class Difference:
     @property
     def finite(self) -> bool:
         """Whether there is a unit, and every number is one."""
-        return bool(self.values) and all(map(math.isfinite, (*self.values, *self.images, *(self.logs or ()))))
+        logs = () if self.logs is None else (*self.logs, self.scale)
+        return bool(self.values) and all(map(math.isfinite, (*self.values, *self.images, *logs)))
 
     @property
     def from_images(self) -> float:

@@ -28,7 +28,7 @@ class Cell(_Frozen):
     workload: str
     """The GAN that is pruned."""
     checkpoint: str = "shipped"
-    """Which training of it: ``shipped``, or the folder of one."""
+    """Which training of it: ``shipped``, ``seed-K`` of those that come with it, or the folder of one."""
     strategy: str
     """How it is pruned; ``dense`` is the unpruned generator."""
     target: Literal["params", "macs"] = "params"

@@ -70,8 +70,8 @@ def read_contributions(path: Path) -> CellContributions:
 
 
 class KeptContributions(Mapping[str, CellContributions]):
-    """Those of a run's cells by ``eval_key``, read when they are asked for. What is missing or damaged is not there: its
-    cell then has its own error alone."""
+    """Those of a run's cells by ``eval_key``, read when they are asked for. What is missing or damaged is not there:
+    its cell then has its own error alone."""
 
     def __init__(self, paths: RunPaths, keys: Iterable[str]) -> None:
         self._paths, self._keys = paths, dict.fromkeys(keys)

@@ -67,16 +67,16 @@ def aggregate(frame: pd.DataFrame, evidence: Evidence | None = None) -> pd.DataF
     """One row for each (workload, checkpoint, strategy, target, level, recovery, metric), over the seeds.
 
     ``mean, std`` (ddof 1 over the seeds), ``ci95`` (half width of the 95 % interval of the mean), ``low, high`` in the
-    metric's ``unit``; ``n`` values entered out of ``seeds`` cells; ``interval`` says what the interval is: ``95 %``, from
-    the error that the images have in each cell, and where more than evaluation inputs was drawn from the spread over the
-    seeds as well (`bench.statistics.components`); where nothing is known of the images ``95 % t`` over the seeds, ``no
-    spread over seeds``: 0, ``one seed: no interval``: NaN. Where a seed collapsed, a stochastic metric
-    has no mean but ``collapsed``: ``collapsed 2/3``. ``delta_*``: the differences to the dense cell of the
-    same recovery and seed, paired by seed and, through ``evidence``, image by image (NaN for dense itself). ``finite_*`` are over every seed with a value, those
-    that collapsed among them: to be shown beside ``collapsed``, never to be ranked, tested or recommended by.
-    ``achieved_*`` are means over the seeds.
-    ``varies`` names the random streams that the spread is over: ``eval`` alone is a spread over latents only,
-    not over prunings or trainings. A group without any number is one row with an empty ``metric``.
+    metric's ``unit``; ``n`` values entered out of ``seeds`` cells; ``interval`` says what the interval is: ``95 %``,
+    from the error that the images have in each cell, and where more than evaluation inputs was drawn from the spread
+    over the seeds as well (`bench.statistics.components`); where nothing is known of the images ``95 % t`` over the
+    seeds, ``no spread over seeds``: 0, ``one seed: no interval``: NaN. Where a seed collapsed, a stochastic metric has
+    no mean but ``collapsed``: ``collapsed 2/3``. ``delta_*``: the differences to the dense cell of the same recovery
+    and seed, paired by seed and, through ``evidence``, image by image (NaN for dense itself). ``finite_*`` are over
+    every seed with a value, those that collapsed among them: to be shown beside ``collapsed``, never to be ranked,
+    tested or recommended by. ``achieved_*`` are means over the seeds. ``varies`` names the random streams that the
+    spread is over: ``eval`` alone is a spread over latents only, not over prunings or trainings. A group without any
+    number is one row with an empty ``metric``.
 
     Raises:
         UserError: numbers of different versions would stand side by side.

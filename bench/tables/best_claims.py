@@ -17,8 +17,8 @@ from bench.tables.naming import DENSE
 def against_best(groups: Mapping[Key, Group], evidence: Evidence) -> list[Claim]:
     """A claim for each strategy at each requested level, all of one workload, checkpoint and recovery with one error.
 
-    The other of a claim is the row that beats it the most surely, or, of a row that may itself be the best, the one with
-    the best mean beside it. A level with one strategy has none.
+    The other of a claim is the row that beats it the most surely, or, of a row that may itself be the best, the one
+    with the best mean beside it. A level with one strategy has none.
     """
     families: dict[Key, dict[Key, list[Group]]] = {}
     for key, group in groups.items():
@@ -75,7 +75,7 @@ def _level(
             result = Simultaneous(low, high, p, 0) if sign > 0 else Simultaneous(-high, -low, p, 0)
             if not standing.among_best:
                 verdict = "higher" if sign > 0 else "lower"
-        claims.append(claim_about(pair, result, math.nan, math.nan, verdict))
+        claims.append(claim_about(pair, result, math.nan, verdict))
     return claims + [_left_out(one, able, pairs) for one in members if one not in able and able]
 
 
@@ -85,7 +85,7 @@ def _left_out(one: Group, able: list[Group], pairs: Mapping[tuple[int, int], Com
     verdict: Verdict = "other size"
     if one.lost:
         verdict = "worse: collapsed" if one.lost == len(one.cells) else "collapsed"
-    return claim_about(pair, None, math.nan, math.nan, verdict)
+    return claim_about(pair, None, math.nan, verdict)
 
 
 def _turned(pair: Comparison) -> Comparison:

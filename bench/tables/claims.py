@@ -18,9 +18,18 @@ from bench.statistics import Simultaneous, above, below, between, estimated
 from bench.tables.best_claims import against_best
 from bench.tables.claim import ALL, BEST, LEAST_CHECKPOINTS, LEVEL, Claim, Claims, Key, Verdict, in_order
 from bench.tables.evidence import Evidence, over_checkpoints
-from bench.tables.groups import Cells, Comparison, Group, changed, claim_about, compare, dense_of, groups_of
+from bench.tables.groups import (
+    Cells,
+    Comparison,
+    Group,
+    allowed_on_scale,
+    changed,
+    claim_about,
+    compare,
+    dense_of,
+    groups_of,
+)
 from bench.tables.naming import DENSE
-from bench.tasks import Quantity
 
 
 def claims_of(frame: pd.DataFrame, reference: str, evidence: Evidence | None = None) -> Claims:
@@ -35,9 +44,9 @@ def claims_of(frame: pd.DataFrame, reference: str, evidence: Evidence | None = N
 
 
 def against_reference(frame: pd.DataFrame, reference: str, evidence: Evidence | None = None) -> list[Claim]:
-    """Every strategy against ``reference`` (a strategy, dense, or ``best``: the best of each level) at the same workload,
-    checkpoint, target, recovery and requested level; one family for each workload, checkpoint and recovery, strategies
-    first. Workloads that nothing judges have no claim.
+    """Every strategy against ``reference`` (a strategy, dense, or ``best``: the best of each level) at the same
+    workload, checkpoint, target, recovery and requested level; one family for each workload, checkpoint and recovery,
+    strategies first. Workloads that nothing judges have no claim.
     """
     return _against_reference(groups_of(frame), reference, evidence or Evidence())
 
@@ -99,7 +108,7 @@ def _over_trainings(comparisons: Sequence[Comparison]) -> list[Comparison]:
         parts = [one.difference for one in members if one.difference is not None and not one.obstacle]
         obstacle: Verdict | None = None if len(parts) == len(members) == count[key[0]] else "collapsed"
         mine, base = (
-            replace(side, key=changed(side.key, checkpoint=name), cells=_joined([one for one in sides]))
+            replace(side, key=changed(side.key, checkpoint=name), cells=_joined(sides))
             for side, sides in (
                 (members[0].mine, [m.mine for m in members]),
                 (members[0].base, [m.base for m in members]),
@@ -126,57 +135,47 @@ def _names(family: Sequence[Comparison]) -> list[Key]:
 
 
 def _judged_by_reference(family: Sequence[Comparison]) -> list[Claim]:
-    estimates = _estimates(family)
-    results = between(_names(family), estimates, error=LEVEL)
+    results = between(_names(family), _estimates(family), error=LEVEL)
     claims = []
-    for one, estimate, result in zip(family, estimates, results, strict=True):
+    for one, result in zip(family, results, strict=True):
         verdict: Verdict = one.obstacle or ("too few seeds" if result is None else "not separable")
         if result is not None:
             if _identical(one):
                 verdict = "identical"
             elif result.shown:
                 verdict = "lower" if result.shown < 0 else "higher"
-        claims.append(claim_about(one, result, math.nan, math.nan, verdict))
+        claims.append(claim_about(one, result, math.nan, verdict))
     return claims
 
 
 def _judged_by_dense(family: Sequence[Comparison]) -> list[Claim]:
     """Turned so that positive is worse: below the margin it holds, above 0 it is worse."""
-    quantity, sign = family[0].mine.judge.quantity, family[0].mine.judge.quantity.sign
-    names = _names(family)
+    sign, names = family[0].mine.judge.quantity.sign, _names(family)
     estimates = [found if found is None or sign > 0 else found.negative() for found in _estimates(family)]
-    # Each margin is its own null hypothesis, so the estimates are moved and the null is 0.
-    allowed = [_allowed(one, quantity) for one in family]
+    # Each margin is a null hypothesis of its own, so the estimates are moved by it; without a margin there is a bound.
+    margins = [allowed_on_scale(one) for one in family]
     moved = [
-        None if found is None else replace(found, difference=found.difference - (0.0 if math.isnan(most) else most))
-        for found, most in zip(estimates, allowed, strict=True)
+        found and replace(found, difference=found.difference - (0.0 if math.isnan(most) else most))
+        for found, most in zip(estimates, margins, strict=True)
     ]
     losses, bounds = above(names, estimates, error=LEVEL / 2), below(names, moved, error=LEVEL / 2)
     claims = []
-    for one, most, loss, bound in zip(family, allowed, losses, bounds, strict=True):
+    for one, most, loss, bound in zip(family, margins, losses, bounds, strict=True):
         verdict: Verdict = one.obstacle or ("too few seeds" if loss is None else "not separable")
-        result = None
-        high = math.nan
+        result, high = None, math.nan
         if loss is not None and bound is not None:
             high = bound.high + (0.0 if math.isnan(most) else most)
             held = bool(bound.shown) and not math.isnan(most)
-            low, p = loss.low, bound.p if held else loss.p
-            result = Simultaneous(low, high, p, 0) if sign > 0 else Simultaneous(-high, -low, p, 0)
+            p = bound.p if held else loss.p
+            result = Simultaneous(loss.low, high, p, 0) if sign > 0 else Simultaneous(-high, -loss.low, p, 0)
             if _identical(one):
                 verdict, high = "identical", 0.0
             elif held:
                 verdict = "holds"
             elif loss.shown:
                 verdict = "worse"
-        claims.append(claim_about(one, result, high, most, verdict))
+        claims.append(claim_about(one, result, high, verdict))
     return claims
-
-
-def _allowed(one: Comparison, quantity: Quantity) -> float:
-    """What may be lost, on the scale; NaN: the quantity has no margin."""
-    if quantity.margin is None or one.difference is None:
-        return math.nan
-    return quantity.allowance(quantity.margin, one.base.mean, one.base.floor)
 
 
 def _identical(one: Comparison) -> bool:

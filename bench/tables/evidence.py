@@ -1,4 +1,5 @@
-"""From rows of `tidy` and what the images contributed to one comparison: values, and the variance of each by its source.
+"""From rows of `tidy` and what the images contributed to one comparison: values, and the variance of each by its
+source.
 
 `bench.statistics` says what follows from them.
 """
@@ -105,11 +106,17 @@ def _difference(
     if compared_on is not None and compared_on.scale == "log":
         return Difference(tuple(values), tuple(images), tuple(values), 1.0, varies)
     logs = tuple(math.log(a / b) for a, b in positive) if all(min(pair) > 0 for pair in positive) else None
-    sides = list(zip(*positive, strict=True))
-    if compared_on is None:
-        sides = sides[:1]
-    scale = max((abs(statistics.fmean(side)) for side in sides), default=0.0)
-    return Difference(tuple(values), tuple(images), logs, scale, varies)
+    one, other = (statistics.fmean(side) for side in zip(*positive, strict=True))
+    if compared_on is None or logs is None:
+        return Difference(tuple(values), tuple(images), logs, abs(one), varies)
+    return Difference(tuple(values), tuple(images), logs, logarithmic_mean(one, other), varies, ratio=True)
+
+
+def logarithmic_mean(one: float, other: float) -> float:
+    """``(a - b) / (log a - log b)`` of positive numbers; their mean where they are as good as equal."""
+    if math.isclose(one, other, rel_tol=1e-6):
+        return (one + other) / 2
+    return (one - other) / math.log(one / other)
 
 
 def over_checkpoints(parts: Sequence[Difference]) -> Difference:
@@ -119,7 +126,8 @@ def over_checkpoints(parts: Sequence[Difference]) -> Difference:
     logs = None
     if all(part.logs is not None for part in parts):
         logs = tuple(statistics.fmean(part.logs or ()) for part in parts)
-    return Difference(values, images, logs, max(part.scale for part in parts), frozenset({CHECKPOINT}))
+    scale = statistics.fmean(part.scale for part in parts)
+    return Difference(values, images, logs, scale, frozenset({CHECKPOINT}), ratio=logs is not None)
 
 
 def _family(metric: str) -> str:
@@ -132,8 +140,8 @@ def _contributed(quantity: Quantity | None, metric: str) -> str:
 
 
 def _as(scale: Scale, name: str, variance: float, rows: tuple[Row, Row]) -> float:
-    """A variance on the scale of the contributions of the number ``name``, on ``scale``; to first order, at the geometric
-    mean of the two values."""
+    """A variance on the scale of the contributions of the number ``name``, on ``scale``; to first order, at the
+    geometric mean of the two values."""
     source = known_quantity(_family(name))
     one, other = (float(row["value"]) for row in rows)
     return _moved(variance, source.scale if source else "linear", scale, math.sqrt(max(one * other, 0.0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from bench.tables.evidence import Evidence, compared
 from bench.tables.lead import Judge, judges_of, task_of
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
-from bench.tasks import Quantity
 
 Row = dict[str, Any]
 Cells = dict[int, dict[str, Row]]
@@ -52,6 +51,14 @@ class Group:
     @property
     def mean(self) -> float:
         found = [rows[self.judge.metric]["value"] for rows in self.usable.values() if self.judge.metric in rows]
+        return statistics.fmean(found) if found else math.nan
+
+    @property
+    def mean_at_n(self) -> float:
+        """Of the quantity before the bias of its images is taken off."""
+        quantity, metric = self.judge.quantity, self.judge.metric
+        named = metric.replace(quantity.name, quantity.at_n, 1) if quantity.at_n else metric
+        found = [rows.get(named, rows[metric])["value"] for rows in self.usable.values() if metric in rows]
         return statistics.fmean(found) if found else math.nan
 
 
@@ -123,32 +130,46 @@ def dense_of(key: Key, groups: Mapping[Key, Group]) -> Group | None:
     return next(found, None)
 
 
-def claim_about(one: Comparison, result: Simultaneous | None, bound: float, allowed: float, verdict: Verdict) -> Claim:
-    mine, base, quantity = one.mine, one.base, one.mine.judge.quantity
-    mean = statistics.fmean(one.difference.values) if one.difference is not None and not one.obstacle else math.nan
-    unit = _unit_of(quantity, base.mean)
-    low, high = (unit(result.low), unit(result.high)) if result else (math.nan, math.nan)
+def claim_about(one: Comparison, result: Simultaneous | None, bound: float, verdict: Verdict) -> Claim:
+    """The claim that a family's result allows; ``result`` and ``bound`` are on the scale of the estimate."""
+    mine, base = one.mine, one.base
+    made = one.difference if one.difference is not None and not one.obstacle else None
+    unit = _unit_of(one)
     return Claim(
         **dict(zip(GROUP_COLUMNS, mine.key, strict=True)),
         requested=mine.first["requested"],
         varies="; ".join(sorted({str(row["varies"]) for rows in mine.cells.values() for row in rows.values()})),
         achieved=mine.achieved,
         metric=mine.judge.metric,
-        quantity=quantity,
+        quantity=mine.judge.quantity,
         other=base.key[2],
         n=len(one.difference.values) if one.difference else 0,
-        difference=unit(mean),
-        low=low,
-        high=high,
-        bound=unit(bound) if quantity.sign > 0 else -unit(-bound),
-        allowed=unit(allowed) if quantity.sign > 0 else -unit(-allowed),
+        difference=mine.mean - base.mean if made else math.nan,
+        low=unit(result.low) if result else math.nan,
+        high=unit(result.high) if result else math.nan,
+        bound=mine.judge.quantity.sign * unit(mine.judge.quantity.sign * bound),
+        allowed=mine.judge.quantity.sign * unit(mine.judge.quantity.sign * allowed_on_scale(one)),
         adjusted=result.p if result else math.nan,
         verdict=verdict,
     )
 
 
-def _unit_of(quantity: Quantity, base: float) -> Any:
-    """From a difference on the scale to one in the unit of the metric, beside ``base``."""
+def allowed_on_scale(one: Comparison) -> float:
+    """What may be lost against the base, on the scale of the estimate, positive; NaN: the quantity has no margin."""
+    quantity = one.mine.judge.quantity
+    if quantity.margin is None or one.difference is None:
+        return math.nan
+    amount = quantity.allowance(quantity.margin, one.base.mean, one.base.floor)
+    return math.log1p(amount / one.base.mean_at_n) if quantity.scale == "share" and one.difference.on_logs else amount
+
+
+def _unit_of(one: Comparison) -> Callable[[float], float]:
+    """From a difference on the scale of the estimate to one in the unit of the metric."""
+    quantity = one.mine.judge.quantity
     if quantity.scale == "log":
-        return lambda x: math.inf if x > 700 else base * math.expm1(x)
-    return float
+        base = one.base.mean
+    elif one.difference is not None and one.difference.on_logs:
+        base = one.base.mean_at_n
+    else:
+        return float
+    return lambda x: math.inf if x > 700 else base * math.expm1(x)

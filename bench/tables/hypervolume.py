@@ -30,10 +30,10 @@ def hypervolume_table(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each (workload, checkpoint, strategy, target, recovery, cost): hypervolume over the seeds.
 
     For each seed, the 2-D hypervolume of the points (log10 cost, loss of quality) over the strategy's levels, of the
-    quantity that the task takes areas of. **Reference point**: the dense generator's cost, and its quality less what the
-    quantity tolerates (ten times dense's value, say), of the same recovery and seed. It depends on dense alone, so a
-    strategy's number does not change with the strategies beside it. Dense itself has 0; a collapsed or unreachable cell
-    adds nothing. More levels fill more of the plane: compare strategies that were run at the same ones.
+    quantity that the task takes areas of. **Reference point**: the dense generator's cost, and its quality less what
+    the quantity tolerates (ten times dense's value, say), of the same recovery and seed. It depends on dense alone, so
+    a strategy's number does not change with the strategies beside it. Dense itself has 0; a collapsed or unreachable
+    cell adds nothing. More levels fill more of the plane: compare strategies that were run at the same ones.
 
     Because the tolerated loss is the unit, the number reads as decades of cost saved, averaged over the losses from
     none to the tolerated one (on the quantity's scale): 0 where every saving costs too much quality, 1 where a tenth of

@@ -91,8 +91,9 @@ class Quantity:
         return dense + self.sign * margin
 
     def allowance(self, margin: float, dense: float, floor: float = math.nan) -> float:
-        """What a loss of ``margin`` is on the scale of differences, beside ``dense``: of a share at least a tenth of what
-        a perfect network would have (NaN: not known), so that a dense network near it does not forbid everything."""
+        """What a loss of ``margin`` is on the scale of differences, beside ``dense``: of a share at least a tenth of
+        what a perfect network would have (NaN: not known), so that a dense network near it does not forbid
+        everything."""
         if self.scale != "share":
             return self.at_most(margin)
         least = 0.0 if math.isnan(floor) else LEAST_OF_FLOOR * abs(floor)

@@ -86,7 +86,8 @@ def _dense(claims: Sequence[Claim], frame: pd.DataFrame) -> Part:
     lines = [line(f"{_scope(group[0])}{place}: ", *_against_dense(group, masked)) for place, group in _grouped(claims)]
     head = line(
         Strong(("Against dense",)),
-        f" ({_tested(claims)}, same inputs, image by image; corrected at 5 % within each workload, checkpoint and recovery):",
+        f" ({_tested(claims)}, same inputs, image by image; corrected at 5 % within each workload, checkpoint and "
+        "recovery):",
     )
     return Part("dense", head, tuple(lines))
 
@@ -107,15 +108,15 @@ def _against_dense(group: Sequence[Claim], masked: set[str]) -> Inline:
             *_size(best, masked),
             f"{at_most(best)}. {_counts(group)}",
         )
-    best = min((claim for claim in tested if not math.isnan(claim.bound)), key=_least_loss, default=None)
+    surest = min((claim for claim in tested if not math.isnan(claim.bound)), key=_least_loss, default=None)
     none = "no pruned network is shown to be as good as dense"
     if quantity.margin is None:
         none = f"{quantity.no_margin}: {none}" if quantity.no_margin else none
     else:
         none += f" within {quantity.amount(quantity.margin)}"
-    if best is None:
+    if surest is None:
         return (f"{none}.",)
-    return line(f"{none}; ", Code(best.strategy), " loses least for sure: ", *_size(best, masked), f"{at_most(best)}. ",
+    return line(f"{none}; ", Code(surest.strategy), " loses least for sure: ", *_size(surest, masked), f"{at_most(surest)}. ",
                 _counts(group))  # fmt: skip
 
 
@@ -207,8 +208,8 @@ def _reach(frame: pd.DataFrame) -> Inline:
     most = frame.groupby("workload")["checkpoint"].nunique().max()
     if most < LEAST_CHECKPOINTS:
         notes.append(
-            f"Each workload is {'one training (one checkpoint)' if most == 1 else f'{most} trainings'}: another one may "
-            f"order the strategies otherwise; from {LEAST_CHECKPOINTS} on claims are made about trainings."
+            f"Each workload is {'one training (one checkpoint)' if most == 1 else f'{most} trainings'}: another one "
+            f"may order the strategies otherwise; from {LEAST_CHECKPOINTS} on claims are made about trainings."
         )
     if not pruned.empty and not pruned["varies"].str.contains("prune|train").all():
         notes.append(

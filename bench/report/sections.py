@@ -92,12 +92,12 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame, reference: str) -> Sectio
         for row in numbers.sort_values([*_places(frame), "metric"]).to_dict("records")
     ]
     spread = (
-        "Every seed feeds independent random streams. The generator's inputs of one seed are the same for "
-        "every strategy and level, so differences are paired, image by image. The error that the images bring is known in every cell from "
-        "what each of them contributes to the number; what calibration, pruning and training bring beside it is seen in "
-        "the spread over the seeds, which comparisons of one kind share. Where nothing is known of the images, intervals "
-        "are t-intervals over the seeds, and with one seed there is none. A number of one version is never shown beside "
-        "one of another."
+        "Every seed feeds independent random streams. The generator's inputs of one seed are the same for every "
+        "strategy and level, so differences are paired, image by image. The error that the images bring is known "
+        "in every cell from what each of them contributes to the number; what calibration, pruning and training "
+        "bring beside it is seen in the spread over the seeds, which comparisons of one kind share. Where nothing"
+        " is known of the images, intervals are t-intervals over the seeds, and with one seed there is none. A "
+        "number of one version is never shown beside one of another."
     )
     known = (known_quantity(family) for family in dict.fromkeys(family_of(name) for name in frame["metric"]))
     cautions = " ".join(dict.fromkeys(quantity.caution for quantity in known if quantity and quantity.caution))
@@ -131,11 +131,11 @@ def _families(frame: pd.DataFrame, reference: str) -> Inline:
         f"Claims are of differences of {of}, in two families for each workload, checkpoint and recovery, each with an "
         f"error of {LEVEL:.0%} of its own: every strategy against ",
         (f"the {BEST} of its level",) if reference == BEST else Code(reference),
-        " at its own level, and every pruned network against dense of the same recovery. A strategy is tested first, then "
-        "its levels. The intervals beside the verdicts hold together and say the same: one without 0 stands beside a "
-        "difference that is shown, and nowhere else. Page, Markdown, LaTeX and Python take their verdicts, and what is bold "
-        "in a column of quality, from these; nothing else is tested but the costs at equal quality, within the groups of "
-        "their table.",
+        " at its own level, and every pruned network against dense of the same recovery. A strategy is tested "
+        "first, then its levels. The intervals beside the verdicts hold together and say the same: one without 0 "
+        "stands beside a difference that is shown, and nowhere else. Page, Markdown, LaTeX and Python take their "
+        "verdicts, and what is bold in a column of quality, from these; nothing else is tested but the costs at "
+        "equal quality, within the groups of their table.",
     )
 
 

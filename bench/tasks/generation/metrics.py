@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from bench.statistics import Contributions
 from bench.tasks.generation.contributions import KEPT, first_order, of_kernel, of_log_score, of_share
 from bench.tasks.generation.frechet import frechet_distance
@@ -147,7 +149,7 @@ METRICS.add(
 def _kid(judged: Judged, ref: Reference) -> Found:
     assert ref.real is not None
     size = min(subset_size(len(judged.features)), len(ref.real))
-    made, real = judged.features, ref.real
+    made, real = judged.features.astype(np.float64), ref.real.astype(np.float64)
     if not ref.standard:
         made, real = unit_length(made), unit_length(real)
     linear = of_kernel(made[:KEPT], real[:KEPT])

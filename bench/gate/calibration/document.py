@@ -28,7 +28,8 @@ from bench.gate.calibration.rates import (
 )
 from bench.gate.calibration.timing import SLOWER
 from bench.gate.statistics import Prior
-from bench.gate.timing import BUILDS, MIN_PROCESSES
+from bench.gate.timing import MIN_PROCESSES
+from bench.measure.builds import BUILDS
 from bench.tasks.generation import GENERATION
 
 QUIET = 1.5

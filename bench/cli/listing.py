@@ -84,7 +84,7 @@ def workloads() -> list[Row]:
                 "data": thing.data,
                 "extractor": thing.extractor,
                 "parameters": card.get("parameters", {}).get("generator"),
-                TASKS[thing.task].leading.name: card.get(TASKS[thing.task].leading.name),
+                TASKS[thing.task].watching.name: card.get(TASKS[thing.task].watching.name),
                 "num_images": card.get("num_images"),
             }
         )

@@ -25,10 +25,10 @@ from bench.executors.local import LocalExecutor
 from bench.gate.contents import Shape
 from bench.gate.rebuild import prepare
 from bench.gate.source import load
-from bench.gate.statistics import Estimate
 from bench.measure.blocks import Call
 from bench.measure.builds import BUILDS, BUILDS_SECONDS, Build, alike, alternate, balanced, time_built, timer_of
 from bench.records import LatencySample
+from bench.statistics import Estimate
 
 MIN_PROCESSES = 8
 """With fewer processes in which a ratio could be taken, it is invalid."""

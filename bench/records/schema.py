@@ -68,6 +68,8 @@ class Number(_Frozen):
     put side by side."""
     num_images: int | None = None
     """Over how many generated images; null where it needs none."""
+    error: float | None = None
+    """Standard error of ``value`` that comes from the images alone, in ``unit``; null: no noise, or not known."""
     note: str = ""
     """Why there is no value, where that is a finding of its own."""
 

@@ -18,7 +18,7 @@ from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
 Row = dict[str, Any]
-MEAN = "mean ± half width of the 95 % t-interval over the seeds"
+MEAN = "mean ± half width of the 95 % interval"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,9 @@ def _judging(rows: Sequence[Row], lead: Quantity) -> list[Column]:
     to_dense = f"difference to dense {lead.arrow}"
     return [
         Column("lead", title, "Quality", MEAN, True, _measured(lead, power)),
-        Column("delta", to_dense, "Quality", "paired by seed, same recovery", True, _delta(lead, power)),
+        Column(
+            "delta", to_dense, "Quality", "paired by seed and image by image, same recovery", True, _delta(lead, power)
+        ),
     ]
 
 
@@ -193,7 +195,7 @@ def _caption(group: pd.DataFrame) -> str:
     settings = sorted({str(text) for text in group["latency_setting"].dropna() if text})
     if settings:
         same.append(f"latency on {'; '.join(settings)}")
-    return f"{group['workload'].iloc[0]}: {', '.join(same)}. Mean ± half width of the 95 % t-interval over the seeds."
+    return f"{group['workload'].iloc[0]}: {', '.join(same)}. Mean ± half width of the 95 % interval."
 
 
 def _seeds(frame: pd.DataFrame) -> dict[tuple[Any, ...], Seeds]:

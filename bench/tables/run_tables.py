@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.records import LatencyRecord, Record
 from bench.tables.aggregate import aggregate
+from bench.tables.evidence import Evidence
 from bench.tables.latency import latency_table
 from bench.tables.summary import summarise
 from bench.tables.tidy import cells_of, tidy
@@ -29,12 +30,17 @@ class RunTables:
         return replace(self, **{name: table[table["workload"].isin(workloads)] for name, table in vars(self).items()})
 
 
-def run_tables(records: Sequence[Record], latency: Sequence[LatencyRecord] = ()) -> RunTables:
+def run_tables(
+    records: Sequence[Record], latency: Sequence[LatencyRecord] = (), evidence: Evidence | None = None
+) -> RunTables:
     """The tables of these records.
+
+    Args:
+        evidence: what the images contribute; without it differences are known by their seeds alone.
 
     Raises:
         UserError: numbers of different versions would stand side by side.
     """
     frame = tidy(records)
-    aggregated, timed = aggregate(frame), latency_table(latency)
+    aggregated, timed = aggregate(frame, evidence), latency_table(latency)
     return RunTables(frame, aggregated, summarise(frame, aggregated, timed), timed, cells_of(records))

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from bench.records import LatencyRecord
-from bench.report.claims import claims_of
 from bench.report.flags import timing_notes
 from bench.report.glance import _saving
 from bench.report.markdown import inline as plain
 from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.papertable import faster
 from bench.report.rows import main_tables
+from bench.tables.claims import claims_of
 from bench.tables.latency import NOT_SEPARABLE
 from bench.tables.run_tables import RunTables, run_tables
 from bench.tables.text import summary_text

@@ -33,8 +33,8 @@ ROUNDS = Plan(warmup=1, rounds=5, min_seconds=0.1, max_rounds=20, max_seconds=0.
 
 BLOCK_SECONDS = 0.015
 """A block of calls lasts about so long: short enough to escape interruption on a busy machine."""
-MAX_CALLS_ALIKE = 20
-MAX_CALLS_APART = 200
+MAX_CALLS = 20
+"""In a block: where calls are very quick, shorter blocks escape interruption more often still."""
 TRIES = 2
 """Calls that say how long one takes, before a block's number of calls is chosen; as many come before them."""
 
@@ -45,7 +45,7 @@ Share = Callable[[float, float], tuple[int, int]]
 
 def alike(one: float, other: float) -> tuple[int, int]:
     """As many calls of both as the slower makes in a block: for sides that are nearly equal, as the gate's are."""
-    calls = _calls(max(one, other), MAX_CALLS_ALIKE)
+    calls = _calls(max(one, other))
     return calls, calls
 
 
@@ -53,11 +53,11 @@ def apart(one: float, other: float) -> tuple[int, int]:
     """As many calls of each as make a block of its own: for sides that may be ten times apart. One call of the quicker
     would be measured with what the slower left in the caches, which is worth 13 % (`docs/performance.md`).
     """
-    return _calls(one, MAX_CALLS_APART), _calls(other, MAX_CALLS_APART)
+    return _calls(one), _calls(other)
 
 
-def _calls(seconds: float, most: int) -> int:
-    return max(1, min(most, round(BLOCK_SECONDS / max(seconds, 1e-9))))
+def _calls(seconds: float) -> int:
+    return max(1, min(MAX_CALLS, round(BLOCK_SECONDS / max(seconds, 1e-9))))
 
 
 def timer_of(device: torch.device | str) -> Timer:

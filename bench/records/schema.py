@@ -290,7 +290,8 @@ class LatencyRecord(_Frozen):
     flush_denormal: bool
     """Whether denormal numbers were taken for 0."""
     calls_per_block: int
-    """Calls in a block of the pruned network in the first build: as many as take about 15 ms."""
+    """Calls in a block of the pruned network in the first build: as many as take about 15 ms, at most
+    twenty."""
     samples: list[LatencySample]
     """Every pair of blocks, the interrupted ones too."""
     status: LatencyStatus

@@ -160,8 +160,8 @@ def test_of_two_builds_the_order_counts_as_chance() -> None:
 
 def test_blocks_are_as_long_as_said_whatever_the_number_of_calls() -> None:
     assert apart(0.02, 0.0023) == (1, 7)
-    assert apart(0.0003, 0.00015) == (50, 100)
-    assert apart(0.0, 3.0) == (200, 1)
+    assert apart(0.001, 0.0001) == (15, 20)
+    assert apart(0.0, 3.0) == (20, 1)
     assert alike(0.02, 0.0023) == (1, 1)
     assert alike(0.002, 0.0021) == (7, 7)
     assert alike(1e-6, 0.0) == (20, 20)

@@ -87,8 +87,8 @@ def test_the_expected_time_is_that_of_all_builds() -> None:
     plan = Plan(warmup=1, rounds=5, min_seconds=0.1, max_rounds=20)
     assert expected_seconds(0.02, plan, 6) == pytest.approx(6 * (5 * 2 * 0.02 + 10 * 0.02))  # one call a block
     assert expected_seconds(0.005, plan, 6) == pytest.approx(6 * (5 * 2 * 0.015 + 10 * 0.005))  # three
-    assert expected_seconds(0.0001, plan, 2) == pytest.approx(2 * (5 * 2 * 0.015 + 10 * 0.0001))  # 150
-    assert expected_seconds(1e-6, plan, 2) == pytest.approx(2 * (20 * 2 * 2e-4 + 10 * 1e-6))  # the most of all
+    assert expected_seconds(0.0001, plan, 2) == pytest.approx(2 * (20 * 2 * 0.002 + 10 * 0.0001))  # the most calls
+    assert expected_seconds(1e-6, plan, 2) == pytest.approx(2 * (20 * 2 * 2e-5 + 10 * 1e-6))
     assert 0 < expected_seconds(0.0) < 1
 
 

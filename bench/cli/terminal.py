@@ -166,7 +166,8 @@ def _summary_table(
 
 
 def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, beside: Sequence[Quantity]) -> list[str]:
-    from bench.tables.text import seen_places
+    from bench.tables.latency import NOT_SEPARABLE
+    from bench.tables.text import MISSING, seen_places, speedup_text
 
     names = ("finite_mean", "finite_ci95", "finite_delta_mean")
     mean, half, delta = (row[f"{lead.name}_{name}"] * scale if lead else math.nan for name in names)
@@ -181,8 +182,7 @@ def _summary_cells(row: dict[str, Any], lead: Quantity | None, scale: float, bes
         quality,
         "" if row["strategy"] == "dense" else f"{delta:+.{digits}f}",
         *others,
-        f"{row['speedup_b1']:.2f}x",
-        f"{row['speedup_b16']:.2f}x",
+        *(speedup_text(row, batch).replace(NOT_SEPARABLE, "≈ 1").replace(MISSING, "") for batch in (1, 16)),
         "" if math.isnan(mean) else row["collapsed"].removeprefix("collapsed "),
     ]
     return [row["strategy"], str(row["level"]), *("" if "nan" in cell else cell for cell in cells)]

@@ -8,8 +8,7 @@ from bench.base.errors import UserError
 from bench.base.machine import device_model, libraries, machine
 from bench.gate.contents import shape_of
 from bench.gate.rebuild import prepare
-from bench.measure.backends import BACKENDS
-from bench.measure.latency import Call
+from bench.measure.backends import BACKENDS, Call
 from bench.records import Cell
 from bench.sweep.cell import make
 from bench.sweep.counts import architecture_of

@@ -1,10 +1,8 @@
 """BASE timed against HEAD in one process, in as many fresh processes as it takes to know the ratio.
 
-Two equal networks differ by some percent within one process: the one built second lies elsewhere in memory, and the
-next build of both lies elsewhere again (`docs/calibration.md`). Timing the same two for longer does not help. So every
-process builds both sides anew several times, in either order equally often; the mean over these is the process's ratio.
-What is left differs from process to process: the process is the unit, and the spread between processes is the
-uncertainty.
+Every process builds both sides anew several times, in either order equally often (`bench.measure.builds`); the mean
+over these is the process's ratio. What is left differs from process to process: the process is the unit, and the spread
+between processes is the uncertainty.
 """
 
 from __future__ import annotations
@@ -27,30 +25,18 @@ from bench.executors.local import LocalExecutor
 from bench.gate.contents import Shape
 from bench.gate.rebuild import prepare
 from bench.gate.source import load
-from bench.measure.latency import Call, Plan, cpu_timer, cuda_timer, time_pair
+from bench.measure.blocks import Call
+from bench.measure.builds import BUILDS, BUILDS_SECONDS, Build, alike, alternate, balanced, time_built, timer_of
 from bench.records import LatencySample
 from bench.statistics import Estimate
 
 MIN_PROCESSES = 8
 """With fewer processes in which a ratio could be taken, it is invalid."""
 
-BUILDS = 6
-"""How often a process builds and times the two sides of a ratio: even, so that each is built first equally often."""
-BUILDS_SECONDS = 6.0
-"""No more builds are begun after so long: two are all there is time for where networks are large, or compiled."""
-MIN_CLEAN = 3
-"""With fewer uninterrupted pairs a build does not count."""
-
-BLOCK_SECONDS = 0.015
-"""A block of calls lasts about so long: short enough to escape interruption on a busy machine."""
-MAX_CALLS = 20
-ROUNDS = Plan(warmup=1, rounds=5, min_seconds=0.1, max_rounds=20, max_seconds=0.4)
-"""Of one build."""
-
 ALONE = Resources(exclusive=True)
 """What a process that is timed needs."""
 
-Build = Callable[[], Call]
+Make = Callable[[], Call]
 """Makes one side of a ratio, in memory of its own."""
 
 
@@ -141,7 +127,7 @@ def _take(ratio: Ratio, task: Task) -> Taken:
         return Taken(None, None, None, None, 0, 0, f"{type(error).__name__}: {error}")
 
 
-def _side(network: Network, ratio: Ratio, source: Path | None, alias: str) -> tuple[Build, bool]:
+def _side(network: Network, ratio: Ratio, source: Path | None, alias: str) -> tuple[Make, bool]:
     """How one side is built, and whether by the source it belongs to."""
     if source is not None:
         with contextlib.suppress(Exception):  # it knows no such network, or has no such function: architectures alone
@@ -151,7 +137,7 @@ def _side(network: Network, ratio: Ratio, source: Path | None, alias: str) -> tu
     return builder(network, ratio), source is None
 
 
-def builder(network: Network, ratio: Ratio, prepare: Callable[..., Call] = prepare) -> Build:
+def builder(network: Network, ratio: Ratio, prepare: Callable[..., Call] = prepare) -> Make:
     """How ``network`` is built for ``ratio``, by our `prepare` or that of another revision."""
     return functools.partial(
         prepare,
@@ -166,70 +152,38 @@ def builder(network: Network, ratio: Ratio, prepare: Callable[..., Call] = prepa
 
 
 def time_builds(
-    base: Build, head: Build, device: str = "cpu", *, builds: int = BUILDS, seconds: float = BUILDS_SECONDS
+    base: Make, head: Make, device: str = "cpu", *, builds: int = BUILDS, seconds: float = BUILDS_SECONDS
 ) -> Taken:
     """Build both sides anew ``builds`` times (an even number) and time them, in changing order.
 
     Args:
         seconds: after so long no more are begun, but always two.
     """
-    taken: dict[bool, list[Taken]] = {False: [], True: []}
-    begun = time.monotonic()
-    for index in range(builds):
-        if index % 2 == 0 and index and time.monotonic() - begun > seconds:
-            break
-        head_first = index % 4 in (1, 2)  # as in ABBA, so that most of a drift cancels too
-        calls = [build() for build in ((head, base) if head_first else (base, head))]
-        taken[head_first].append(of_build(time_calls(calls[0], calls[1], device), head_first=head_first))
-    return of_process(taken[False], taken[True])
+    found = alternate(
+        base, head, lambda first, second: time_calls(first, second, device), builds=builds, seconds=seconds
+    )
+    return of_process(found)
 
 
 def time_calls(first: Call, second: Call, device: str = "cpu") -> tuple[LatencySample, ...]:
-    """Alternating blocks of the two calls, each block about `BLOCK_SECONDS` long."""
-    timer = cuda_timer(device) if torch.device(device).type == "cuda" else cpu_timer
-    with torch.inference_mode():
-        for call in (first, second):
-            timer(call, 2)
-        slower = max(timer(call, 2).wall for call in (first, second))
-    calls = max(1, min(MAX_CALLS, round(BLOCK_SECONDS / max(slower, 1e-9))))
-    return time_pair(first, second, timer=timer, plan=replace(ROUNDS, calls_per_block=calls))
+    """Alternating blocks of the two calls, as many calls in a block of either."""
+    return time_built(first, second, timer=timer_of(device), share=alike)
 
 
-def of_build(samples: Sequence[LatencySample], *, head_first: bool) -> Taken:
-    """The median ratio of the uninterrupted pairs that the clock saw; ``head_first``: HEAD is what they call dense."""
-    clean = [s for s in samples if not s.interrupted and min(s.dense_wall, s.pruned_wall) > 0]
-    sign = -1.0 if head_first else 1.0
-    cpu = [math.log(s.pruned_cpu / s.dense_cpu) for s in samples if s.dense_cpu > 0 and s.pruned_cpu > 0]
-    cpu_ratio = sign * statistics.median(cpu) if cpu else None
-    if len(clean) < MIN_CLEAN:
-        return Taken(None, cpu_ratio, None, None, len(clean), len(samples))
-    ratio = sign * statistics.median(math.log(s.pruned_wall / s.dense_wall) for s in clean)
-    times = [1_000 * statistics.median(getattr(s, side) for s in clean) for side in ("dense_wall", "pruned_wall")]
-    base, head = reversed(times) if head_first else times
-    return Taken(ratio, cpu_ratio, base, head, len(clean), len(samples))
-
-
-def of_process(base_first: Sequence[Taken], head_first: Sequence[Taken]) -> Taken:
-    """All builds of a process together: the order in which the sides were built is worth percents, and cancels out.
+def of_process(builds: Sequence[Build]) -> Taken:
+    """All builds of a process together; ``dense_*`` of their samples is BASE.
 
     There is no ratio unless more than half of the builds of either order have one.
     """
-    both = [*base_first, *head_first]
+    good = [build for build in builds if build.log_ratio is not None]
     return Taken(
-        log_ratio=_balanced([[one.log_ratio for one in taken] for taken in (base_first, head_first)]),
-        log_cpu_ratio=_balanced([[one.log_cpu_ratio for one in taken] for taken in (base_first, head_first)]),
-        base_ms=_median([one.base_ms for one in both if one.base_ms is not None]),
-        head_ms=_median([one.head_ms for one in both if one.head_ms is not None]),
-        clean=sum(one.clean for one in both),
-        pairs=sum(one.pairs for one in both),
+        log_ratio=balanced(builds, lambda build: build.log_ratio),
+        log_cpu_ratio=balanced(builds, lambda build: build.log_cpu_ratio),
+        base_ms=_median([1_000 * statistics.median(s.dense_wall for s in build.clean) for build in good]),
+        head_ms=_median([1_000 * statistics.median(s.pruned_wall for s in build.clean) for build in good]),
+        clean=sum(len(build.clean) for build in builds),
+        pairs=sum(len(build.samples) for build in builds),
     )
-
-
-def _balanced(orders: Sequence[Sequence[float | None]]) -> float | None:
-    there = [[ratio for ratio in ratios if ratio is not None] for ratios in orders]
-    if any(2 * len(found) <= len(ratios) for found, ratios in zip(there, orders, strict=True)):
-        return None
-    return statistics.fmean(statistics.fmean(ratios) for ratios in there)
 
 
 def estimate(log_ratios: Sequence[float]) -> Estimate:

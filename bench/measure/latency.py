@@ -1,174 +1,54 @@
-"""How long a call takes: dense and pruned timed in turn, in one process, on the machine at hand.
+"""How long a call takes: dense and pruned built and timed in turn, in one process, on the machine at hand.
 
-Other work on the machine lengthens wall time, and the longer call suffers more. So dense and pruned run in
-alternating blocks, a block that was interrupted marks its pair, and the speed-up is the median of the
-ratios of the clean pairs. Where too few are clean the measurement is ``invalid`` and says why.
+Both are built anew six times (`bench.measure.builds`), each time prepared by the backend and timed in alternating
+blocks of about 15 ms. The speed-up is the mean over the builds, its interval is by the spread between them. Where too
+few builds were left alone the measurement is ``invalid`` and says why.
 
-A block is as many calls of both as the quicker network needs for 25 ms, at most ten. More calls of slow networks buy
-less than more rounds do; fewer calls of a quick one would be measured with what the slow one left in the caches.
-
-Cost of the defaults where dense takes 2 ms a call at batch 1 and 20 ms at batch 16: about 12 rounds (0.4 s)
-and 5 rounds (0.4 to 1 s), some 25 s for 22 architectures; up to three times that on a busy machine.
+Cost of the defaults on a quiet machine: some 0.2 s a build, 1 to 2 s a pair; some 60 s for the 44 pairs of `quick`.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-import resource
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.artifact.outputs import difference
 from bench.base.machine import device_model
 from bench.base.precision import tf32
 from bench.measure.backends import Backend, Inputs, Prepare
-from bench.measure.backends import Call as Call
 from bench.measure.backends.eager import EAGER, eager
+from bench.measure.blocks import Call, Plan
+from bench.measure.builds import (
+    BUILDS,
+    BUILDS_SECONDS,
+    MIN_CLEAN,
+    ROUNDS,
+    TRIES,
+    Build,
+    alternate,
+    apart,
+    balanced,
+    half_width,
+    time_built,
+    timer_of,
+)
 from bench.records import LatencySample, LatencyStatus
 from strategies.base import NotApplicable
 
-LOST = 0.01
-"""Share of a block's wall time that may be lost to interruptions: less is no bias that matters. Where calls are long a
-block is never left in peace, also on an idle machine: ten calls of 50 ms were preempted every time, for .1 %."""
 
-TRIES = 3
-"""Calls that say how long one takes, before a block's number of calls is chosen."""
-
-MIN_CLEAN_PAIRS = 5
-"""With fewer uninterrupted pairs a measurement is invalid."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much to time. A round is one block of dense and one of pruned."""
-
-    calls_per_block: int = 10
-    """At most so many."""
-    block_seconds: float = 0.025
-    """What a block of the quicker network takes at least, unless `calls_per_block` comes first."""
-    warmup: int = 5
-    """Calls of each before the clock runs."""
-    rounds: int = 5
-    """At least so many rounds, and so many clean pairs if `max_rounds` and `max_seconds` allow."""
-    min_seconds: float = 0.4
-    """Timed seconds, not below, unless `max_rounds` comes first."""
-    max_rounds: int = 60
-    max_seconds: float = 5.0
-    """No further round in search of clean pairs once so much was timed."""
-
-
-def calls_in_block(plan: Plan, quicker: float) -> int:
-    """How many calls a block has where the quicker network takes so many seconds a call."""
-    return max(1, min(plan.calls_per_block, math.ceil(plan.block_seconds / max(quicker, 1e-9))))
-
-
-def expected_seconds(call: float, plan: Plan | None = None) -> float:
+def expected_seconds(call: float, plan: Plan = ROUNDS, builds: int = BUILDS) -> float:
     """How long a quiet machine times two networks that take ``call`` seconds a call each."""
-    plan = plan or Plan()
-    round_seconds = 2 * calls_in_block(plan, call) * max(call, 1e-9)
+    round_seconds = sum(apart(call, call)) * max(call, 1e-9)
     rounds = min(max(plan.rounds, math.ceil(plan.min_seconds / round_seconds)), plan.max_rounds)
-    return rounds * round_seconds + 2 * (plan.warmup + TRIES) * call
-
-
-@dataclass(frozen=True)
-class Block:
-    """Seconds a call, mean over one block, and whether the scheduler interrupted the block for as long as matters."""
-
-    wall: float
-    cpu: float
-    interrupted: bool
-
-
-Timer = Callable[[Call, int], Block]
-"""Runs a call so many times and says how long one took."""
-
-
-def cpu_timer(call: Call, calls: int) -> Block:
-    """Wall and CPU seconds of a call on the CPU; CPU time is the thread's, or with several the process's."""
-    switches, cpu, wall = _switches(), _cpu_seconds(), time.perf_counter()
-    for _ in range(calls):
-        call()
-    wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
-    return Block(wall / calls, cpu / calls, _switches() > switches and _mattered(wall, cpu))
-
-
-def _mattered(wall: float, cpu: float) -> bool:
-    """Whether a thread was kept waiting for more than `LOST` of the time; several threads do not say, so: yes."""
-    return torch.get_num_threads() > 1 or wall - cpu > LOST * wall
-
-
-def cuda_timer(device: torch.device | str) -> Timer:
-    """Time on ``device`` by CUDA events around the block; CPU seconds are what the host took to launch it.
-
-    A block is interrupted where the host was, while it launched: small networks wait for their launches.
-    """
-
-    def timer(call: Call, calls: int) -> Block:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        with torch.cuda.device(device):
-            torch.cuda.synchronize()
-            switches, cpu, host = _switches(), _cpu_seconds(), time.perf_counter()
-            start.record()
-            for _ in range(calls):
-                call()
-            end.record()
-            host, cpu = time.perf_counter() - host, _cpu_seconds() - cpu
-            interrupted = _switches() > switches and _mattered(host, cpu)
-            torch.cuda.synchronize()
-        return Block(start.elapsed_time(end) / 1_000 / calls, cpu / calls, interrupted)
-
-    return timer
-
-
-def time_pair(
-    dense: Call, pruned: Call, *, timer: Timer = cpu_timer, plan: Plan | None = None
-) -> tuple[LatencySample, ...]:
-    """Time two calls in alternating blocks of ``plan.calls_per_block``, dense first in even rounds, pruned in odd ones.
-
-    Returns:
-        One sample a round, the interrupted ones too.
-    """
-    plan = plan or Plan()
-    samples: list[LatencySample] = []
-    seconds, clean = 0.0, 0
-    with torch.inference_mode():
-        for _ in range(plan.warmup):
-            dense()
-            pruned()
-        while not _done(plan, len(samples), clean, seconds):
-            if len(samples) % 2 == 0:
-                a, b = timer(dense, plan.calls_per_block), timer(pruned, plan.calls_per_block)
-            else:
-                b, a = timer(pruned, plan.calls_per_block), timer(dense, plan.calls_per_block)
-            interrupted = a.interrupted or b.interrupted
-            samples.append(
-                LatencySample(
-                    dense_wall=a.wall,
-                    pruned_wall=b.wall,
-                    dense_cpu=a.cpu,
-                    pruned_cpu=b.cpu,
-                    interrupted=interrupted,
-                )
-            )
-            clean += not interrupted
-            seconds += (a.wall + b.wall) * plan.calls_per_block
-    return tuple(samples)
-
-
-def _done(plan: Plan, rounds: int, clean: int, seconds: float) -> bool:
-    if rounds < plan.rounds:
-        return False
-    if rounds >= plan.max_rounds:
-        return True
-    return seconds >= plan.min_seconds and (clean >= plan.rounds or seconds >= plan.max_seconds)
+    return builds * (rounds * round_seconds + 2 * (plan.warmup + 2 * TRIES) * call)
 
 
 @dataclass(frozen=True)
@@ -188,23 +68,25 @@ class Summary:
     speedup_low: float | None = None
     speedup_high: float | None = None
     speedup_cpu: float | None = None
-    """Median ratio of CPU times over all pairs; there even when the measurement is invalid."""
+    """The same of CPU times over all pairs; there even when the measurement is invalid."""
 
 
-def summarise(samples: tuple[LatencySample, ...], *, min_clean: int = MIN_CLEAN_PAIRS) -> Summary:
+def summarise(builds: Sequence[Build]) -> Summary:
     """Medians, minima and the speed-up with its interval, over the uninterrupted pairs that the clock saw."""
-    cpu_ratios = [s.dense_cpu / s.pruned_cpu for s in samples if s.pruned_cpu > 0]
-    speedup_cpu = float(np.median(cpu_ratios)) if cpu_ratios else None
-    clean = [s for s in samples if not s.interrupted and min(s.dense_wall, s.pruned_wall) > 0]
-    if len(clean) < max(min_clean, 1):
+    cpu = balanced(builds, lambda build: build.log_cpu_ratio)
+    speedup_cpu = None if cpu is None else math.exp(-cpu)
+    ratio, half = (take(builds, lambda build: build.log_ratio) for take in (balanced, half_width))
+    if ratio is None or half is None:
+        good = sum(build.log_ratio is not None for build in builds)
         reason = (
-            f"{len(clean)} of {len(samples)} pairs ran without interruption, {min_clean} are needed: "
+            f"in {good} of {len(builds)} builds of both networks {MIN_CLEAN} pairs or more ran without interruption, "
+            "more than half of those with dense first and of those with pruned first are needed: "
             "the machine is busy with other work"
         )
         return Summary("invalid", reason, speedup_cpu=speedup_cpu)
+    clean = [sample for build in builds for sample in build.clean]
     dense = 1_000 * np.array([s.dense_wall for s in clean])
     pruned = 1_000 * np.array([s.pruned_wall for s in clean])
-    low, high = median_interval(dense / pruned)
     return Summary(
         status="ok",
         dense_ms=float(np.median(dense)),
@@ -213,23 +95,11 @@ def summarise(samples: tuple[LatencySample, ...], *, min_clean: int = MIN_CLEAN_
         pruned_ms_min=float(pruned.min()),
         dense_ms_p95=float(np.percentile(dense, 95)),
         pruned_ms_p95=float(np.percentile(pruned, 95)),
-        speedup=float(np.median(dense / pruned)),
-        speedup_low=low,
-        speedup_high=high,
+        speedup=math.exp(-ratio),
+        speedup_low=math.exp(-ratio - half),
+        speedup_high=math.exp(-ratio + half),
         speedup_cpu=speedup_cpu,
     )
-
-
-def median_interval(values: NDArray[np.float64], *, resamples: int = 2_000) -> tuple[float, float]:
-    """The 95 % percentile-bootstrap interval of the median (Efron 1979), the same for the same values."""
-    from scipy.stats import bootstrap  # most of a second, which only who times something pays
-
-    if len(values) == 1:
-        return float(values[0]), float(values[0])
-    found = bootstrap(
-        (values,), np.median, n_resamples=resamples, method="percentile", random_state=np.random.default_rng(0)
-    ).confidence_interval
-    return float(found.low), float(found.high)
 
 
 @dataclass(frozen=True)
@@ -287,14 +157,19 @@ def measure_latency(
     device: torch.device | str = "cpu",
     batch: int = 1,
     backend: Backend = EAGER,
-    plan: Plan | None = None,
+    plan: Plan = ROUNDS,
+    builds: int = BUILDS,
 ) -> dict[str, Any]:
     """Time ``pruned`` against ``dense`` on the first ``batch`` rows of ``inputs``.
 
-    Copies of both networks are timed, in eval and inference mode; the given ones are left alone. Where the machine
-    lacks what the backend needs, where it does nothing for the network, or where an output differs from eager's by
-    more than the backend's tolerance, nothing is timed: the status and its reason say so. On a GPU float32 is not
-    rounded to TF32, but by the backend of that name.
+    Copies of both networks are timed, new ones in each build, in eval and inference mode; the given ones are left
+    alone. Where the machine lacks what the backend needs, where it does nothing for the network, or where an output
+    differs from eager's by more than the backend's tolerance, nothing is timed: the status and its reason say so. On a
+    GPU float32 is not rounded to TF32, but by the backend of that name.
+
+    Args:
+        plan: how much is timed of each build.
+        builds: how often both are built (an even number); fewer where that takes longer than `BUILDS_SECONDS`.
 
     Returns:
         The fields of `bench.records.LatencyRecord` that timing determines.
@@ -304,7 +179,7 @@ def measure_latency(
     """
     if not inputs or min(map(len, inputs)) < batch or batch < 1:
         raise ValueError(f"a batch of {batch} needs as many inputs, found {[len(x) for x in inputs]}")
-    plan, device = plan or Plan(), torch.device(device)
+    device = torch.device(device)
     rows = tuple(x[:batch].to(device).contiguous() for x in inputs)
     fields: dict[str, Any] = {
         "device": str(device),
@@ -315,54 +190,106 @@ def measure_latency(
         "dtype": backend.dtype if backend.dtype != "float32" else dtype_of(pruned),
         "threads": torch.get_num_threads(),
         "flush_denormal": flushes_denormals(),
-        "calls_per_block": plan.calls_per_block,
+        "calls_per_block": 0,
         "output_tolerance": backend.tolerance,
     }
     if reason := backend.missing(device):
         return fields | _untimed("unavailable", reason)
     with tf32(False):
-        return fields | _timed(backend, dense, pruned, rows, plan)
+        return fields | _timed(backend, dense, pruned, rows, plan, builds)
 
 
-def _timed(backend: Backend, dense: nn.Module, pruned: nn.Module, rows: Inputs, plan: Plan) -> dict[str, Any]:
+class _Refused(Exception):
+    """An output is too far from eager's; the argument says which and how far."""
+
+
+@dataclass
+class _Pair:
+    """Makes both networks ready, again and again, and keeps the latest of each and what the making took."""
+
+    backend: Backend
+    dense: nn.Module
+    pruned: nn.Module
+    rows: Inputs
+
+    def __post_init__(self) -> None:
+        self.latest: dict[str, Prepared] = {}
+        self.seconds: dict[str, float] = {}
+        self.errors: list[float] = []
+        self.made = 0
+
+    def make_dense(self) -> Prepared:
+        """The dense network, made ready anew."""
+        return self._made("dense", self.backend.prepare_dense or self.backend.prepare, self.dense)
+
+    def make_pruned(self) -> Prepared:
+        """The pruned one."""
+        return self._made("pruned", self.backend.prepare, self.pruned)
+
+    def _made(self, name: str, how: Prepare, module: nn.Module) -> Prepared:
+        if self.made % 2 == 0:
+            self.backend.begin()
+        self.made += 1
+        made = prepare(how, module, self.rows)
+        self.latest[name] = made
+        self.seconds.setdefault(name, made.seconds)
+        if made.error is not None:
+            self.errors.append(made.error)
+        return made
+
+    def check(self) -> None:
+        """Raises _Refused: one of the latest does not make what eager makes."""
+        for name in ("dense", "pruned"):
+            error = self.latest[name].error
+            if error is not None and not error <= self.backend.tolerance:
+                raise _Refused(
+                    f"the {name} network's output differs from eager's by {error:.2g} of its largest value, "
+                    f"{self.backend.tolerance:g} is allowed"
+                )
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What preparing determines: the seconds of the first time, the largest error of all."""
+        return {
+            "prepare_dense_seconds": self.seconds["dense"],
+            "prepare_pruned_seconds": self.seconds["pruned"],
+            "output_error": max(self.errors) if self.errors and math.isfinite(sum(self.errors)) else None,
+        }
+
+
+def _timed(
+    backend: Backend, dense: nn.Module, pruned: nn.Module, rows: Inputs, plan: Plan, builds: int
+) -> dict[str, Any]:
     """What preparing and timing the pair determines."""
-    backend.begin()
+    pair = _Pair(backend, dense, pruned, rows)
+    device = rows[0].device
+    timer = timer_of(device)
+    calls: list[int] = []
+
+    def share(one: float, other: float) -> tuple[int, int]:
+        counts = apart(one, other)
+        calls.append(counts[1])  # of the first build, in which pruned is the second
+        return counts
+
+    def time_both(first: Prepared, second: Prepared) -> tuple[LatencySample, ...]:
+        pair.check()
+        return time_built(first.call, second.call, timer=timer, share=share, plan=plan)
+
     try:
-        # The pruned one first: it says cheaply whether the backend has anything to do.
-        second = prepare(backend.prepare, pruned, rows)
-        first = prepare(backend.prepare_dense or backend.prepare, dense, rows)
+        found = alternate(pair.make_dense, pair.make_pruned, time_both, builds=builds, seconds=BUILDS_SECONDS)
     except NotApplicable as error:
         return _untimed("not-applicable", str(error))
-    errors = [member.error for member in (first, second) if member.error is not None]
-    fields: dict[str, Any] = {
-        "prepare_dense_seconds": first.seconds,
-        "prepare_pruned_seconds": second.seconds,
-        "output_error": max(errors) if errors and math.isfinite(sum(errors)) else None,
-    }
-    for name, member in (("dense", first), ("pruned", second)):
-        if member.error is not None and not member.error <= backend.tolerance:
-            reason = (
-                f"the {name} network's output differs from eager's by {member.error:.2g} of its largest value, "
-                f"{backend.tolerance:g} is allowed"
-            )
-            return fields | _untimed("refused", reason)
-    device = rows[0].device
+    except _Refused as refused:
+        return pair.fields | _untimed("refused", str(refused))
+    summary = asdict(summarise(found))
     on_cuda = device.type == "cuda"
-    timer = cuda_timer(device) if on_cuda else cpu_timer
-    calls = calls_in_block(plan, min(_quickest(timer, member.call) for member in (first, second)))
-    samples = time_pair(first.call, second.call, timer=timer, plan=replace(plan, calls_per_block=calls))
-    summary = asdict(summarise(samples))
     if on_cuda:
         summary["speedup_cpu"] = None  # the host only launches
     seen = on_cuda and not backend.private_memory
-    peak = peak_of_call(second.call, second.network, device) if seen else None
-    return fields | {"calls_per_block": calls, "samples": list(samples), **summary, "peak_memory_bytes": peak}
-
-
-def _quickest(timer: Timer, call: Call) -> float:
-    """Seconds of the quickest of a few calls: the first ones are slow."""
-    with torch.inference_mode():
-        return min(timer(call, 1).wall for _ in range(TRIES))
+    latest = pair.latest["pruned"]
+    peak = peak_of_call(latest.call, latest.network, device) if seen else None
+    samples = [sample for build in found for sample in build.samples]
+    return pair.fields | {"calls_per_block": calls[0], "samples": samples, **summary, "peak_memory_bytes": peak}
 
 
 def _untimed(status: LatencyStatus, reason: str) -> dict[str, Any]:
@@ -390,13 +317,3 @@ def dtype_of(module: nn.Module) -> str:
 def flushes_denormals() -> bool:
     """Whether this thread's arithmetic takes denormal numbers for 0; PyTorch can set that, but not tell."""
     return bool((torch.tensor([1e-310], dtype=torch.float64) * 1.5).item() == 0)
-
-
-def _cpu_seconds() -> float:
-    return time.thread_time() if torch.get_num_threads() == 1 else time.process_time()
-
-
-def _switches() -> int:
-    """Involuntary context switches so far: this thread's where it works alone, else the process's."""
-    alone = torch.get_num_threads() == 1 and hasattr(resource, "RUSAGE_THREAD")
-    return resource.getrusage(resource.RUSAGE_THREAD if alone else resource.RUSAGE_SELF).ru_nivcsw

@@ -253,10 +253,13 @@ class LatencySample(_Frozen):
     interrupted: bool
     """Whether involuntary context switches took more than 1 % of either block, so that its wall time counts others'
     work; with several threads, and on CUDA, whether there were any."""
+    build: int = 0
+    """Which build of the two networks it belongs to; dense was built first where this is 0 or 3 modulo 4."""
 
 
 class LatencyRecord(_Frozen):
-    """Dense against one pruned architecture, timed in alternating blocks in one process."""
+    """Dense against one pruned architecture in one process: both built anew several times, and timed in alternating
+    blocks."""
 
     schema_version: int = SCHEMA_VERSION
     """Of this file; a reader refuses another."""
@@ -287,13 +290,15 @@ class LatencyRecord(_Frozen):
     flush_denormal: bool
     """Whether denormal numbers were taken for 0."""
     calls_per_block: int
-    """Calls in each block."""
+    """Calls in a block of the pruned network in the first build: as many as take about 15 ms, at most
+    twenty."""
     samples: list[LatencySample]
     """Every pair of blocks, the interrupted ones too."""
     status: LatencyStatus
-    """``ok``; ``invalid`` (disturbed by other work: fewer than five pairs were left alone; timed again by the next
-    run); ``refused`` (an output differs from eager's); ``not-applicable`` (the backend does nothing for the network or
-    cannot take it); ``unavailable`` (the machine lacks a package or a device). Only ``ok`` has times."""
+    """``ok``; ``invalid`` (disturbed by other work: of the builds with one of the two first, fewer than three pairs
+    were left alone in half or more; timed again by the next run); ``refused`` (an output differs from eager's);
+    ``not-applicable`` (the backend does nothing for the network or cannot take it); ``unavailable`` (the machine lacks
+    a package or a device). Only ``ok`` has times."""
     reason: str = ""
     """Why, where the status is not ``ok``."""
     dense_ms: float | None
@@ -309,13 +314,14 @@ class LatencyRecord(_Frozen):
     pruned_ms_p95: float | None
     """The same of the pruned network."""
     speedup: float | None
-    """Median over the uninterrupted pairs of dense / pruned wall time."""
+    """Dense / pruned wall time: of a build the median over its uninterrupted pairs, of all builds the geometric mean,
+    dense first and pruned first weighing the same."""
     speedup_low: float | None
-    """Lower end of the 95 % bootstrap interval of that median, over pairs of this one process."""
+    """Lower end of its 95 % t interval by the spread between builds of this one process."""
     speedup_high: float | None
     """Its upper end."""
     speedup_cpu: float | None
-    """The median ratio of CPU times over all pairs, there even where ``invalid``; null on CUDA."""
+    """The same of CPU times over all pairs, there even where ``invalid``; null on CUDA."""
     peak_memory_bytes: int | None = None
     """CUDA: highest allocated memory of the pruned network; CPU: None."""
     provenance: dict[str, Any] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.report.blocks import Grid, Inline, Section, grid, items, section
 from bench.tables.backends import place
+from bench.tables.latency import NOT_SEPARABLE
 from bench.tables.places import names_in
 from bench.tables.text import MISSING
 from bench.tables.tidy import rows_of
@@ -43,7 +44,8 @@ def backends_section(table: pd.DataFrame) -> Section:
     ]
     text = (
         "Dense time / pruned time, both through the same backend, with the 95 % interval within the one process that "
-        "measured it, and milliseconds a call of the pruned network: a backend that is slow for dense can show a large "
+        "measured it (not separable from 1: it holds 1, or dense against itself is as far off), "
+        "and milliseconds a call of the pruned network: a backend that is slow for dense can show a large "
         "ratio. Theoretical: dense MACs / effective MACs. Before a network is timed through another backend than "
         "eager, its output is compared with eager PyTorch's in float32."
     )
@@ -97,6 +99,8 @@ def _measured(row: dict[str, object]) -> str:
     shown = _times(row["speedup"])
     if shown == MISSING:
         return str(row["status"])
+    if row["verdict"] == NOT_SEPARABLE:
+        shown = NOT_SEPARABLE
     if row["speedup_low"] != row["speedup_high"]:
         shown += f" [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
     return f"{shown}, {row['pruned_ms']:.3g} ms"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.records import LatencyFailure, Record
 from bench.report.blocks import Code, Inline, line, listed
+from bench.tables.latency import NOT_SEPARABLE, own_noise
 from bench.tables.places import names_in, place_names
 from bench.tasks import TASKS
 from bench.tasks.base import DENSE_REFERENCE
@@ -42,8 +43,13 @@ def flag_notes(records: Sequence[Record]) -> list[Inline]:
 
 
 def timing_notes(latency: pd.DataFrame, failed: Sequence[LatencyFailure] = ()) -> list[Inline]:
-    """A sentence for every state of timings that gave no time, with how many of how many they are."""
-    total, notes = len(latency) + len(failed), []
+    """The timing's own noise, and a sentence for every state of timings that gave no time, with how many of how many
+    they are.
+    """
+    total = len(latency) + len(failed)
+    notes: list[Inline] = []
+    if noise := own_noise(latency):
+        notes.append((f"Measured speed-ups: {noise}; a speed-up within it is marked “{NOT_SEPARABLE}”.",))
     names = names_in(latency)
     for status, group in latency[latency["latency_status"] != "ok"].groupby("latency_status", sort=True):
         pairs = group[["workload", "checkpoint"]].drop_duplicates().itertuples(index=False)

@@ -12,9 +12,10 @@ import pandas as pd
 from bench.report.answer import difference_text, words
 from bench.report.blocks import Code, Inline, Strong, line
 from bench.tables.claim import SAME_SIZE, Claim, Verdict
+from bench.tables.latency import NOT_SEPARABLE
 from bench.tables.lead import lead_of, power_in, scaled, titled
 from bench.tables.naming import DENSE
-from bench.tables.text import number, seen_places, with_interval
+from bench.tables.text import number, seen_places, speedup_text, with_interval
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -143,7 +144,9 @@ def _saving(row: Row) -> str:
     ]
     for batch in (1, 16):
         if not math.isnan(row[f"speedup_b{batch}"]):
-            parts.append(f"measured {number(row[f'speedup_b{batch}'], 2)}× the speed of dense at batch {batch}")
+            shown = speedup_text(row, batch, "×")
+            said = f"speed-up {shown}" if shown == NOT_SEPARABLE else f"{shown} the speed of dense"
+            parts.append(f"measured {said} at batch {batch}")
     return f"{', '.join(parts)}." if parts else "What it saves is not known: there is no dense row."
 
 

@@ -22,6 +22,7 @@ from bench.report.build import build_report
 from bench.report.inputs import ReportInputs, name_of
 from bench.report.pictures import Artists
 from bench.tables.evidence import Evidence
+from bench.tables.latency import latest
 from bench.tables.places import place_names
 
 
@@ -98,7 +99,7 @@ def read_run(folder: Path) -> ReportInputs:
         experiment=cleaned(manifest.experiment),
         run=one_line(manifest.run),
         records=records,
-        latency=[for_people(timing) for timing in timings if timing.architecture in architectures],
+        latency=[for_people(timing) for timing in latest(timings) if timing.architecture in architectures],
         failures=failures,
         failed_timings=[for_people(one) for one in store.latency_failures() if one.architecture in architectures],
         excluded=[one_line(text) for text in excluded],

@@ -10,8 +10,9 @@ import pandas as pd
 
 from bench.report.best import Best
 from bench.report.papertable import MASKED, Line, join
-from bench.tables.latency import timing_noise
+from bench.tables.latency import NOT_SEPARABLE, timing_noise
 from bench.tables.lead import Judge
+from bench.tables.summary import SHOWN_BATCHES
 from bench.tasks import Quantity
 
 Row = dict[str, Any]
@@ -89,12 +90,19 @@ def masks(lines: Sequence[Line]) -> list[str]:
     return [f"{MASKED}: masked, so dense kernels still execute every MAC: sizes and MACs are theoretical."]
 
 
-def timing(rows: Sequence[Row]) -> list[str]:
-    """On what the speed-up was measured, where it was."""
+def timing(rows: Sequence[Row], latency: pd.DataFrame) -> list[str]:
+    """On what the speed-up was measured, where it was, and which is none."""
     settings = sorted({str(row["latency_setting"]) for row in rows if isinstance(row["latency_setting"], str)})
     if settings in ([], [""]):
         return []
-    return [f"Speed-up measured on {'; '.join(settings)}, with its 95 % interval within one process."]
+    noise = timing_noise(latency)
+    none = f"{NOT_SEPARABLE.capitalize()}: the interval holds 1, or the speed-up is within the timing's own noise"
+    marked = any(row[f"speedup_b{batch}_verdict"] == NOT_SEPARABLE for row in rows for batch in SHOWN_BATCHES)
+    return [
+        f"Speed-up measured on {'; '.join(settings)}, with its 95 % interval within one process"
+        + (f"; {noise}." if noise else "."),
+        *([f"{none}."] if marked else []),
+    ]
 
 
 def same_network(shown: str, latency: pd.DataFrame) -> list[str]:

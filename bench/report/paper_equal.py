@@ -20,6 +20,7 @@ from bench.tables.text import MISSING
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity, is_public, task_named
 
+SPEEDUP = ("", "_low", "_high", "_verdict")
 SAME_SPEED = faster(1.0, 1.0, 1.0)
 """The speed-up of a network with the dense architecture, as it is printed."""
 VERDICTS: dict[Verdict, str] = {
@@ -108,7 +109,7 @@ def _equal(
             *([] if matched == "params" else [decimals(row["achieved_params"], 2)]),
             _count(row, "params_nonzero", row["params_nonzero_ratio"]),
             _count(row, "macs_effective", row["speedup_theoretical"]),
-            *(faster(*(row[f"speedup_b{batch}{end}"] for end in ("", "_low", "_high"))) for batch in SHOWN_BATCHES),
+            *(faster(*(row[f"speedup_b{batch}{end}"] for end in SPEEDUP)) for batch in SHOWN_BATCHES),
             *([_quality(row, lead, powers[lead.name])] if lead else []),
             *others,
             *([text(verdicts.get(key, MISSING))] if lead and verdicts else []),
@@ -122,7 +123,7 @@ def _equal(
         *([f"Left out, as too far from their level: {'; '.join(selection.left_out)}."] if selection.left_out else []),
         *(claims_rule(claims.reference, lead, bold=bool(bold)) if lead and verdicts else [NO_CLAIMS] if lead else []),
         *masks(lines),
-        *timing(rows),
+        *timing(rows, numbers.latency),
         *same_network(_at_one(lines, columns), numbers.latency),
     ]
     title = f"{title} ({selection.how})"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.tables import escape, markdown_table
+from bench.tables.latency import NOT_SEPARABLE
 from bench.tables.text import MISSING, half_text, places_for, seen_places
 
 MASKED = "†"
@@ -113,12 +114,14 @@ def decimals(value: float, digits: int, half: float = math.nan, unit: str = "") 
     return Value(f"{value:.{places}f}", "" if math.isnan(half) else half_text(half, places), unit)
 
 
-def faster(ratio: float, low: float, high: float) -> Value:
+def faster(ratio: float, low: float, high: float, verdict: str = "") -> Value:
     """A measured speed-up with its interval, ``1.52x [1.48, 1.57]``; without one where the ends are those of 1x, which
-    is what a network of the same architecture has.
+    is what a network of the same architecture has. Where the verdict is that it is none, that and the interval.
     """
     if math.isnan(ratio):
         return missing()
+    if verdict == NOT_SEPARABLE:
+        return Value(NOT_SEPARABLE, number=False, low=f"{low:.2f}", high=f"{high:.2f}")
     if math.isnan(low) or math.isnan(high) or low == ratio == high:
         return Value(f"{ratio:.2f}", unit="x")
     return Value(f"{ratio:.2f}", unit="x", low=f"{low:.2f}", high=f"{high:.2f}")

@@ -20,6 +20,7 @@ from bench.tables.text import (
     difference_text,
     number,
     seen_places,
+    speedup_text,
     with_collapse,
     with_interval,
 )
@@ -161,8 +162,8 @@ def _columns(group: pd.DataFrame) -> list[Column]:
         Column("executed", "MACs executed (M) ↓", "Compute", "what dense kernels run", True, _ratio("macs_dense")),
         Column("effective", "MACs effective (M) ↓", "Compute", "without multiplications by zero", True, _effective),
         Column("theory", "theoretical", "Speed-up ↑", "dense / effective MACs", True, _theoretical),
-        Column("b1", "measured, batch 1", "Speed-up ↑", "dense time / pruned time", True, _speed("speedup_b1")),
-        Column("b16", "measured, batch 16", "Speed-up ↑", "dense time / pruned time", True, _speed("speedup_b16")),
+        Column("b1", "measured, batch 1", "Speed-up ↑", "dense time / pruned time", True, _speed(1)),
+        Column("b16", "measured, batch 16", "Speed-up ↑", "dense time / pruned time", True, _speed(16)),
         Column("n", "n", "Evidence", "seeds that the mean is over", True, _count),
         Column("varies", "varies", "Evidence", "the random streams that the interval is over", False, _varies),
         Column("status", "status", "Evidence", "", False, _status),
@@ -317,11 +318,13 @@ def _theoretical(row: Row) -> Cell:
     return Cell(number(row["speedup_theoretical"], 2, "×"), _sort(row["speedup_theoretical"]))
 
 
-def _speed(name: str) -> Callable[[Row], Cell]:
+def _speed(batch: int) -> Callable[[Row], Cell]:
+    name = f"speedup_b{batch}"
+
     def cell(row: Row) -> Cell:
         low, high = row[f"{name}_low"], row[f"{name}_high"]
         note = "" if math.isnan(low) or low == high else f"{low:.2f} to {high:.2f}"
-        return Cell(number(row[name], 2, "×"), _sort(row[name]), note)
+        return Cell(speedup_text(row, batch, "×"), _sort(row[name]), note)
 
     return cell
 

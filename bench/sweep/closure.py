@@ -83,7 +83,13 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
 """What makes numbers of a network."""
 
 TIMING: Mapping[str, tuple[str, ...]] = {
-    "timing": ("bench.sweep.timing", "bench.measure.latency", "bench.records.zeros"),
+    "timing": (
+        "bench.sweep.timing",
+        "bench.measure.latency",
+        "bench.measure.builds",
+        "bench.measure.blocks",
+        "bench.records.zeros",
+    ),
     "backends": ("bench.measure.backends.base", "bench.measure.backends.eager", "bench.artifact.outputs"),
     "networks": ("strategies.slicing", "strategies.baking", "strategies.layers"),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.tables.latency import SAME, SETTING, with_latency
+from bench.tables.latency import SAME, SETTING, verdict, with_latency
 from bench.tables.naming import DENSE, strategy_order
 from bench.tables.tidy import rows_of
 
@@ -17,7 +17,8 @@ NETWORKS = ["workload", "checkpoint", "strategy", "target", "level"]
 """What the timings of one row have in common; they do not depend on the recovery."""
 BACKEND_COLUMNS = [
     *NETWORKS, "batch", *SETTING, "dense_backend", "speedup_theoretical", "speedup", "speedup_low", "speedup_high",
-    "dense_ms", "pruned_ms", "prepare_dense_seconds", "prepare_pruned_seconds", "output_error", "status", "reason",
+    "verdict", "dense_ms", "pruned_ms", "prepare_dense_seconds", "prepare_pruned_seconds", "output_error", "status",
+    "reason",
 ]  # fmt: skip
 _MEANS = ("speedup", "dense_ms", "pruned_ms", "prepare_dense_seconds", "prepare_pruned_seconds")
 
@@ -26,8 +27,9 @@ def by_backend(frame: pd.DataFrame, summary: pd.DataFrame, latency: pd.DataFrame
     """One row for each pruned network, batch size and setting (device, backend, type, ...).
 
     ``speedup_theoretical`` is dense MACs / effective MACs; ``speedup`` is measured, the mean over the architectures of
-    the seeds, low and high the widest of their intervals; ``status`` is ``ok``, ``same-as-dense``, or why there is no
-    number (``reason``). Takes the `tidy`, the `summarise`d and the `latency_table` table.
+    the seeds, low and high the widest of their intervals, ``verdict`` that of `bench.tables.latency.verdict`;
+    ``status`` is ``ok``, ``same-as-dense``, or why there is no number (``reason``). Takes the `tidy`, the `summarise`d
+    and the `latency_table` table.
     """
     cells = frame.loc[(frame["architecture"] != "") & (frame["strategy"] != DENSE)]
     cells = cells[[*NETWORKS, "architecture", "zeros"]].drop_duplicates()
@@ -49,14 +51,16 @@ def place(backend: str) -> tuple[int, str]:
 def _row(group: pd.DataFrame, theoretical: float) -> dict[str, Any]:
     first = rows_of(group)[0]
     ok = group[group["latency_status"].isin(["ok", SAME])]
+    speedup = (float(ok["speedup"].mean()), float(ok["speedup_low"].min()), float(ok["speedup_high"].max()))
     return (
         {name: first[name] for name in SETTING}
         | {name: float(ok[name].mean()) for name in _MEANS}
         | {
             "dense_backend": first["dense_backend"] or first["backend"],
             "speedup_theoretical": theoretical or math.nan,
-            "speedup_low": float(ok["speedup_low"].min()),
-            "speedup_high": float(ok["speedup_high"].max()),
+            "speedup_low": speedup[1],
+            "speedup_high": speedup[2],
+            "verdict": verdict(*speedup, float(ok["noise"].max())),
             "output_error": float(group["output_error"].max()),
             "status": "; ".join(sorted(set(group["latency_status"]))),
             "reason": "; ".join(sorted({text for text in group["latency_reason"] if text})),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.claim import Claims
-from bench.tables.latency import SETTING, main_setting, with_latency
+from bench.tables.latency import SETTING, main_setting, verdict, with_latency
 from bench.tables.lead import judge_by, task_of, tasks_of
 from bench.tables.naming import DENSE, main_metric
 from bench.tables.tidy import rows_of
@@ -23,7 +23,8 @@ _BEFORE = [
 ]  # fmt: skip
 _AFTER = [
     "latency_b1_ms", "latency_b16_ms",
-    "speedup_b1", "speedup_b1_low", "speedup_b1_high", "speedup_b16", "speedup_b16_low", "speedup_b16_high",
+    "speedup_b1", "speedup_b1_low", "speedup_b1_high", "speedup_b1_verdict",
+    "speedup_b16", "speedup_b16_low", "speedup_b16_high", "speedup_b16_verdict",
     "latency_setting", "latency_status",
     "n", "finite_n", "seeds", "varies", "collapsed", "physical", "status", "reason", "task",
 ]  # fmt: skip
@@ -56,7 +57,8 @@ def summarise(
     what dense kernels execute, ``macs_effective`` without zeros. ``*_ratio`` are dense / pruned (above 1:
     smaller); ``speedup_theoretical`` is that of the effective MACs, ``speedup_b1`` and ``speedup_b16`` are
     measured on the setting named in ``latency_setting`` (``latency_*_ms``: milliseconds a call; low and high:
-    the widest over the architectures of the seeds). For each quantity ``q`` that leads the workload's task ``q_metric,
+    the widest over the architectures of the seeds; verdict: see `bench.tables.latency.verdict`).
+    For each quantity ``q`` that leads the workload's task ``q_metric,
     q_num_images, q_mean, q_ci95`` and ``q_delta_*``, the paired differences to dense of the same recovery; for each
     that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges.
     ``q_finite_*`` and ``finite_n`` count the seeds that collapsed as well (see `aggregate`): they are shown, and decide
@@ -74,7 +76,9 @@ def summarise(
         for workload, rows in aggregated.groupby("workload", sort=False)
     }
     columns = summary_columns(tasks_of(aggregated))
-    nothing = {name: "" if name.endswith("_metric") or name in _WORDS else math.nan for name in columns}
+    nothing = {
+        name: "" if name.endswith(("_metric", "_verdict")) or name in _WORDS else math.nan for name in columns
+    }
     dense = {(key[0], key[1]): _values(rows) for key, rows in groups.items() if key[2] == DENSE}
     rows = [
         nothing | _row(members, dense.get((key[0], key[1]), {}), speed.get(key, {}), tasks[key[0]], metrics[key[0]])
@@ -162,6 +166,8 @@ def _speedups(frame: pd.DataFrame, latency: pd.DataFrame) -> dict[tuple[Any, ...
             row[f"speedup_b{batch}"] = float(timed["speedup"].mean())
             row[f"speedup_b{batch}_low"] = float(timed["speedup_low"].min())
             row[f"speedup_b{batch}_high"] = float(timed["speedup_high"].max())
+            speedup, low, high = (row[f"speedup_b{batch}{end}"] for end in ("", "_low", "_high"))
+            row[f"speedup_b{batch}_verdict"] = verdict(speedup, low, high, float(timed["noise"].max()))
         found[tuple(key)] = row
     return found
 

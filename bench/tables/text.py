@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.tables.latency import NOT_SEPARABLE
 from bench.tables.lead import (
     beside_of,
     family_of,
@@ -152,8 +153,7 @@ def _cells(row: dict[str, Any], lead: Quantity | None, power: int, beside: Seque
         macs(row["macs_effective"], row["speedup_theoretical"]),
         *quality,
         number(row["speedup_theoretical"], 2, "x"),
-        number(row["speedup_b1"], 2, "x"),
-        number(row["speedup_b16"], 2, "x"),
+        *(speedup_text(row, batch) for batch in (1, 16)),
         count,
         MISSING if unknown else _VARIES.get(str(row["varies"]), str(row["varies"])),
         str(row["status"]),
@@ -167,6 +167,13 @@ def number(value: float, digits: int, unit: str = "", *, signed: bool = False) -
         return MISSING
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text.replace("-", "−") + unit
+
+
+def speedup_text(row: Mapping[str, Any], batch: int, unit: str = "x") -> str:
+    """What a row of `summarise` has of the measured speed-up: ``1.52x``, or that it is none."""
+    if row[f"speedup_b{batch}_verdict"] == NOT_SEPARABLE:
+        return NOT_SEPARABLE
+    return number(row[f"speedup_b{batch}"], 2, unit)
 
 
 def with_interval(mean: float, half: float, digits: int, *, signed: bool = False) -> str:

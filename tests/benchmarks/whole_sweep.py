@@ -38,7 +38,7 @@ class Counted:
 
         started = time.process_time()
         inside: list[float] = []
-        places = [*NETWORKS, (GanTraining, "step"), (bench.measure.latency, "time_pair")]
+        places = [*NETWORKS, (GanTraining, "step"), (bench.measure.latency, "time_built")]
         work = self.setup()
 
         def measured(item: Any) -> Any:

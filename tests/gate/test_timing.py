@@ -14,20 +14,18 @@ from bench.executors import Done, Failed
 from bench.gate.contents import Shape, shape_of
 from bench.gate.rebuild import prepare
 from bench.gate.timing import (
-    BUILDS,
-    MIN_CLEAN,
     MIN_PROCESSES,
     Network,
     Ratio,
     Taken,
     Task,
     estimate,
-    of_build,
     of_process,
     take,
     time_builds,
     time_ratios,
 )
+from bench.measure.builds import BUILDS, MIN_CLEAN, Build
 from bench.records import LatencySample
 from bench.sweep.counts import architecture_of
 from bench.sweep.workshop import Workshop
@@ -46,32 +44,19 @@ def sample(first: float, second: float, *, interrupted: bool = False) -> Latency
     )
 
 
-def test_the_ratio_is_the_median_of_the_clean_pairs() -> None:
-    samples = [sample(0.002, 0.003)] * 5 + [sample(0.002, 0.2, interrupted=True)] * 4
-    found = of_build(samples, head_first=False)
+def test_a_process_gives_the_medians_of_its_builds_and_how_many_pairs_were_clean() -> None:
+    quiet = Build((*[sample(0.002, 0.003)] * 5, *[sample(0.002, 0.2, interrupted=True)] * 4))
+    turned = Build((sample(0.004, 0.006),) * MIN_CLEAN, other_first=True)
+    found = of_process([quiet, turned])
     assert found.log_ratio == pytest.approx(math.log(1.5))
-    assert (found.base_ms, found.head_ms, found.clean, found.pairs) == (2.0, 3.0, 5, 9)
-
-
-def test_pairs_that_the_clock_did_not_see_give_no_ratio() -> None:
-    samples = [sample(0.002, 0.003)] * MIN_CLEAN + [sample(0.0, 0.003), sample(0.002, 0.0)] * 9
-    assert of_build(samples, head_first=False).log_ratio == pytest.approx(math.log(1.5))
-    assert of_build([sample(0.0, 0.0)] * 9, head_first=False).log_ratio is None
-
-
-def test_a_build_with_head_first_is_turned_back() -> None:
-    samples = [sample(0.003, 0.002)] * 5
-    found = of_build(samples, head_first=True)
-    assert found.log_ratio == pytest.approx(math.log(1.5))
-    assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
-    assert (found.base_ms, found.head_ms) == (2.0, 3.0)
+    assert (found.base_ms, found.head_ms) == (pytest.approx(3.0), pytest.approx(4.5))
+    assert (found.clean, found.pairs) == (5 + MIN_CLEAN, 9 + MIN_CLEAN)
 
 
 def test_too_few_clean_pairs_are_no_ratio_but_cpu_time_remains() -> None:
-    few = MIN_CLEAN - 1
-    samples = [sample(0.002, 0.003)] * few + [sample(0.002, 0.003, interrupted=True)] * 9
-    found = of_build(samples, head_first=False)
-    assert (found.log_ratio, found.clean) == (None, few)
+    few = (*[sample(0.002, 0.003)] * (MIN_CLEAN - 1), *[sample(0.002, 0.003, interrupted=True)] * 9)
+    found = of_process([Build(few), Build(few, other_first=True)])
+    assert (found.log_ratio, found.base_ms, found.clean) == (None, None, 2 * (MIN_CLEAN - 1))
     assert found.log_cpu_ratio == pytest.approx(math.log(1.5))
 
 
@@ -154,22 +139,6 @@ def test_what_the_order_of_building_costs_cancels_out(monkeypatch: pytest.Monkey
     assert found.log_ratio == pytest.approx(math.log(1.02), abs=1e-12)
     assert found.log_cpu_ratio == pytest.approx(math.log(1.02), abs=1e-12)
     assert (found.clean, found.pairs) == (5 * BUILDS, 5 * BUILDS)
-
-
-def built(log_ratio: float | None) -> Taken:
-    return Taken(log_ratio, 0.5, 1.0, 2.0, 5, 9)
-
-
-def test_both_orders_weigh_the_same_however_many_builds_of_each_were_clean() -> None:
-    found = of_process([built(0.1)] * 3, [built(0.3)] * 2 + [built(None)])
-    assert found.log_ratio == pytest.approx(0.2)
-    assert of_process([built(0.1)], [built(0.3)]).log_ratio == pytest.approx(0.2)
-
-
-def test_an_order_with_too_few_clean_builds_gives_no_ratio() -> None:
-    found = of_process([built(0.1)] * 3, [built(0.3)] + [built(None)] * 2)
-    assert (found.log_ratio, found.log_cpu_ratio) == (None, pytest.approx(0.5))
-    assert of_process([built(0.1)], [built(None)]).log_ratio is None
 
 
 def test_two_builds_are_all_where_they_take_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,13 @@ from torch import nn
 
 from bench.base.precision import tf32
 from bench.measure.backends import BACKENDS
-from bench.measure.latency import Plan, cuda_timer, measure_latency
+from bench.measure.blocks import Plan, cuda_timer
+from bench.measure.latency import measure_latency
 from bench.workloads.networks import Dcgan64Generator, MlpGenerator
 from strategies.base import Context, Level
 from strategies.builtin import STRATEGIES
 
-QUICK = Plan(calls_per_block=5, warmup=3, rounds=5, min_seconds=0.02, max_rounds=30, max_seconds=1.0)
+QUICK = Plan(warmup=3, rounds=5, min_seconds=0.02, max_rounds=30, max_seconds=1.0)
 ON_A_GPU = ["eager", "channels_last", "bf16", "tf32", "cuda-graph", pytest.param("compile", marks=pytest.mark.slow)]
 
 

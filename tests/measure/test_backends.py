@@ -17,7 +17,8 @@ from bench.measure.backends import BACKENDS, Backend
 from bench.measure.backends.base import lacks
 from bench.measure.backends.csr import CsrLinear, csr
 from bench.measure.backends.semi_structured import fits
-from bench.measure.latency import Plan, measure_latency, prepare
+from bench.measure.blocks import Plan
+from bench.measure.latency import measure_latency, prepare
 from bench.records import LatencyRecord
 from bench.records.zeros import Zeros
 from bench.sweep.timing import plant
@@ -27,7 +28,7 @@ from strategies.layers import prunable_layers
 from strategies.slicing import shrink
 from tests.helpers.networks import TinyMlp
 
-QUICK = Plan(calls_per_block=2, warmup=1, rounds=1, min_seconds=0, max_rounds=2, max_seconds=0)
+QUICK = Plan(warmup=1, rounds=1, min_seconds=0, max_rounds=2, max_seconds=0)
 NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "onnx", "onnxscript")}
 
 
@@ -73,7 +74,9 @@ def test_a_backend_computes_what_eager_computes(backend: str) -> None:
 @pytest.mark.slow
 def test_torch_compile_computes_what_eager_computes_in_both_networks() -> None:
     needs("compile")
-    fields = measure_latency(*halved(), (torch.randn(2, 8),), batch=2, backend=BACKENDS["compile"], plan=QUICK)
+    fields = measure_latency(
+        *halved(), (torch.randn(2, 8),), batch=2, backend=BACKENDS["compile"], plan=QUICK, builds=2
+    )
     assert fields["status"] in {"ok", "invalid"} and fields["output_error"] <= FLOAT32
     assert min(fields["prepare_dense_seconds"], fields["prepare_pruned_seconds"]) > 0
 
@@ -92,9 +95,12 @@ def test_eager_is_timed_also_where_a_network_draws_noise() -> None:
             return super().forward(x + torch.randn_like(x))
 
     networks, inputs = (Noisy(8, 8), Noisy(8, 8)), (torch.randn(2, 8),)
-    fields = measure_latency(*networks, inputs, batch=2, plan=QUICK)
+    fields = measure_latency(*networks, inputs, batch=2, plan=QUICK, builds=2)
     assert fields["status"] in {"ok", "invalid"} and fields["output_error"] is None
-    assert measure_latency(*networks, inputs, batch=2, backend=BACKENDS["bf16"], plan=QUICK)["status"] == "refused"
+    assert (
+        measure_latency(*networks, inputs, batch=2, backend=BACKENDS["bf16"], plan=QUICK, builds=2)["status"]
+        == "refused"
+    )
 
 
 def test_channels_last_lays_weights_out_otherwise() -> None:
@@ -108,7 +114,7 @@ def test_channels_last_lays_weights_out_otherwise() -> None:
 def test_measuring_leaves_both_networks_as_they_were(backend: str) -> None:
     dense, pruned = masked_mlp()
     before = [copy.deepcopy(network.state_dict()) for network in (dense, pruned)]
-    measure_latency(dense, pruned, (torch.randn(2, 4),), batch=2, backend=BACKENDS[backend], plan=QUICK)
+    measure_latency(dense, pruned, (torch.randn(2, 4),), batch=2, backend=BACKENDS[backend], plan=QUICK, builds=2)
     for network, state in zip((dense, pruned), before, strict=True):
         assert all(torch.equal(x, state[name]) for name, x in network.state_dict().items())
         assert not any(isinstance(module, CsrLinear) for module in network.modules())
@@ -161,7 +167,9 @@ def test_a_backend_with_another_output_is_refused_and_has_no_number() -> None:
     def wrong(module: nn.Module, inputs: tuple[Tensor, ...]) -> object:
         return lambda: module(*inputs) * 1.001
 
-    fields = measure_latency(*halved(), (torch.randn(2, 8),), batch=2, backend=Backend("wrong", wrong), plan=QUICK)
+    fields = measure_latency(
+        *halved(), (torch.randn(2, 8),), batch=2, backend=Backend("wrong", wrong), plan=QUICK, builds=2
+    )
     assert fields["status"] == "refused"
     assert "differs from eager's by 0.001 of its largest value, 0.0001 is allowed" in fields["reason"]
     assert fields["samples"] == [] and fields["output_error"] == pytest.approx(1e-3, rel=1e-3)
@@ -174,7 +182,9 @@ def test_only_one_wrong_member_is_enough() -> None:
         small = module.get_parameter("net.0.weight").shape[1] == 6
         return lambda: module(*inputs) + (math.nan if small else 0)
 
-    fields = measure_latency(*halved(), (torch.randn(2, 8),), backend=Backend("sometimes", sometimes), plan=QUICK)
+    fields = measure_latency(
+        *halved(), (torch.randn(2, 8),), backend=Backend("sometimes", sometimes), plan=QUICK, builds=2
+    )
     assert fields["status"] == "refused" and "the pruned network" in fields["reason"]
     assert fields["output_error"] is None
 
@@ -197,13 +207,15 @@ def test_a_network_that_fails_by_itself_is_an_error_not_a_reason() -> None:
     [("csr", "not-applicable", "no linear layer"), ("nm-2-4", "unavailable", "need CUDA, not cpu")],
 )
 def test_convolutions_have_no_sparse_kernels_here(backend: str, status: str, reason: str) -> None:
-    fields = measure_latency(*halved(), (torch.randn(1, 8),), backend=BACKENDS[backend], plan=QUICK)
+    fields = measure_latency(*halved(), (torch.randn(1, 8),), backend=BACKENDS[backend], plan=QUICK, builds=2)
     assert fields["status"] == status and reason in fields["reason"]
     assert fields["samples"] == [] and fields["speedup"] is None
 
 
 def test_channels_last_does_nothing_for_a_fully_connected_network() -> None:
-    fields = measure_latency(*masked_mlp(), (torch.randn(1, 4),), backend=BACKENDS["channels_last"], plan=QUICK)
+    fields = measure_latency(
+        *masked_mlp(), (torch.randn(1, 4),), backend=BACKENDS["channels_last"], plan=QUICK, builds=2
+    )
     assert (fields["status"], "no other layout" in fields["reason"]) == ("not-applicable", True)
 
 
@@ -252,7 +264,9 @@ def test_without_masks_there_is_nothing_to_skip() -> None:
 
 
 def test_the_dense_side_of_a_csr_pair_runs_eagerly() -> None:
-    fields = measure_latency(*masked_mlp(), (torch.randn(2, 4),), batch=2, backend=BACKENDS["csr"], plan=QUICK)
+    fields = measure_latency(
+        *masked_mlp(), (torch.randn(2, 4),), batch=2, backend=BACKENDS["csr"], plan=QUICK, builds=2
+    )
     assert (fields["backend"], fields["dense_backend"]) == ("csr", "eager")
     assert fields["status"] in {"ok", "invalid"} and len(fields["samples"]) > 0
 

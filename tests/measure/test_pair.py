@@ -12,11 +12,12 @@ from torch import nn
 
 from bench.measure import latency
 from bench.measure.backends import Backend, Call, Inputs
-from bench.measure.latency import Block, Plan, Prepared, _timed
+from bench.measure.blocks import Block, Plan
+from bench.measure.latency import Prepared, _timed
 from strategies.base import NotApplicable
 
 DENSE, PRUNED = nn.Linear(2, 2), nn.Linear(2, 2)
-PLAN = Plan(calls_per_block=1, warmup=0, rounds=8, min_seconds=0, max_rounds=8, max_seconds=0)
+PLAN = Plan(warmup=0, rounds=8, min_seconds=0, max_rounds=8, max_seconds=0)
 
 
 def nothing(module: nn.Module, inputs: Inputs) -> Call:
@@ -40,11 +41,10 @@ def timed(
         return Block(float(call()), 2 * float(call()), False)  # type: ignore[arg-type]
 
     monkeypatch.setattr(latency, "prepare", lambda how, module, rows: members[id(module)])
-    monkeypatch.setattr(latency, "cpu_timer", timer)
-    monkeypatch.setattr(latency, "cuda_timer", lambda device: timer)
+    monkeypatch.setattr(latency, "timer_of", lambda device: timer)
     monkeypatch.setattr(latency, "peak_of_call", lambda call, network, device: 1234 if network is PRUNED else 0)
     rows: Any = (SimpleNamespace(device=SimpleNamespace(type=device)),)
-    return _timed(Backend("made-up", nothing, **backend), DENSE, PRUNED, rows, PLAN)
+    return _timed(Backend("made-up", nothing, **backend), DENSE, PRUNED, rows, PLAN, 2)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_memory_is_seen_on_cuda_where_it_is_not_set_aside(
 ) -> None:
     found = timed(monkeypatch, device=device, private_memory=private)
     assert found["peak_memory_bytes"] == peak
-    assert found["speedup"] == 4.0 and found["status"] == "ok"
-    assert found["speedup_cpu"] == (None if device == "cuda" else 4.0)
+    assert found["speedup"] == pytest.approx(4.0) and found["status"] == "ok"
+    assert found["speedup_cpu"] == (None if device == "cuda" else pytest.approx(4.0))
 
 
 def test_the_seconds_of_preparing_stand_with_their_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_what_a_backend_cannot_take_is_not_timed(monkeypatch: pytest.MonkeyPatch
         return Prepared(lambda: None, module, 0.0, None)
 
     monkeypatch.setattr(latency, "prepare", refusing)
-    found = _timed(Backend("made-up", nothing), DENSE, PRUNED, (torch.ones(1, 2),), PLAN)
+    found = _timed(Backend("made-up", nothing), DENSE, PRUNED, (torch.ones(1, 2),), PLAN, 2)
     assert (found["status"], found["reason"], found["samples"]) == ("not-applicable", "nothing to do", [])
 
 
@@ -112,9 +112,12 @@ def test_dense_may_run_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def taken(how: object, module: nn.Module, rows: object) -> Prepared:
         seen.append((how, module))
-        return Prepared(lambda: None, module, 0.0, math.nan)
+        return Prepared(lambda: None, module, 0.0, 0.0)
 
     monkeypatch.setattr(latency, "prepare", taken)
-    _timed(Backend("a", nothing, prepare_dense=other), DENSE, PRUNED, (torch.ones(1, 2),), PLAN)
-    _timed(Backend("b", nothing), DENSE, PRUNED, (torch.ones(1, 2),), PLAN)
-    assert seen == [(nothing, PRUNED), (other, DENSE), (nothing, PRUNED), (nothing, DENSE)]
+    _timed(Backend("a", nothing, prepare_dense=other), DENSE, PRUNED, (torch.ones(1, 2),), PLAN, 2)
+    _timed(Backend("b", nothing), DENSE, PRUNED, (torch.ones(1, 2),), PLAN, 2)
+    assert seen == [
+        *[(other, DENSE), (nothing, PRUNED), (nothing, PRUNED), (other, DENSE)],
+        *[(nothing, DENSE), (nothing, PRUNED), (nothing, PRUNED), (nothing, DENSE)],
+    ]

@@ -166,7 +166,7 @@ def test_a_generator_that_never_comes_back_ends_the_estimate(tmp_path: Path, mon
 def test_the_estimated_timings_are_those_that_a_run_then_takes(
     sweep: Sweeps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.measure.latency._switches", lambda: 0)  # what others do here must not spoil a timing
+    monkeypatch.setattr("bench.measure.blocks._switches", lambda: 0)  # what others do here must not spoil a timing
     monkeypatch.setattr("bench.sweep.estimate.expected_seconds", lambda call: 1.0 if call > 0 else 0.0)
     strategies = ["l1-weight-global", "l1-channel-uniform", "random-channel-uniform"]
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from bench.measure.backends import BACKENDS
-from bench.measure.latency import Plan, measure_latency
+from bench.measure.blocks import Plan
+from bench.measure.latency import measure_latency
 from bench.records import Record
 from bench.records.zeros import Zeros, zeros_of
 from bench.sweep.settings import Settings
@@ -142,8 +143,8 @@ def test_a_network_without_a_block_is_timed_without_it(tiny_mlp: str) -> None:
 def test_a_task_becomes_a_record_that_says_how_it_ended(
     backend: str, statuses: set[str], records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = Plan(calls_per_block=1, warmup=1, rounds=1, min_seconds=0, max_rounds=1, max_seconds=0)
-    monkeypatch.setattr("bench.sweep.timing.measure_latency", partial(measure_latency, plan=quick))
+    quick = Plan(warmup=1, rounds=1, min_seconds=0, max_rounds=1, max_seconds=0)
+    monkeypatch.setattr("bench.sweep.timing.measure_latency", partial(measure_latency, plan=quick, builds=2))
     task = tasks(records, backend)[1]
     record = time_task(task, TINY_MLP, dense_network(TINY_MLP, "shipped"))
     assert record.status in statuses

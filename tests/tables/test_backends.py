@@ -18,7 +18,7 @@ def group(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
             dict.fromkeys(SETTING, "x")
             | dict.fromkeys(_MEANS, value)
             | {"backend": "b", "dense_backend": "", "latency_status": status, "latency_reason": reason}
-            | {"speedup_low": value / 2, "speedup_high": value * 2, "output_error": error}
+            | {"speedup_low": value / 2, "speedup_high": value * 2, "output_error": error, "noise": 1.0}
             for status, reason, value, error in rows
         ]
     )

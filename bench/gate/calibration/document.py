@@ -27,7 +27,8 @@ from bench.gate.calibration.rates import (
     timing_rates,
 )
 from bench.gate.calibration.timing import SLOWER
-from bench.gate.timing import BUILDS, MIN_PROCESSES
+from bench.gate.timing import MIN_PROCESSES
+from bench.measure.builds import BUILDS
 from bench.statistics import Prior
 from bench.tasks.generation import GENERATION
 

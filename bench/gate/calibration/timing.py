@@ -27,8 +27,9 @@ from bench.experiments.gate import GatedTiming
 from bench.experiments.places import Place, chosen
 from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.contents import Shape, shape_of
-from bench.gate.timing import ALONE, BUILDS, Build, Network, Ratio, builder, time_builds
-from bench.measure.latency import Call, cpu_timer
+from bench.gate.timing import ALONE, Make, Network, Ratio, builder, time_builds
+from bench.measure.blocks import Call, cpu_timer
+from bench.measure.builds import BUILDS
 from bench.records import Cell
 from bench.sweep.cell import make
 from bench.sweep.counts import architecture_of
@@ -109,7 +110,7 @@ def _shape(place: Place, rule: GatedTiming, shop: Workshop) -> Shape:
     return shape_of(architecture_of(todo.gan.workload, make(todo, shop, watch=False).recovered))
 
 
-def _builder(ask: Ask, units: int = 0) -> Build:
+def _builder(ask: Ask, units: int = 0) -> Make:
     network = Network(ask.workload, SHIPPED, ask.shape)
     build = builder(network, Ratio(network, network, ask.batch))
     return lambda: slowed(build(), units)
@@ -121,7 +122,7 @@ TRIAL_BUILDS = 120
 """Builds differ by some percent from each other, and a size should be right to a few tenths."""
 
 
-def cost_of_units(build: Build) -> tuple[float, float]:
+def cost_of_units(build: Make) -> tuple[float, float]:
     """What extra work adds to the call that ``build`` makes, as shares of it: for the first unit, and for each.
 
     Between the layers of a network a unit costs more than in a loop of its own, and having any there costs something
@@ -135,7 +136,7 @@ def cost_of_units(build: Build) -> tuple[float, float]:
     return max(shares[0] - each * few, 0.0), each
 
 
-def _share(build: Build, units: int) -> float:
+def _share(build: Make, units: int) -> float:
     ratio = time_builds(build, lambda: slowed(build(), units), builds=TRIAL_BUILDS, seconds=math.inf).log_cpu_ratio
     assert ratio is not None
     return math.expm1(ratio)

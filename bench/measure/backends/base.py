@@ -52,7 +52,7 @@ class Backend:
     private_memory: bool = False
     """Whether a call works in memory that was set aside before, so that its peak cannot be seen."""
     begin: Callable[[], None] = _nothing
-    """Called once before a pair is prepared."""
+    """Called before a pair is prepared, each time."""
 
 
 def lacks(*modules: str, extra: str, device: torch.device) -> str:

@@ -116,8 +116,8 @@ def _against_dense(group: Sequence[Claim], masked: set[str]) -> Inline:
         none += f" within {quantity.amount(quantity.margin)}"
     if surest is None:
         return (f"{none}.",)
-    return line(f"{none}; ", Code(surest.strategy), " loses least for sure: ", *_size(surest, masked), f"{at_most(surest)}. ",
-                _counts(group))  # fmt: skip
+    said = f"{at_most(surest)}. {_counts(group)}"
+    return line(f"{none}; ", Code(surest.strategy), " loses least for sure: ", *_size(surest, masked), said)
 
 
 def _least_loss(claim: Claim) -> tuple[float, float]:
@@ -147,14 +147,14 @@ def _scope(claim: Claim) -> str:
 
 
 def at_most(claim: Claim) -> str:
-    """``it loses at most 0.40 FID∞``."""
+    """``it loses at most 0.40 TITLE``."""
     if claim.bound <= 0:
         return f"it loses nothing (at most {amount_text(claim, claim.bound)})"
     return f"it loses at most {amount_text(claim, claim.bound)}"
 
 
 def amount_text(claim: Claim, value: float) -> str:
-    """An amount of what was judged, with its title: ``0.40 FID∞``."""
+    """An amount of what was judged, with its title."""
     power = power_for(claim.quantity, [value])
     return f"{number(value * 10**power, _digits(claim, value * 10**power))} {titled(claim.quantity, power)}"
 

@@ -47,8 +47,8 @@ _DIFFERENCE = {
 }
 _BOUND = {
     "loses at most": "the largest loss against dense that the data allow, for all rows of the table together, and the "
-    "verdict: `as good as dense` (the loss is shown to be within the margin), `worse` (a loss is shown), `not separable` "
-    "(neither)",
+    "verdict: `as good as dense` (the loss is shown to be within the margin), `worse` (a loss is shown), "
+    "`not separable` (neither)",
 }
 _AFTER = {
     "speed-up theoretical": "dense MACs / effective MACs",

@@ -16,7 +16,7 @@ from bench.statistics.estimates import (
 )
 from bench.statistics.families import Simultaneous, above, adjusted, below, between, first_levels
 from bench.statistics.hypervolume import hypervolume
-from bench.statistics.images import Contributions, difference
+from bench.statistics.images import Contributions, Variance, difference
 from bench.statistics.intervals import Interval, holm, paired_p, same, t_interval
 from bench.statistics.power import Design, Needed, Spread, needed, reach, tellable, tells
 from bench.statistics.ranks import kendall, mean_ranks, spearman
@@ -32,6 +32,7 @@ __all__ = [
     "Simultaneous",
     "Spread",
     "Standing",
+    "Variance",
     "above",
     "adjusted",
     "among_best",

@@ -47,6 +47,8 @@ class Difference:
     logs: tuple[float, ...] | None
     scale: float
     varies: frozenset[str]
+    least: float = 0.0
+    """What the mean of ``images`` is at least: each is an estimate of its own, and one of them may be below 0."""
     ratio: bool = False
     """Whether the estimate is of ``logs`` where networks were drawn and there are any: errors that grow with the value
     then tell ratios apart that no test of values could."""
@@ -65,7 +67,7 @@ class Difference:
     @property
     def from_images(self) -> float:
         """The mean over the units of the variance that comes from the images."""
-        return statistics.fmean(self.images)
+        return max(statistics.fmean(self.images), self.least)
 
     @property
     def on_logs(self) -> bool:

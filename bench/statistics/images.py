@@ -9,6 +9,7 @@ first-order variance too large: it is subtracted. And the term of second order, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,21 @@ Array = NDArray[np.float64]
 
 LEAST_FIRST_ORDER = 0.05
 """Of the uncorrected first-order variance so much always stays: a difference of two estimates may be below zero."""
+
+
+@dataclass(frozen=True)
+class Variance:
+    """An estimate that may fall below what a variance can be, and the least that it is taken for.
+
+    Of several seeds the means of both are compared, not each by itself: that would make small variances too large.
+    """
+
+    estimate: float
+    least: float
+
+    @property
+    def known(self) -> float:
+        return max(self.estimate, self.least)
 
 
 @dataclass(frozen=True)
@@ -35,14 +51,19 @@ class Contributions:
     """``(P,)``: samples of the kernel of second order, each with its variance. Empty: it has no such term."""
 
     @property
-    def variance(self) -> float:
+    def parts(self) -> Variance:
         """Of the number, over new images: ``(var(linear) - var(noise)) / N + 2 mean(pairs^2) / N^2``."""
         if self.linear.size < 2:
-            return float("nan")
+            return Variance(math.nan, math.nan)
         first = float(self.linear.var(ddof=1))
         own = float(self.noise.var(ddof=1)) if self.noise.size > 1 else 0.0
         second = 2 * float(np.mean(self.pairs**2)) / self.count if self.pairs.size else 0.0
-        return (max(first - own, LEAST_FIRST_ORDER * first) + second) / self.count
+        return Variance((first - own + second) / self.count, (LEAST_FIRST_ORDER * first + second) / self.count)
+
+    @property
+    def variance(self) -> float:
+        """Of the number, over new images."""
+        return self.parts.known
 
 
 def difference(one: Contributions, other: Contributions) -> Contributions | None:

@@ -169,7 +169,7 @@ def _from_images(
         place = (key[0], metric)
         named = quantity.at_n and metric.replace(quantity.name, quantity.at_n, 1) if quantity else ""
         at_n = [mine[row["seed"]].get(named, row)["value"] for row in usable]
-        own.setdefault(place, {})[key] = alone(usable, at_n)
+        own.setdefault(place, {})[key] = alone(usable, at_n, evidence)
         base = dense.get(_place(key[:-1]))
         if base is None or key[2] == DENSE or quantity is None:
             continue

@@ -87,8 +87,8 @@ class Claim:
 
 
 CLAIM_COLUMNS = [
-    "of", *GROUP_COLUMNS, "requested", "achieved", "other", "metric", "n", "difference", "low", "high", "bound", "allowed",
-    "p", "verdict", "varies",
+    "of", *GROUP_COLUMNS, "requested", "achieved", "other", "metric", "n", "difference", "low", "high", "bound",
+    "allowed", "p", "verdict", "varies",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.records.contributions import CellContributions
-from bench.statistics import Difference, difference, same
+from bench.statistics import Contributions, Difference, Variance, difference, same
 from bench.tasks import Quantity, Scale, known_quantity
 
 Row = dict[str, Any]
@@ -31,24 +31,40 @@ class Evidence:
     cells: Mapping[str, CellContributions] = field(default_factory=dict)
     """By ``eval_key``; a cell that is missing has only its own error."""
 
-    def paired(self, one: Row, other: Row, scale: Scale) -> float:
+    def paired(self, one: Row, other: Row, scale: Scale) -> Variance:
         """Variance of the difference of two cells' numbers from the images, on ``scale``; NaN: not known.
 
         On common inputs image by image; otherwise the images are independent.
         """
-        quantity, metric = known_quantity(_family(one["metric"])), str(one["metric"])
-        name = _contributed(quantity, metric)
-        mine, theirs = self.cells.get(one["eval_key"]), self.cells.get(other["eval_key"])
-        if mine and theirs and mine.inputs == theirs.inputs and name in mine.numbers and name in theirs.numbers:
-            pair = difference(mine.numbers[name], theirs.numbers[name])
+        mine, theirs = self._of(one), self._of(other)
+        if mine is not None and theirs is not None and self._inputs(one) == self._inputs(other):
+            pair = difference(mine[1], theirs[1])
             if pair is not None:
-                return _as(scale, name, pair.variance, (one, other))
-        return own_variance(one, scale) + own_variance(other, scale)
+                value = math.sqrt(max(float(one["value"]) * float(other["value"]), 0.0))
+                return _moved(pair.parts, mine[0], scale, value)
+        each = [self.own(row, scale) for row in (one, other)]
+        return Variance(sum(part.estimate for part in each), sum(part.least for part in each))
 
+    def own(self, row: Row, scale: Scale) -> Variance:
+        """Variance of a cell's number from its images, on ``scale``; NaN: not known."""
+        mine, value = self._of(row), float(row["value"])
+        if mine is not None:
+            return _moved(mine[1].parts, mine[0], scale, value)
+        known = float(row["error"]) ** 2
+        return _moved(Variance(known, known), "linear", scale, value)
 
-def own_variance(row: Row, scale: Scale) -> float:
-    """Variance of a cell's number from its images, on ``scale``; NaN: not known."""
-    return _moved(float(row["error"]) ** 2, "linear", scale, float(row["value"]))
+    def _inputs(self, row: Row) -> str:
+        return self.cells[row["eval_key"]].inputs
+
+    def _of(self, row: Row) -> tuple[Scale, Contributions] | None:
+        """The contributions to a cell's number, and the scale that they are on; None: they were not kept."""
+        metric = str(row["metric"])
+        quantity = known_quantity(_family(metric))
+        name = metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
+        source, kept = known_quantity(_family(name)), self.cells.get(row["eval_key"])
+        if kept is None or name not in kept.numbers:
+            return None
+        return (source.scale if source else "linear"), kept.numbers[name]
 
 
 def compared(
@@ -70,18 +86,19 @@ def compared(
     pairs = [(a, b) for a, b in pairs if not math.isnan(a["value"] - b["value"])]
     if not pairs:
         return None
-    values, images = [], []
+    values: list[float] = []
+    images: list[Variance] = []
     for a, b in pairs:
         # What differs by one rounding is equal: a test of such differences would find noise of the arithmetic.
         equal = same(a["value"], b["value"])
         values.append(0.0 if equal else quantity.on_scale(a["value"]) - quantity.on_scale(b["value"]))
-        images.append(0.0 if equal else evidence.paired(a, b, quantity.scale))
+        images.append(Variance(0.0, 0.0) if equal else evidence.paired(a, b, quantity.scale))
     named = quantity.at_n and metric.replace(quantity.name, quantity.at_n, 1)
     positive = [(mine[a["seed"]].get(named, a)["value"], base[b["seed"]].get(named, b)["value"]) for a, b in pairs]
     return _difference(values, images, positive, quantity, [row for pair in pairs for row in pair])
 
 
-def alone(rows: Sequence[Row], at_n: Sequence[float]) -> Difference:
+def alone(rows: Sequence[Row], at_n: Sequence[float], evidence: Evidence) -> Difference:
     """The mean of one group of cells, in the unit of its number.
 
     Args:
@@ -89,27 +106,28 @@ def alone(rows: Sequence[Row], at_n: Sequence[float]) -> Difference:
     """
     values = [row["value"] for row in rows]
     positive = [(value, 1.0) for value in at_n]
-    return _difference(values, [float(row["error"]) ** 2 for row in rows], positive, None, rows)
+    return _difference(values, [evidence.own(row, "linear") for row in rows], positive, None, rows)
 
 
 def _difference(
     values: Sequence[float],
-    images: Sequence[float],
+    errors: Sequence[Variance],
     positive: Sequence[tuple[float, float]],
     compared_on: Quantity | None,
     rows: Sequence[Row],
 ) -> Difference:
     varies = frozenset(name for row in rows for name in str(row["varies"]).replace("; ", "+").split("+") if name)
     varies -= {"eval"}
+    images, least = [each.estimate for each in errors], statistics.fmean(each.least for each in errors)
     if any(map(math.isnan, images)):
-        images, varies = [0.0] * len(values), varies | {UNKNOWN}
+        images, least, varies = [0.0] * len(values), 0.0, varies | {UNKNOWN}
     if compared_on is not None and compared_on.scale == "log":
-        return Difference(tuple(values), tuple(images), tuple(values), 1.0, varies)
+        return Difference(tuple(values), tuple(images), tuple(values), 1.0, varies, least)
     logs = tuple(math.log(a / b) for a, b in positive) if all(min(pair) > 0 for pair in positive) else None
     one, other = (statistics.fmean(side) for side in zip(*positive, strict=True))
     if compared_on is None or logs is None:
-        return Difference(tuple(values), tuple(images), logs, abs(one), varies)
-    return Difference(tuple(values), tuple(images), logs, logarithmic_mean(one, other), varies, ratio=True)
+        return Difference(tuple(values), tuple(images), logs, abs(one), varies, least)
+    return Difference(tuple(values), tuple(images), logs, logarithmic_mean(one, other), varies, least, ratio=True)
 
 
 def logarithmic_mean(one: float, other: float) -> float:
@@ -127,32 +145,20 @@ def over_checkpoints(parts: Sequence[Difference]) -> Difference:
     if all(part.logs is not None for part in parts):
         logs = tuple(statistics.fmean(part.logs or ()) for part in parts)
     scale = statistics.fmean(part.scale for part in parts)
-    return Difference(values, images, logs, scale, frozenset({CHECKPOINT}), ratio=logs is not None)
+    least = statistics.fmean(part.least / len(part.images) for part in parts)
+    return Difference(values, images, logs, scale, frozenset({CHECKPOINT}), least, ratio=logs is not None)
 
 
 def _family(metric: str) -> str:
     return metric.partition("[")[0]
 
 
-def _contributed(quantity: Quantity | None, metric: str) -> str:
-    """The number whose contributions are those of ``metric``."""
-    return metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
-
-
-def _as(scale: Scale, name: str, variance: float, rows: tuple[Row, Row]) -> float:
-    """A variance on the scale of the contributions of the number ``name``, on ``scale``; to first order, at the
-    geometric mean of the two values."""
-    source = known_quantity(_family(name))
-    one, other = (float(row["value"]) for row in rows)
-    return _moved(variance, source.scale if source else "linear", scale, math.sqrt(max(one * other, 0.0)))
-
-
-def _moved(variance: float, before: Scale, after: Scale, value: float) -> float:
-    """A variance on another scale, by the slopes of both at ``value``; NaN where these have none."""
+def _moved(variance: Variance, before: Scale, after: Scale, value: float) -> Variance:
+    """A variance on another scale, to first order, by the slopes of both at ``value``; NaN where these have none."""
     if before == after or {before, after} <= {"linear", "share"}:
         return variance
-    slope = _slope(after, value) / _slope(before, value) if _slope(before, value) else math.nan
-    return variance * slope**2
+    square = (_slope(after, value) / _slope(before, value)) ** 2
+    return Variance(variance.estimate * square, variance.least * square)
 
 
 def _slope(scale: Scale, value: float) -> float:

@@ -76,9 +76,7 @@ def summarise(
         for workload, rows in aggregated.groupby("workload", sort=False)
     }
     columns = summary_columns(tasks_of(aggregated))
-    nothing = {
-        name: "" if name.endswith(("_metric", "_verdict")) or name in _WORDS else math.nan for name in columns
-    }
+    nothing = {name: "" if name.endswith(("_metric", "_verdict")) or name in _WORDS else math.nan for name in columns}
     dense = {(key[0], key[1]): _values(rows) for key, rows in groups.items() if key[2] == DENSE}
     rows = [
         nothing | _row(members, dense.get((key[0], key[1]), {}), speed.get(key, {}), tasks[key[0]], metrics[key[0]])

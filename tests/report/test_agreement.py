@@ -11,11 +11,11 @@ import pytest
 
 from bench.report import pictures
 from bench.report.build import build_report
-from bench.report.claims import claims_of
 from bench.report.inputs import ReportInputs
 from bench.report.paper_equal import VERDICTS
 from bench.report.pictures import Artists
 from bench.tables import tidy
+from bench.tables.claims import claims_of
 from bench.tasks import TASKS
 from tests.report.second_task import RESTORATION, mixed_run
 from tests.report.synthetic import make_latency, make_records

@@ -13,10 +13,10 @@ import pytest
 from bench.base.errors import UserError
 from bench.records import Record
 from bench.report.build import build_report
-from bench.report.claims import against_dense, against_reference
 from bench.report.inputs import ReportInputs
 from bench.report.markdown import fenced
 from bench.tables import tidy
+from bench.tables.claims import against_dense, against_reference
 from tests.report.synthetic import make_failure, make_latency, make_record, make_records
 
 QUICK = {"name": "quick", "report": {"reference": "l1-weight-global"}}

@@ -12,7 +12,6 @@ from rich.console import Console
 from bench.cli import terminal
 from bench.records import Record
 from bench.report.answer import answer
-from bench.report.claims import claims_of
 from bench.report.drawings import _sample_captions
 from bench.report.glance import best_means
 from bench.report.inputs import ReportInputs
@@ -24,6 +23,7 @@ from bench.report.papertable import comma_separated
 from bench.report.rankings import rankings
 from bench.report.rows import main_tables
 from bench.tables import aggregate, run_tables, tidy
+from bench.tables.claims import claims_of
 from bench.tables.hypervolume import hypervolume_table
 from bench.tables.isoquality import iso_points, iso_quality
 from bench.tables.text import MISSING, seen_places, summary_text

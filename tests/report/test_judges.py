@@ -17,7 +17,6 @@ from bench.cli import terminal
 from bench.records import LatencyRecord, Record
 from bench.report.answer import answer as answered
 from bench.report.build import build_report
-from bench.report.claims import against_dense, against_reference, claims_of
 from bench.report.cost_words import cost_section
 from bench.report.drawings import figures_of
 from bench.report.inputs import ReportInputs
@@ -26,6 +25,7 @@ from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.papertable import counted, decimals, faster
 from bench.tables import aggregate, latency_table, run_tables, summarise, tidy, with_latency, write_tables
 from bench.tables.backends import by_backend
+from bench.tables.claims import against_dense, against_reference, claims_of
 from bench.tables.isoquality import Margin, iso_points, iso_quality
 from bench.tables.latency import timing_noise
 from bench.tables.lead import judge_by, power_for, times_ten

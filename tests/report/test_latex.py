@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from bench.records import LatencyRecord, Record
 from bench.report.best import leading, not_separable
-from bench.report.claims import claims_of
 from bench.report.latex import escape_latex, label, latex, preview
 from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.paper_equal import VERDICTS, equal_params
 from bench.report.papertable import Column, Line, PaperTable, Value, comma_separated, counted, decimals, markdown, parts
 from bench.tables import run_tables
+from bench.tables.claims import claims_of
 from tests.report.synthetic import make_latency, make_record, make_records
 
 NASTY = r"a_b#$%&{}~^\<d>|e\"f`g'h--i[j]*k ?`é ß Ł α ≤ 中 ŝ“”…"

@@ -14,7 +14,6 @@ from rich.console import Console
 from bench.base.errors import UserError
 from bench.cli import terminal
 from bench.records import Record
-from bench.report.claims import against_dense, against_reference
 from bench.report.drawings import figures_of
 from bench.report.figures.cost import Point, front
 from bench.report.glance import best_means, best_words, verdicts
@@ -24,6 +23,7 @@ from bench.report.model import build_model
 from bench.report.pictures import figure_of
 from bench.report.rankings import rankings
 from bench.tables import run_tables, summary_columns, tidy
+from bench.tables.claims import against_dense, against_reference
 from bench.tables.hypervolume import COSTS, hypervolume_table
 from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
 from bench.tables.latency import latency_table

@@ -30,6 +30,7 @@ def test_the_floor_is_of_as_many_images_as_are_generated_where_there_are_so_many
     mine = judge_of(generated)
     held = mine.gan.data.held_out
     floor, unbiased = mine.floor().values()
+    assert unbiased.value is not None and floor.value is not None and unbiased.value < floor.value
     assert (len(held), floor.num_images) == (HELD_OUT, of)
     expected = frechet_distance(mine.reference.train, judge(mine.extractor, held[:of]).gaussian)
     assert floor.value == pytest.approx(expected, rel=1e-9)

@@ -43,7 +43,7 @@ def draw_training(
         accuracy.set_ylabel("share that D tells apart")
         accuracy.set_ylim(0, 1)
         if curve:
-            judge = TASKS[DEFAULT].bounding
+            judge = TASKS[DEFAULT].watching
             quality, values = panels[2], [point[judge.name] for point in curve]
             if max(values) > 10 * min(values) > 0:
                 logarithmic_axis(quality.yaxis, padded(values))

@@ -71,7 +71,9 @@ def _level(
         verdict: Verdict = "too few seeds" if known is None else "not separable"
         result = None
         if known is not None:
-            low, high, p = known.lower(level), known.upper(level), min(1.0, known.p_above(0.0) * error / level)
+            low, high, p = known.lower(level), known.upper(level), min(1.0, known.p_above(0.0) * LEVEL / level)
+            if standing.among_best:  # the bounds of a row that may be the best reach 0 (Hsu's constrained ones)
+                low, high = min(low, 0.0), max(high, 0.0)
             result = Simultaneous(low, high, p, 0) if sign > 0 else Simultaneous(-high, -low, p, 0)
             if not standing.among_best:
                 verdict = "higher" if sign > 0 else "lower"

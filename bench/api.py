@@ -124,6 +124,21 @@ def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFra
     return tidy(read_run(find_run(name, results)).records)
 
 
+def claims(name: str | Path, reference: str | None = None, *, results: Path | str = "results") -> pd.DataFrame:
+    """What a run allows to be said, as its report says it: one row for each comparison, see `bench.tables.claim`.
+
+    Args:
+        reference: the strategy that others are compared with, ``dense``, or ``best`` (the best of each level); None: the
+            experiment's.
+    """
+    from bench.report.inputs import reference_of
+    from bench.report.loading import find_run, read_run
+    from bench.tables import claims_of, tidy
+
+    inputs = read_run(find_run(name, results))
+    return claims_of(tidy(inputs.records), reference or reference_of(inputs.experiment), inputs.evidence).table()
+
+
 def draw_report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:
     """Draw the report of a run anew; returns the path of its page."""
     from bench.report.loading import draw_report as draw

@@ -128,7 +128,8 @@ def claims(name: str | Path, reference: str | None = None, *, results: Path | st
     """What a run allows to be said, as its report says it: one row for each comparison, see `bench.tables.claim`.
 
     Args:
-        reference: the strategy that others are compared with, ``dense``, or ``best`` (the best of each level); None: the
+        reference: the strategy that others are compared with, ``dense``, or ``best`` (the best of each level); None:
+        the
             experiment's.
     """
     from bench.report.inputs import reference_of

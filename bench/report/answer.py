@@ -35,7 +35,7 @@ WORDS: dict[Verdict, str] = {
     "both collapsed": "not compared, both collapsed",
     "collapsed": "not compared, some seeds collapsed",
     "other size": "not compared, another achieved sparsity",
-    "too few seeds": "not compared, no spread is known",
+    "too few seeds": "not compared, too few shared seeds",
 }
 
 
@@ -73,7 +73,7 @@ def judged_by(frame: pd.DataFrame) -> list[Quantity]:
 
 def _unmeasured(tasks: Sequence[Task]) -> str:
     """``Neither A nor B was``: what could have judged."""
-    titles = [task.quantity(name).title for task in tasks for name in task.leaders]
+    titles = [task.quantity(name).title for task in tasks for name in task.leaders if not task.quantity(name).at_n]
     if len(titles) == 1:
         return f"{titles[0]} was not"
     return f"Neither {' nor '.join(titles)} was"

@@ -15,7 +15,8 @@ from bench.tables import aggregate, latency_table, summarise, tidy
 from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tasks import Quantity
-from bench.tasks.generation import FID, GENERATION
+from bench.tasks.generation import GENERATION
+from bench.tasks.generation.quantities import FID
 from tests.helpers.numbers import HUGE, anything, close
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records
 

@@ -14,7 +14,7 @@ from bench.gate.calibration.statistics.cells import WORKLOADS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 DATA = Path("results/calibration")
-SEEDS = "0:48"
+SEEDS = "0:96"
 DataOption = Annotated[Path, typer.Option("--data", help="Where the collected data is kept.")]
 
 

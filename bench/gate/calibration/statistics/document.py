@@ -26,8 +26,8 @@ TITLE = GENERATION.quantity(LEADING).title
 
 KINDS = (
     "A network that is *drawn* is made anew under each seed, as a cell of a run is; its *twin* is made with another "
-    "seed and judged on the same inputs, so that the two do not differ in truth; a *fixed* one is made once, so that only "
-    "evaluation inputs are drawn. Bounds in brackets (95 %) cover the finite number of seeds, and of drawn runs."
+    "seed and judged on the same inputs, so that the two do not differ in truth; a *fixed* one is made once, so that "
+    "only evaluation inputs are drawn. Bounds in brackets (95 %) cover the finite number of seeds, and of drawn runs."
 )
 
 SAME = (
@@ -44,8 +44,8 @@ LIMITS = (
 VERDICTS = (
     "*False*: runs with any verdict where every difference is moved to mean 0. *Wrong*: runs with a verdict in the "
     f"wrong direction, nothing moved. *Found*: of the true differences of at least {100 * LARGE:g} % of the reference "
-    "and two errors of such a run, the share that gets its verdict; *by t tests*: the same by Holm's procedure over t tests of "
-    "the seeds, which know nothing of the images."
+    "and two errors of such a run, the share that gets its verdict; *by t tests*: the same by Holm's procedure over "
+    "t tests of the seeds, which know nothing of the images."
 )
 
 

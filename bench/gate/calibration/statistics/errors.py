@@ -16,7 +16,7 @@ from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.tasks.generation import GENERATION
 from bench.tasks.generation.evaluation import GenerationJudge
-from bench.tasks.generation.frechet import frechet_distance
+from bench.tasks.generation.limit import limit
 
 RESAMPLES = 2_000
 DRAWS = 4_000
@@ -97,13 +97,12 @@ def limits(data: Collected, sums: Sums) -> list[Limit]:
     shop = Workshop(Settings(num_images=data.num_images, metrics=GENERATION.metrics, curve=False))
     judge = shop.load(data.workload, "shipped").judge
     assert isinstance(judge, GenerationJudge)
-    real = judge.reference.train
     found = []
     plain = GENERATION.leaders[1]
     for i in data.of("fixed"):
         each = sums.sums[data.workload, data.networks[i].label]
         bias = float((data.raw[plain][:, i] - data.raw[LEADING][:, i]).mean()) * data.num_images / each.count
-        pooled = frechet_distance(real, each.gaussian) - bias
+        pooled = limit(judge, each.gaussian, bias)
         hits = np.abs(data.raw[LEADING][:, i] - pooled) <= NORMAL * np.sqrt(data.variances[LEADING][:, i])
         found.append(
             Limit(data.networks[i].label, pooled, each.count, float(data.raw[LEADING][:, i].mean()), _share(hits))

@@ -138,11 +138,13 @@ def _here(shop: Workshop, pair: tuple[str, float, str], seed: int, cache: str) -
         judge = todo.loaded.judge
         seen = judge.see(make(todo, shop, watch=False).recovered.generator, judge.draw(seed))
         name = f"fid-inf[{judge.name}]"
-        found.append((judge.numbers(seen)[name].value, judge.contributions(seen)[name]))
-    (base, before), (value, after) = found
+        value = judge.numbers(seen)[name].value
+        assert value is not None
+        found.append((float(value), judge.contributions(seen)[name]))
+    (base, before), (pruned, after) = found
     both = difference(after, before)
     assert both is not None
-    return value - base, both.variance
+    return pruned - base, both.variance
 
 
 def _cpu() -> float:

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from bench.base.errors import UserError
+from bench.gate.calibration.rates import Rate
 from bench.gate.calibration.rows import Value, add_rows
-from bench.gate.calibration.statistics import errors, runs
+from bench.gate.calibration.statistics import document, errors, runs
+from bench.gate.calibration.statistics.bounds import rate_of_runs
 from bench.gate.calibration.statistics.cells import Variant, variants
 from bench.gate.calibration.statistics.collect import COLUMNS, LEADING, PAIRED, PARTS, VALUES, numbers_file
 from bench.gate.calibration.statistics.document import BEGIN, END, write_between
-from bench.gate.calibration.statistics.errors import pair, ratio, single, unpaired_same
+from bench.gate.calibration.statistics.errors import Limit, pair, ratio, single, unpaired_same
 from bench.gate.calibration.statistics.read import Collected, read_collected
-from bench.gate.calibration.statistics.runs import Family, decided, twins
+from bench.gate.calibration.statistics.runs import Family, decided, twins, widths
 
 WORKLOAD = "mnist-dcgan"
 COMMON, OWN, DRAWN = 2.0, 1.0, 3.0
@@ -80,10 +82,34 @@ def test_a_right_error_has_ratio_one_and_a_doubled_one_two(data: Collected) -> N
     assert ratio(values, np.full(60, 4 * values.var(ddof=1))).value == pytest.approx(2)
 
 
+def test_bounds_of_runs_of_one_seed_are_those_of_as_many_seeds() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 50, (4_000, 1))
+    hit = np.arange(50) < 10
+    found = rate_of_runs(hit[drawn[:, 0]], drawn, 50)
+    error = np.sqrt(0.2 * 0.8 / 50)
+    assert found.high - found.value == pytest.approx(1.96 * error, rel=0.1)
+    assert found.value - found.low == pytest.approx(1.96 * error, rel=0.1)
+    nothing = rate_of_runs(np.zeros(4_000, bool), drawn, 50)
+    assert (nothing.value, nothing.low) == (0, 0)
+
+
+def test_bounds_of_runs_cover_the_rate_of_other_seeds() -> None:
+    """Runs of five seeds whose mean is far out, over and over with new seeds."""
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(40):
+        values = rng.normal(size=40)
+        drawn = np.argsort(rng.random((500, 40)), axis=1)[:, :5]
+        found = rate_of_runs(values[drawn].mean(axis=1) > 0.3, drawn, 40)
+        covered += found.low <= 0.2512 <= found.high
+    assert covered >= 34
+
+
 def test_equal_networks_are_said_to_differ_as_often_as_the_level_says(data: Collected) -> None:
     five, tenth = unpaired_same(data, 3, (0.05, 0.001))
-    assert five.low <= 0.05 <= five.high
-    assert tenth.value < 0.02
+    assert 0.01 < five.value < 0.09
+    assert tenth.value < 0.01
 
 
 def test_the_null_experiment_keeps_its_error_and_what_is_there_is_found(data: Collected) -> None:
@@ -101,6 +127,26 @@ def test_errors_that_are_too_small_are_seen_in_the_null_experiment(data: Collect
     daring = Collected(**{**data.__dict__, "paired": wrong, "varies": tuple(frozenset() for _ in data.varies)})
     family = Family(daring, 0, tuple(daring.of("drawn"))[1:])
     assert decided(family, 3, draws=100).false_runs.low > 0.5
+
+
+def test_an_interval_covers_and_is_narrower_than_that_of_three_seeds(data: Collected) -> None:
+    family = Family(data, data.of("fixed")[0], tuple(data.of("fixed"))[1:])
+    for width in widths(family, 3):
+        # The root mean square of the quantile times s: 4.30 against 1.96.
+        assert 0.7 < width.by_t / width.own / (4.303 / 1.960) < 1.3
+        assert width.own == pytest.approx(1.96 * np.sqrt(2 * OWN**2 / 3), rel=1e-3)
+        assert width.covered.value > 0.85
+
+
+def test_all_tables_are_written(data: Collected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rate = Rate(0.9, 0.8, 1.0)
+    monkeypatch.setattr(document, "read_collected", lambda folder: [data])
+    monkeypatch.setattr(document, "limits", lambda data, sums: [Limit("", 1.0, 2, 3.0, rate) for _ in data.of("fixed")])
+    monkeypatch.setattr(runs, "DRAWS", 20)
+    text = document.document(tmp_path)
+    assert text.count("### ") == 5
+    assert "90.00 % (80.00 to 100.00)" in text
+    assert len({line.count("|") for line in text.splitlines() if line.startswith("| mnist") and "@" in line}) > 1
 
 
 def test_twins_of_what_is_drawn_are_not_told_apart(data: Collected) -> None:

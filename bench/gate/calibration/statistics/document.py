@@ -13,7 +13,7 @@ from bench.gate.calibration.statistics.cells import Variant
 from bench.gate.calibration.statistics.collect import LEADING, RECOVERY, sums_file
 from bench.gate.calibration.statistics.errors import Ratio, limits, pair, single, unpaired_same
 from bench.gate.calibration.statistics.read import Collected, read_collected
-from bench.gate.calibration.statistics.runs import ERROR, LARGE, Family, decided, twins
+from bench.gate.calibration.statistics.runs import ERROR, LARGE, Family, decided, twins, widths
 from bench.gate.calibration.statistics.sums import read_sums
 from bench.tasks.generation import GENERATION
 from strategies.builtin import DENSE
@@ -41,6 +41,13 @@ LIMITS = (
     "of all seeds together (their distance less its bias)?"
 )
 
+WIDTHS = (
+    "Half width of the 95 % interval of one difference, nothing corrected: as a run has it, and of the t interval of "
+    "its seeds; root mean squares over runs. The square of their ratio is how many times more seeds, and so CPU "
+    "seconds, the t interval costs at equal width, where both widths fall with the root of the seeds. *Covers*: how "
+    "often the run's interval covers the mean of all seeds."
+)
+
 VERDICTS = (
     "*False*: runs with any verdict where every difference is moved to mean 0. *Wrong*: runs with a verdict in the "
     f"wrong direction, nothing moved. *Found*: of the true differences of at least {100 * LARGE:g} % of the reference "
@@ -63,7 +70,9 @@ def document(folder: Path) -> str:
     found = read_collected(folder)
     if not found:
         return "Not collected yet."
-    return "\n".join([*_about(found), *_errors(found), *_same(found), *_limits(found, folder), *_verdicts(found)])
+    return "\n".join(
+        [*_about(found), *_errors(found), *_same(found), *_limits(found, folder), *_widths(found), *_verdicts(found)]
+    )
 
 
 def _about(found: Sequence[Collected]) -> Iterator[str]:
@@ -142,6 +151,22 @@ def _limits(found: Sequence[Collected], folder: Path) -> Iterator[str]:
             ])  # fmt: skip
     heading = ["workload", "network", "images", f"{TITLE} of all", f"mean {TITLE} of a seed",
                f"mean {GENERATION.quantity(GENERATION.leaders[1]).title} of a seed", "covered"]  # fmt: skip
+    yield table(heading, rows) + "\n"
+
+
+def _widths(found: Sequence[Collected]) -> Iterator[str]:
+    yield "### Intervals of single differences, three seeds\n"
+    yield f"{WIDTHS}\n"
+    rows = []
+    for data in found:
+        for kind in ("drawn", "fixed"):
+            family = _family(data, DENSE, 0.0, kind)
+            for i, each in zip(family.others, widths(family, 3), strict=True):
+                rows.append([
+                    data.workload, kind, _name(data, i), f"{each.own:.3g}", f"{each.by_t:.3g}",
+                    f"{(each.by_t / each.own) ** 2:.1f}", rate_words(each.covered),
+                ])  # fmt: skip
+    heading = ["workload", "networks", "less dense", "half width", "of the t interval", "(t / own) squared", "covers"]
     yield table(heading, rows) + "\n"
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from bench.gate.calibration.rates import Rate, rate_of, seed_weights
+from bench.gate.calibration.rates import Rate, rate_of
+from bench.gate.calibration.statistics.bounds import NORMAL, rate_of_runs
 from bench.gate.calibration.statistics.collect import LEADING
 from bench.gate.calibration.statistics.read import Array, Collected
 from bench.gate.calibration.statistics.sums import Sums
@@ -20,7 +21,6 @@ from bench.tasks.generation.limit import limit
 
 RESAMPLES = 2_000
 DRAWS = 4_000
-NORMAL = 1.959964
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ def unpaired_same(data: Collected, seeds_a_side: int, levels: tuple[float, ...],
     change = values.mean(axis=2) @ np.array([1.0, -1.0])
     error = np.sqrt(variances.mean(axis=2).sum(axis=1) / seeds_a_side)
     p = 2 * ndtr(-np.abs(change) / error)
-    weights = seed_weights(drawn, count, rng)
-    return [rate_of(p < level, weights @ (p < level)) for level in levels]
+    return [rate_of_runs(p < level, drawn, count) for level in levels]
 
 
 @dataclass(frozen=True)

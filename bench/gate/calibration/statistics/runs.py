@@ -12,8 +12,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
-from bench.gate.calibration.rates import Rate, rate_of, seed_weights
+from bench.gate.calibration.rates import Rate
+from bench.gate.calibration.statistics.bounds import rate_of_runs
 from bench.gate.calibration.statistics.collect import LEADING
 from bench.gate.calibration.statistics.read import Array, Collected
 from bench.statistics import Difference, between, estimated, holm, paired_p
@@ -98,7 +100,6 @@ def decided(family: Family, seeds_of_a_run: int, seed: int = 0, draws: int | Non
     rng = np.random.default_rng(seed)
     count = len(family.data.seeds)
     drawn = np.argsort(rng.random((draws or DRAWS, count)), axis=1)[:, :seeds_of_a_run]
-    weights = seed_weights(drawn, count, rng)
     false, wrong, right, by_t = [], [], [], []
     true = np.sign(family.differences.mean(axis=0))
     large = family.large(seeds_of_a_run)
@@ -111,10 +112,10 @@ def decided(family: Family, seeds_of_a_run: int, seed: int = 0, draws: int | Non
         by_t.append(float(np.mean((p < ERROR)[large])) if large.any() else np.nan)
     return Found(
         len(drawn),
-        rate_of(np.array(false), weights @ np.array(false)),
+        rate_of_runs(np.array(false), drawn, count),
         float(np.mean(right)),
         int(large.sum()),
-        rate_of(np.array(wrong), weights @ np.array(wrong)),
+        rate_of_runs(np.array(wrong), drawn, count),
         float(np.mean(by_t)),
     )
 
@@ -122,6 +123,38 @@ def decided(family: Family, seeds_of_a_run: int, seed: int = 0, draws: int | Non
 def _shown(family: Family, seeds: NDArray[np.int64], *, centred: bool) -> NDArray[np.int64]:
     estimates = estimated(family.comparisons(seeds, centred=centred))
     return np.array([each.shown if each else 0 for each in between(family.groups, estimates, 0.0, ERROR)])
+
+
+@dataclass(frozen=True)
+class Width:
+    """Half widths of 95 % intervals of one comparison, root mean squares over many runs; each alone, uncorrected."""
+
+    own: float
+    by_t: float
+    """Of the t interval of the seeds."""
+    covered: Rate
+    """How often the own one covers the mean over all seeds."""
+
+
+def widths(family: Family, seeds_of_a_run: int, seed: int = 0) -> list[Width]:
+    """Of each comparison, its variance moderated beside the others'."""
+    rng = np.random.default_rng(seed)
+    count = len(family.data.seeds)
+    drawn = np.argsort(rng.random((DRAWS, count)), axis=1)[:, :seeds_of_a_run]
+    true = family.differences.mean(axis=0)
+    own = np.zeros((len(drawn), len(true), 2))
+    for row, seeds in zip(own, drawn, strict=True):
+        for k, estimate in enumerate(estimated(family.comparisons(seeds, centred=False))):
+            row[k] = (np.nan, np.nan) if estimate is None else (estimate.lower(0.025), estimate.upper(0.025))
+    spread = family.differences[drawn].std(axis=1, ddof=1)
+    by_t = stdtrit(seeds_of_a_run - 1, 0.975) * spread / np.sqrt(seeds_of_a_run)
+    hits = (own[:, :, 0] <= true) & (true <= own[:, :, 1])
+    half = (own[:, :, 1] - own[:, :, 0]) / 2
+    return [Width(_rms(half[:, k]), _rms(by_t[:, k]), rate_of_runs(hits[:, k], drawn, count)) for k in range(len(true))]
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def twins(family: Family, twin: int, original: int, seeds_of_a_run: int, levels: tuple[float, ...]) -> list[Rate]:
@@ -136,5 +169,4 @@ def twins(family: Family, twin: int, original: int, seeds_of_a_run: int, levels:
         comparisons = [*family.comparisons(seeds, centred=False), *own.comparisons(seeds, centred=False)]
         estimate = estimated(comparisons)[-1]
         p.append(1.0 if estimate is None else estimate.p_two_sided())
-    weights = seed_weights(drawn, count, rng)
-    return [rate_of(np.array(p) < level, weights @ (np.array(p) < level)) for level in levels]
+    return [rate_of_runs(np.array(p) < level, drawn, count) for level in levels]

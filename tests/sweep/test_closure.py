@@ -51,7 +51,9 @@ OUTSIDE = {
         "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
         "bench.base.limits", "bench.base.containment", "bench.base.process", "bench.base.raised",
     ],
-    "answers that are printed and kept nowhere": ["bench.sweep.tune", "bench.tasks.generation.folds"],
+    "answers that are printed and kept nowhere": [
+        "bench.sweep.tune", "bench.tasks.generation.folds", "bench.tasks.generation.limit",
+    ],
     "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code", "bench.base.source"],
     "what is read comes into the key by its content": [
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",

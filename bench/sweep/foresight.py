@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,14 +84,12 @@ def outlooks(plan: Plan, results: Path | str) -> list[Outlook]:
     places: dict[tuple[str, str], list[ResolvedCell]] = {}
     for todo in plan.todo:
         places.setdefault((todo.cell.workload, todo.cell.recovery), []).append(todo)
-    runs = functools.cache(lambda: list(_runs(Path(results))))
+    runs = EarlierRuns(Path(results))
     found = [_outlook(cells, plan.settings.num_images, plan.settings.metrics, runs) for cells in places.values()]
     return [one for one in found if one is not None]
 
 
-def _outlook(
-    cells: list[ResolvedCell], num_images: int, metrics: tuple[str, ...], runs: Callable[[], list[Path]]
-) -> Outlook | None:
+def _outlook(cells: list[ResolvedCell], num_images: int, metrics: tuple[str, ...], runs: EarlierRuns) -> Outlook | None:
     first = cells[0]
     quantity = _judged(first, metrics)
     family = _family(cells, num_images)
@@ -147,10 +145,10 @@ def _family(cells: list[ResolvedCell], num_images: int) -> PlannedFamily:
     return PlannedFamily(strategies, num_images, len({todo.cell.seed for todo in cells}))
 
 
-def _sources(workload: str, metric: str, runs: Callable[[], list[Path]]) -> Iterator[Known]:
+def _sources(workload: str, metric: str, runs: EarlierRuns) -> Iterator[Known]:
     """The newest run of the workload under this judge, then the shipped prior, then what is relative in it."""
-    for folder in runs():
-        found = _of_run(folder).get(workload)
+    for folder, shown in runs.found:
+        found = shown.get(workload)
         if found is not None and found.metric == metric:
             yield Known(f"the run in {folder}", {workload: found})
     shipped = shipped_prior()
@@ -161,23 +159,28 @@ def _sources(workload: str, metric: str, runs: Callable[[], list[Path]]) -> Iter
     )
 
 
-@functools.lru_cache(maxsize=MOST_RUNS)
-def _of_run(folder: Path) -> Mapping[str, Variances]:
-    with contextlib.suppress(UserError):  # a damaged run is no reason to have no plan
+class EarlierRuns:
+    """The newest runs under ``results``, read when they are asked for."""
+
+    def __init__(self, results: Path) -> None:
+        self._results = results
+
+    @functools.cached_property
+    def found(self) -> tuple[tuple[Path, Mapping[str, Variances]], ...]:
+        """Of each its folder and what it shows by workload; the newest first, at most `MOST_RUNS`. A damaged one shows
+        nothing: it is no reason to have no plan."""
+        with contextlib.suppress(OSError):
+            manifests = (self._results / "runs").glob(f"*/*/{RunPaths(self._results).manifest.name}")
+            folders = [path.parent for path in sorted(manifests, key=lambda path: -path.stat().st_mtime)]
+            return tuple((folder, _shown(folder)) for folder in folders[:MOST_RUNS])
+        return ()
+
+
+def _shown(folder: Path) -> Mapping[str, Variances]:
+    with contextlib.suppress(UserError):
+        RunStore(folder).check_version()
         return variances_of_run(folder)
     return {}
-
-
-def _runs(results: Path) -> Iterator[Path]:
-    """The newest runs that are there."""
-    with contextlib.suppress(OSError):
-        manifests = sorted(
-            (results / "runs").glob("*/*/" + RunPaths(results).manifest.name), key=lambda path: -path.stat().st_mtime
-        )
-        for manifest in manifests[:MOST_RUNS]:
-            with contextlib.suppress(UserError):
-                RunStore(manifest.parent).check_version()
-                yield manifest.parent
 
 
 def _told_fixed(known: Known, family: PlannedFamily) -> tuple[Range | None, Range | None]:

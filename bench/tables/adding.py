@@ -147,9 +147,7 @@ def _ways(kind: Kind, short: Sequence[Telling], amount: float, num_images: int, 
     made, measured = _total(short, seconds)
     ways = []
     for what, factor in factors.items():
-        reason = (
-            _reason(what, kind, short, factor) if not unknown else "nothing is known of one seed: take two at least"
-        )
+        reason = ONE_SEED if unknown else _reason(what, kind, short, factor)
         if reason:
             ways.append(Way(what, now[what], None, math.inf, reason))
             continue

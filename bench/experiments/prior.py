@@ -1,6 +1,7 @@
 """What the shipped workloads' numbers vary by, in `prior.json`: `ganprune plan` says by it what a run will tell.
 
-``python -m bench.experiments.prior RUN`` writes the file from a run of ``quick`` (N = 1,000, three seeds).
+``python -m bench.experiments.prior RUN ...`` writes the file from finished runs: what the first does not show of a
+workload is taken from the next.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.base.files import write_atomically
@@ -44,21 +47,43 @@ def variances_of_run(folder: Path) -> dict[str, Variances]:
     return found
 
 
-def write_prior(run: str, file: Path = FILE) -> None:
-    """Write the prior from a finished run. Raises UserError: there is none, or a file of it is damaged."""
-    folder = find_run(run)
-    inputs = read_run(folder)
-    seeds = sorted({record.cell.seed for record in inputs.records})
-    made = {
-        "by": "python -m bench.experiments.prior RUN",
-        "experiment": name_of(inputs.experiment),
-        "seeds": len(seeds),
-        "cells": len(inputs.records),
-        "code": sorted({record.provenance.git for record in inputs.records if record.provenance.git}),
+def together(one: Variances, other: Variances) -> Variances:
+    """``one``, with what it does not show from ``other`` where that is of the same number, by as many images."""
+    if (one.metric, one.num_images) != (other.metric, other.num_images):
+        return one
+    return replace(
+        one,
+        fixed=one.fixed or other.fixed,
+        pruned=one.pruned or other.pruned,
+        trained=one.trained or other.trained,
+    )
+
+
+def write_prior(runs: Sequence[str], file: Path = FILE) -> None:
+    """Write the prior. Raises UserError: a run is not there, or a file of it is damaged."""
+    found: dict[str, Variances] = {}
+    made = []
+    for run in runs:
+        folder = find_run(run)
+        for workload, shown in variances_of_run(folder).items():
+            found[workload] = together(found[workload], shown) if workload in found else shown
+        inputs = read_run(folder)
+        made.append(
+            {
+                "experiment": name_of(inputs.experiment),
+                "recovery": sorted({record.cell.recovery for record in inputs.records}),
+                "seeds": len({record.cell.seed for record in inputs.records}),
+                "cells": len(inputs.records),
+                "code": sorted({record.provenance.git for record in inputs.records if record.provenance.git}),
+            }
+        )
+    table = {
+        "by": "python -m bench.experiments.prior RUN ...",
+        "runs": made,
+        "workloads": {name: as_table(shown) for name, shown in sorted(found.items())},
     }
-    workloads = {name: as_table(found) for name, found in variances_of_run(folder).items()}
-    write_atomically(file, (json.dumps({"made": made, "workloads": workloads}, indent=1) + "\n").encode())
+    write_atomically(file, json.dumps(table, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    write_prior(sys.argv[1])
+    write_prior(sys.argv[1:])

@@ -13,7 +13,7 @@ from rich.text import Text
 from bench.base.printable import printable_json
 from bench.cli.terminal import console
 from bench.report.power import Power, as_rows
-from bench.tables.adding import Addition, Way
+from bench.tables.adding import Addition, Needs, Wanted, Way
 from bench.tables.powering import KINDS, FamilyPower, Kind, Telling
 
 WORDS: dict[Kind, str] = {"fixed": "not drawn", "drawn": "drawn", "trainings": "of several trainings"}
@@ -51,9 +51,9 @@ def _print_family(one: Power, several: bool) -> None:
     console.print(Text(f"{place}, {family.recovery}, against {family.reference}", style="bold"), soft_wrap=True)
     console.print(Text(f"{family.title}; N = {family.num_images:,}, {_units(family)}"), soft_wrap=True)
     console.print(_reach_table(family))
-    undecided = [member for member in family.members if member.undecided]
+    undecided = [needs for added in one.additions for needs in added.undecided]
     if undecided:
-        console.print(_undecided_table(undecided))
+        console.print(_undecided_table(undecided, one.wanted))
     _print_additions(one)
     console.print()
 
@@ -94,20 +94,27 @@ def _from_to(values: Sequence[float]) -> str:
     return " to ".join(ends)
 
 
-def _undecided_table(members: Sequence[Telling]) -> Table:
+def _undecided_table(undecided: Sequence[Needs], wanted: Wanted) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("not decided", "level", "against", "difference", "told from", ""):
-        table.add_column(heading, justify="right" if heading in {"difference", "told from"} else "left")
-    for member in members:
-        claim = member.claim
-        told = "not known" if member.spread is None else number(member.smallest)
-        ratio = "" if member.ratio is None else f"x {number(member.ratio)}"
-        found = (
-            "" if math.isnan(claim.difference) else f"{'+' if claim.difference > 0 else ''}{number(claim.difference)}"
-        )
-        note = ratio if claim.verdict == "not separable" else claim.verdict
-        table.add_row(*(Text(word) for word in (claim.strategy, claim.level, claim.other, found, told, note)))
+    columns = ["not decided", "level", "against", "difference", "told from", f"{wanted.words}: N", "or seeds"]
+    trainings = any(needs.one.kind == "trainings" for needs in undecided)
+    for heading in columns + ["or checkpoints"] * trainings:
+        table.add_column(heading, justify="left" if heading in columns[:3] else "right", overflow="fold")
+    for needs in undecided:
+        one, claim = needs.one, needs.one.claim
+        told = "not known" if one.spread is None else number(one.smallest)
+        if one.ratio is not None:
+            told += f" (x {number(one.ratio)})"
+        sign = "+" if claim.difference > 0 else ""
+        found = claim.verdict if math.isnan(claim.difference) else f"{sign}{number(claim.difference)}"
+        counts = [needs.images, needs.seeds] + [needs.checkpoints] * trainings
+        words = [claim.strategy, claim.level, claim.other, found, told, *map(_count, counts)]
+        table.add_row(*map(Text, words))
     return table
+
+
+def _count(count: int | None) -> str:
+    return "-" if count is None else f"{count:,}"
 
 
 def _print_additions(one: Power) -> None:

@@ -102,7 +102,17 @@ def as_rows(found: tuple[Power, ...]) -> list[dict[str, Any]]:
                 {
                     "kind": added.kind,
                     "compared": added.compared,
-                    "undecided": added.undecided,
+                    "undecided": [
+                        {
+                            "strategy": needs.one.claim.strategy,
+                            "target": needs.one.claim.target,
+                            "level": needs.one.claim.level,
+                            "images": needs.images,
+                            "seeds": needs.seeds,
+                            "checkpoints": needs.checkpoints,
+                        }
+                        for needs in added.undecided
+                    ],
                     "short": added.short,
                     "amount": _number(added.amount),
                     "ways": [

@@ -102,88 +102,115 @@ class Way:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """How many one comparison alone needs to tell the difference, of each thing alone; None: no number suffices, or it
+    is not known. As many as there are where it tells it already."""
+
+    one: Telling
+    images: int | None
+    seeds: int | None
+    checkpoints: int | None
+
+
+@dataclass(frozen=True)
 class Addition:
     """What must be added so that the comparisons of one kind that are not decided tell the difference."""
 
     kind: Kind
     compared: int
-    undecided: int
-    short: int
-    """Of the undecided ones so many do not tell it yet."""
+    undecided: tuple[Needs, ...]
     amount: float
     """The difference in the unit of the number; NaN: a share of dense's value is none here."""
     ways: tuple[Way, ...]
-    """Each alone, the cheapest first; empty where nothing is short."""
+    """Each alone, for all of them together, the cheapest first; empty where nothing is short."""
+
+    @property
+    def short(self) -> int:
+        """Of the undecided ones so many do not tell it yet."""
+        return sum(not needs.one.smallest <= self.amount for needs in self.undecided)
 
 
 def additions(family: FamilyPower, wanted: Wanted, seconds: Seconds) -> tuple[Addition, ...]:
     """For each kind of comparison that the family has."""
     amount = wanted.amount(family.dense)
-    return tuple(
-        _addition(kind, members, amount, family.num_images, seconds) for kind in KINDS if (members := family.of(kind))
+    found = []
+    for kind in KINDS:
+        members = family.of(kind)
+        undecided = tuple(_needs(one, amount, family.num_images) for one in members if one.undecided)
+        short = [needs for needs in undecided if not needs.one.smallest <= amount]
+        ways: list[Way] = []
+        if short and not math.isnan(amount):
+            ways = sorted(_ways(kind, short, family.num_images, seconds), key=_order)
+        if members:
+            found.append(Addition(kind, len(members), undecided, amount, tuple(ways)))
+    return tuple(found)
+
+
+def _needs(one: Telling, amount: float, num_images: int) -> Needs:
+    if one.spread is None or math.isnan(amount):
+        return Needs(one, None, None, None)
+    factors = needed(one.spread, one.design, one.on_scale(amount), one.level)
+    return Needs(
+        one,
+        images=_grown(num_images, factors.images) if one.images_known else None,
+        seeds=_grown(one.design.seeds, factors.seeds),
+        checkpoints=_grown(one.design.checkpoints, factors.checkpoints) if one.kind == "trainings" else None,
     )
 
 
-def _addition(kind: Kind, members: Sequence[Telling], amount: float, num_images: int, seconds: Seconds) -> Addition:
-    undecided = [one for one in members if one.undecided]
-    short = [one for one in undecided if not (one.smallest <= amount)]
-    ways: list[Way] = []
-    if short and not math.isnan(amount):
-        ways = sorted(_ways(kind, short, amount, num_images, seconds), key=_order)
-    return Addition(kind, len(members), len(undecided), len(short), amount, tuple(ways))
+def _grown(count: int, factor: float | None) -> int | None:
+    if factor is None or factor > MOST:
+        return None
+    return math.ceil(count * factor - 1e-9)
 
 
-def _ways(kind: Kind, short: Sequence[Telling], amount: float, num_images: int, seconds: Seconds) -> list[Way]:
-    found = [needed(one.spread, one.design, one.on_scale(amount), one.level) for one in short if one.spread is not None]
-    unknown = len(found) < len(short)
-    factors: dict[What, float | None] = {
-        "images": _most([each.images for each in found]),
-        "seeds": _most([each.seeds for each in found]),
-        "checkpoints": _most([each.checkpoints for each in found]),
-    }
+def _ways(kind: Kind, short: Sequence[Needs], num_images: int, seconds: Seconds) -> list[Way]:
+    designs = [needs.one.design for needs in short]
     # Of comparisons with different counts (a seed is missing somewhere) the largest is said: all get as many.
-    seeds, checkpoints = (max(getattr(one.design, name) for one in short) for name in ("seeds", "checkpoints"))
-    now: dict[What, int] = {"images": num_images, "seeds": seeds, "checkpoints": checkpoints}
+    now: dict[What, int] = {
+        "images": num_images,
+        "seeds": max(design.seeds for design in designs),
+        "checkpoints": max(design.checkpoints for design in designs),
+    }
+    wanted: dict[What, list[int | None]] = {
+        "images": [needs.images for needs in short],
+        "seeds": [needs.seeds for needs in short],
+        "checkpoints": [needs.checkpoints for needs in short],
+    }
     made, measured = _total(short, seconds)
     ways = []
-    for what, factor in factors.items():
-        reason = ONE_SEED if unknown else _reason(what, kind, short, factor)
-        if reason:
-            ways.append(Way(what, now[what], None, math.inf, reason))
+    for what, counts in wanted.items():
+        known = [count for count in counts if count is not None]
+        if len(known) < len(counts):
+            ways.append(Way(what, now[what], None, math.inf, _reason(what, kind, short)))
             continue
-        assert factor is not None
-        then = math.ceil(now[what] * factor - 1e-9)
-        added = made + factor * measured if what == "images" else (then / now[what] - 1) * (made + measured)
-        ways.append(Way(what, now[what], then, added / 60))
+        factor = max(known) / now[what]
+        added = made + factor * measured if what == "images" else (factor - 1) * (made + measured)
+        ways.append(Way(what, now[what], max(known), added / 60))
     return ways
 
 
-def _reason(what: What, kind: Kind, short: Sequence[Telling], factor: float | None) -> str:
-    """Why this alone is no way; empty where it is one."""
+def _reason(what: What, kind: Kind, short: Sequence[Needs]) -> str:
+    """Why this alone is no way."""
+    if any(needs.one.spread is None for needs in short):
+        return ONE_SEED
     if what == "checkpoints" and kind != "trainings":
         return "about this one network; what varies between trainings is known from three on"
-    if what == "images" and not all(one.images_known for one in short):
-        return "what the images contribute was not kept"
-    if factor is None or factor > MOST:
-        if what == "images":
-            return f"no number suffices: {TOO_MUCH[kind]}"
-        if what == "seeds" and kind == "trainings":
-            return f"no number suffices: {TOO_MUCH[kind]}"
-        return f"not even {MOST:,} suffice"
-    return ""
+    if what == "images":
+        if not all(needs.one.images_known for needs in short):
+            return "what the images contribute was not kept"
+        return f"no number suffices: {TOO_MUCH[kind]}"
+    if what == "seeds" and kind == "trainings":
+        return f"no number suffices: {TOO_MUCH[kind]}"
+    return f"not even {MOST:,} suffice"
 
 
-def _most(factors: Sequence[float | None]) -> float | None:
-    known = [factor for factor in factors if factor is not None]
-    return max(known) if known and len(known) == len(factors) else None
-
-
-def _total(short: Sequence[Telling], seconds: Seconds) -> tuple[float, float]:
+def _total(short: Sequence[Needs], seconds: Seconds) -> tuple[float, float]:
     """Seconds of the cells that these comparisons are of, each once: made, and measured; NaN: not recorded."""
     keys = {
         str(next(iter(rows.values()))["eval_key"])
-        for one in short
-        for side in (one.comparison.mine, one.comparison.base)
+        for needs in short
+        for side in (needs.one.comparison.mine, needs.one.comparison.base)
         for rows in side.cells.values()
     }
     known = [seconds[key] for key in keys if key in seconds]

@@ -113,7 +113,7 @@ def test_what_collapsed_or_has_another_size_is_not_counted() -> None:
     family = power_of(lost)
     assert [one.claim.verdict for one in family.members] == ["not separable", "worse: collapsed"]
     (added,) = additions(family, Wanted(0.1, False), {})
-    assert (added.compared, added.undecided, added.short) == (2, 1, 1)
+    assert (added.compared, len(added.undecided), added.short) == (2, 1, 1)
 
 
 def test_over_trainings_their_spread_is_between_checkpoints() -> None:
@@ -145,6 +145,7 @@ def test_half_the_difference_takes_four_times_the_images_or_seeds_and_the_cheape
     assert images.minutes == pytest.approx(8 * (5 + 4 * 5) / 60)  # 8 cells, made again, measured on four times as many
     assert (seeds.what, seeds.now, seeds.then) == ("seeds", 4, 16)
     assert seeds.minutes == pytest.approx(3 * 8 * 10 / 60)
+    assert [(needs.images, needs.seeds, needs.checkpoints) for needs in added.undecided] == [(4000, 16, None)]
     assert (checkpoints.then, checkpoints.reason[:26]) == (None, "about this one network; wh")
 
 
@@ -183,7 +184,7 @@ def test_where_calibration_draws_too_much_more_images_are_no_way() -> None:
 def test_nothing_is_to_be_added_to_what_is_decided() -> None:
     family = power_of(records_of(flat(3, more=50.0)))
     (added,) = additions(family, Wanted(0.01, False), {})
-    assert (added.undecided, added.short, added.ways) == (0, 0, ())
+    assert (added.undecided, added.short, added.ways) == ((), 0, ())
 
 
 def test_a_share_is_of_dense_and_none_where_dense_is_not_above_0() -> None:

@@ -23,6 +23,8 @@ TOLD = (
     "Told: with probability .8, at the level of the family's first step. Not drawn: the same network whatever the "
     "seed; drawn: pruning or training draws it. A factor is of the values at N."
 )
+ONE_SEED = "one seed of a network that is drawn says nothing of the others; take two at least"
+
 COUNTED = (
     "CPU minutes: of the cells of the comparisons that do not tell it yet, by the seconds that they took in this run "
     "(more images: all of them anew); each row alone. The training of a checkpoint is not counted."
@@ -103,7 +105,7 @@ def _undecided_table(undecided: Sequence[Needs], wanted: Wanted) -> Table:
     for needs in undecided:
         one, claim = needs.one, needs.one.claim
         told = "not known" if one.spread is None else number(one.smallest)
-        if one.ratio is not None:
+        if one.spread is not None and one.ratio is not None:
             told += f" (x {number(one.ratio)})"
         sign = "+" if claim.difference > 0 else ""
         found = claim.verdict if math.isnan(claim.difference) else f"{sign}{number(claim.difference)}"
@@ -127,9 +129,15 @@ def _print_additions(one: Power) -> None:
             console.print(Text(f"Dense's {one.family.title} {said}: give an amount, --difference 1.5."), soft_wrap=True)
             return
         lines += _lines(added)
+        if added.unknown:
+            console.print(
+                Text(f"{added.unknown} of {added.compared} ({WORDS[added.kind]}): {ONE_SEED}."), soft_wrap=True
+            )
     amounts = {number(added.amount) for added in one.additions}
     said = f"a difference of {wanted.words}" + (f", {', '.join(sorted(amounts))}" if wanted.share else "")
     if not lines:
+        if any(added.unknown for added in one.additions):
+            return
         open_ = any(added.undecided for added in one.additions)
         rest = "every comparison that is not decided tells it already" if open_ else "every comparison is decided"
         console.print(Text(f"To tell {said}: nothing; {rest}."), soft_wrap=True)

@@ -114,6 +114,7 @@ def as_rows(found: tuple[Power, ...]) -> list[dict[str, Any]]:
                         for needs in added.undecided
                     ],
                     "short": added.short,
+                    "unknown": added.unknown,
                     "amount": _number(added.amount),
                     "ways": [
                         {

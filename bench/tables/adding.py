@@ -12,8 +12,6 @@ from bench.statistics import needed
 from bench.statistics.power import MOST
 from bench.tables.powering import KINDS, FamilyPower, Kind, Telling
 
-ONE_SEED = "one seed of a network that is drawn says nothing of the others; take two at least"
-
 TOO_MUCH: Mapping[Kind, str] = {
     "fixed": "what calibration draws differs by too much",
     "drawn": "seeds differ by too much",
@@ -122,12 +120,17 @@ class Addition:
     amount: float
     """The difference in the unit of the number; NaN: a share of dense's value is none here."""
     ways: tuple[Way, ...]
-    """Each alone, for all of them together, the cheapest first; empty where nothing is short."""
+    """Each alone, for all of them together but the `unknown` ones, the cheapest first; empty where nothing is short."""
 
     @property
     def short(self) -> int:
         """Of the undecided ones so many do not tell it yet."""
         return sum(not needs.one.smallest <= self.amount for needs in self.undecided)
+
+    @property
+    def unknown(self) -> int:
+        """Of so many nothing is known: a single seed of a network that is drawn says nothing of the others."""
+        return sum(needs.one.spread is None for needs in self.undecided)
 
 
 def additions(family: FamilyPower, wanted: Wanted, seconds: Seconds) -> tuple[Addition, ...]:
@@ -137,7 +140,7 @@ def additions(family: FamilyPower, wanted: Wanted, seconds: Seconds) -> tuple[Ad
     for kind in KINDS:
         members = family.of(kind)
         undecided = tuple(_needs(one, amount, family.num_images) for one in members if one.undecided)
-        short = [needs for needs in undecided if not needs.one.smallest <= amount]
+        short = [needs for needs in undecided if needs.one.spread is not None and not needs.one.smallest <= amount]
         ways: list[Way] = []
         if short and not math.isnan(amount):
             ways = sorted(_ways(kind, short, family.num_images, seconds), key=_order)
@@ -192,8 +195,6 @@ def _ways(kind: Kind, short: Sequence[Needs], num_images: int, seconds: Seconds)
 
 def _reason(what: What, kind: Kind, short: Sequence[Needs]) -> str:
     """Why this alone is no way."""
-    if any(needs.one.spread is None for needs in short):
-        return ONE_SEED
     if what == "checkpoints" and kind != "trainings":
         return "about this one network; what varies between trainings is known from three on"
     if what == "images":

@@ -96,15 +96,16 @@ def _outlook(cells: list[ResolvedCell], num_images: int, metrics: tuple[str, ...
     if quantity is None or not family.strategies:
         return None
     workload, metric = first.cell.workload, f"{quantity.name}[{first.loaded.judge.name}]"
-    sources = list(_sources(workload, metric, runs))
     checkpoints = len({todo.cell.checkpoint for todo in cells})
     trained = any(TRAIN in one.streams for one in family.strategies)
-    by_fixed = next((one for one in sources if any(each.fixed for each in one.by_workload.values())), None)
-    by_drawn = next((one for one in sources if _drawn(one, trained)), None)
-    has_fixed = any(not one.drawn for one in family.strategies)
-    has_drawn = any(one.drawn for one in family.strategies)
-    told = _told_fixed(by_fixed, family) if by_fixed and has_fixed else (None, None)
-    ratios = [told_ratio_of_drawn(one, at, family) for one, at in _drawn(by_drawn, trained)] if by_drawn else []
+    by_fixed = by_drawn = None
+    if any(not one.drawn for one in family.strategies):
+        found = _sources(workload, metric, runs)
+        by_fixed = next((one for one in found if any(each.fixed for each in one.by_workload.values())), None)
+    if any(one.drawn for one in family.strategies):
+        by_drawn = next((one for one in _sources(workload, metric, runs) if _drawn(one, trained)), None)
+    told = _told_fixed(by_fixed, family) if by_fixed else (None, None)
+    ratios = [told_ratio_of_drawn(one, at, family) for one, at in _drawn(by_drawn, trained)]
     return Outlook(
         workload,
         first.cell.recovery,
@@ -113,9 +114,9 @@ def _outlook(cells: list[ResolvedCell], num_images: int, metrics: tuple[str, ...
         checkpoints,
         *told,
         relative=bool(by_fixed and by_fixed.relative),
-        fixed_by=by_fixed.source if by_fixed and has_fixed else "",
-        ratio=ends(ratios) if has_drawn else None,
-        drawn_by=by_drawn.source if by_drawn and has_drawn else "",
+        fixed_by=by_fixed.source if by_fixed else "",
+        ratio=ends(ratios),
+        drawn_by=by_drawn.source if by_drawn else "",
         trainings={sd: told_ratio_of_trainings(sd, checkpoints, family) for sd in BETWEEN_TRAININGS}
         if checkpoints >= LEAST_CHECKPOINTS
         else {},
@@ -147,8 +148,8 @@ def _family(cells: list[ResolvedCell], num_images: int) -> PlannedFamily:
 
 def _sources(workload: str, metric: str, runs: EarlierRuns) -> Iterator[Known]:
     """The newest run of the workload under this judge, then the shipped prior, then what is relative in it."""
-    for folder, shown in runs.found:
-        found = shown.get(workload)
+    for folder in runs.folders:
+        found = runs.shown(folder).get(workload)
         if found is not None and found.metric == metric:
             yield Known(f"the run in {folder}", {workload: found})
     shipped = shipped_prior()
@@ -160,27 +161,29 @@ def _sources(workload: str, metric: str, runs: EarlierRuns) -> Iterator[Known]:
 
 
 class EarlierRuns:
-    """The newest runs under ``results``, read when they are asked for."""
+    """The newest runs under ``results``, each read when it is asked for."""
 
     def __init__(self, results: Path) -> None:
         self._results = results
+        self._shown: dict[Path, Mapping[str, Variances]] = {}
 
     @functools.cached_property
-    def found(self) -> tuple[tuple[Path, Mapping[str, Variances]], ...]:
-        """Of each its folder and what it shows by workload; the newest first, at most `MOST_RUNS`. A damaged one shows
-        nothing: it is no reason to have no plan."""
+    def folders(self) -> tuple[Path, ...]:
+        """The newest first, at most `MOST_RUNS`."""
         with contextlib.suppress(OSError):
             manifests = (self._results / "runs").glob(f"*/*/{RunPaths(self._results).manifest.name}")
-            folders = [path.parent for path in sorted(manifests, key=lambda path: -path.stat().st_mtime)]
-            return tuple((folder, _shown(folder)) for folder in folders[:MOST_RUNS])
+            newest = sorted(manifests, key=lambda path: -path.stat().st_mtime)
+            return tuple(path.parent for path in newest[:MOST_RUNS])
         return ()
 
-
-def _shown(folder: Path) -> Mapping[str, Variances]:
-    with contextlib.suppress(UserError):
-        RunStore(folder).check_version()
-        return variances_of_run(folder)
-    return {}
+    def shown(self, folder: Path) -> Mapping[str, Variances]:
+        """What a run shows by workload. A damaged one shows nothing: it is no reason to have no plan."""
+        if folder not in self._shown:
+            self._shown[folder] = {}
+            with contextlib.suppress(UserError):
+                RunStore(folder).check_version()
+                self._shown[folder] = variances_of_run(folder)
+        return self._shown[folder]
 
 
 def _told_fixed(known: Known, family: PlannedFamily) -> tuple[Range | None, Range | None]:

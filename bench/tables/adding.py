@@ -150,7 +150,7 @@ def additions(family: FamilyPower, wanted: Wanted, seconds: Seconds) -> tuple[Ad
 
 
 def _needs(one: Telling, amount: float, num_images: int) -> Needs:
-    if one.spread is None or math.isnan(amount):
+    if one.spread is None or not one.on_scale(amount) > 0:  # a share of nothing; one that is rounded away
         return Needs(one, None, None, None)
     factors = needed(one.spread, one.design, one.on_scale(amount), one.level)
     return Needs(

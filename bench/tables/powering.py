@@ -20,6 +20,7 @@ from bench.tables.claim import BEST, LEVEL, Claim, Key
 from bench.tables.claims import Family, judged_families
 from bench.tables.evidence import CHECKPOINT, UNKNOWN, Evidence
 from bench.tables.groups import Comparison, Group, changed, compare, dense_of, groups_of
+from bench.tasks.base import TINY
 
 Kind = Literal["fixed", "drawn", "trainings"]
 """What a comparison is of. ``fixed``: networks that are the same whatever the seed, so only inputs (of evaluation, of
@@ -62,7 +63,7 @@ class Telling:
         """What a ratio is of; None: the scale is linear."""
         quantity, difference = self.claim.quantity, self.comparison.difference
         if quantity.scale == "log":
-            return self.comparison.base.mean
+            return max(self.comparison.base.mean, TINY)
         return self.comparison.base.mean_at_n if difference is not None and difference.on_logs else None
 
     @property

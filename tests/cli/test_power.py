@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 import ganprune as public
+from bench.cli.outlook import print_outlook
+from bench.sweep.foresight import Outlook
+from bench.tables.foresight import PlannedFamily, PlannedStrategy
+from bench.tasks import quantity_of
 from tests.helpers.cells import write_experiment
 from tests.helpers.command import Command
 from tests.helpers.executor import InProcess
@@ -95,3 +100,36 @@ def test_a_plan_goes_by_the_newest_run_of_the_workload(ganprune: Command, run: P
 def test_a_plan_says_what_it_cannot_know(ganprune: Command, run: Path) -> None:
     trained = ganprune("plan", "mini.toml", "--set", 'recovery=["finetune-1"]', "--set", "seeds=[0]").out
     assert "nothing of networks that are drawn: one seed says nothing of the others" in trained
+
+
+def outlook(**changes: object) -> Outlook:
+    """Of three trainings: one strategy that draws, one that does not, two levels each."""
+    strategies = (PlannedStrategy("a", 2, frozenset()), PlannedStrategy("b", 2, frozenset({"prune"})))
+    known = {
+        "workload": "mine", "recovery": "none", "quantity": quantity_of("fid-inf"),
+        "family": PlannedFamily(strategies, 1000, 3), "checkpoints": 3, "mild": (0.9, 0.9), "harsh": None,
+        "relative": False, "fixed_by": "the shipped prior", "ratio": (1.5, 2.14), "drawn_by": "the run in r",
+        "trainings": {0.2: 1.61, 0.4: math.inf},
+    }  # fmt: skip
+    return Outlook(**(known | changes))  # type: ignore[arg-type]
+
+
+def test_a_plan_of_several_trainings_says_what_their_spread_would_allow(capsys: pytest.CaptureFixture[str]) -> None:
+    print_outlook([outlook()])
+    out = capsys.readouterr().out
+    assert (
+        "mine, none, N = 1,000, 3 seeds, each of 3 checkpoints, 4 comparisons: differences of FID∞ from 0.9 (mildly "
+        "pruned) where the network is not drawn; ratios to dense from 1.5 to 2.1 where networks are drawn."
+    ) in out
+    assert "ratios from 1.6 (of 0.2) or any size (of 0.4)." in out
+    assert "mine: by the shipped prior." in out and "mine: by the run in r." in out
+
+
+def test_a_plan_says_where_nothing_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    trained = PlannedFamily((PlannedStrategy("a", 1, frozenset({"train"})),), 1000, 3)
+    print_outlook([outlook(family=trained, ratio=None, drawn_by="", fixed_by="", checkpoints=1, trainings={})])
+    assert (
+        "mine, none, N = 1,000, 3 seeds, 1 comparison: not known where networks are trained." in capsys.readouterr().out
+    )
+    print_outlook([])
+    assert capsys.readouterr().out == ""

@@ -181,6 +181,12 @@ def test_where_calibration_draws_too_much_more_images_are_no_way() -> None:
     assert ways["seeds"].then and math.isnan(ways["seeds"].minutes)  # no seconds were recorded
 
 
+def test_a_difference_that_is_rounded_away_is_none_that_anything_could_tell() -> None:
+    values = {("dense", 0.0): [10.0] * 3, ("random-weight-global", 0.5): [9.0, 12.0, 11.0]}
+    (added,) = additions(power_of(records_of(values, varies="prune+eval")), Wanted(1e-320, False), {})
+    assert {way.then for way in added.ways} == {None}
+
+
 def test_nothing_is_to_be_added_to_what_is_decided() -> None:
     family = power_of(records_of(flat(3, more=50.0)))
     (added,) = additions(family, Wanted(0.01, False), {})

@@ -27,7 +27,7 @@ from tests.report.drawn import HEADLINE
 from tests.report.synthetic import make_failure, make_latency, make_record, make_records
 
 HOSTILE = "</style></script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\"']]>&`|$_x_-channel"
-TABLES = ("summary", "cells", "metrics", "latency", "hypervolume")
+TABLES = ("summary", "cells", "metrics", "latency", "claims", "hypervolume")
 QUICK = {"name": "quick", "report": {"reference": "l1-weight-global"}}
 VOID = {"meta", "img", "input", "br", "hr", "link"}
 
@@ -188,7 +188,11 @@ def test_hostile_names_stay_text(tmp_path: Path):
         ([make_record(status="infeasible", empty=True, reason="at most 0.8")], "at most 0.8"),
         ([make_record()], "without an interval: no claim"),
         (
-            [make_record(strategy=name, seed=seed, fid=9.0 + len(name)) for seed in range(2) for name in ("l1-weight-global", "dense")],
+            [
+                make_record(strategy=name, seed=seed, fid=9.0 + len(name))
+                for seed in range(2)
+                for name in ("l1-weight-global", "dense")
+            ],
             "could be compared with dense",
         ),
         ([make_record(seed=seed) for seed in range(3)], "Latency was not measured"),

@@ -40,6 +40,7 @@ OUTSIDE = {
         "bench", "bench.api", "bench.cli", "bench.experiments", "bench.check",
         "bench.base.ranges", "bench.training.recovery.asked",
         "bench.sweep.settings", "bench.sweep.plan", "bench.sweep.estimate", "bench.sweep.rough",
+        "bench.sweep.foresight",
         "bench.tasks.generation.fitness",
     ],
     "who does it, and where it is kept": [

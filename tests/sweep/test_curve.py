@@ -13,7 +13,7 @@ from bench.sweep.cell import make
 from bench.sweep.curve import CURVE_OUTPUTS, CurveRecorder, first_at, recorder
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.tasks.generation import FID
+from bench.tasks.generation.quantities import FID
 from bench.tasks.generation.quality import judge
 from bench.training.recovery import watched_steps
 from bench.workloads.generate import generate

@@ -61,6 +61,7 @@ ROOMS = {
             "tests/strategies/test_weight.py", "tests/strategies/test_nm.py", "tests/strategies/test_block.py",
             "tests/strategies/test_merged.py", "tests/strategies/test_connection.py", "tests/strategies/test_graph.py",
             "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py", "tests/strategies/test_units.py",
+            "tests/strategies/test_wiring.py",
             "tests/strategies/test_proof.py", "tests/strategies/test_coupling.py", "tests/strategies/test_slicing.py",
             "tests/strategies/test_allocation.py",
             "tests/strategies/test_sorting.py", "tests/strategies/test_layers.py", "tests/strategies/test_criteria.py",

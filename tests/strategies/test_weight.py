@@ -192,7 +192,7 @@ def test_scores_that_are_not_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "gone"), [(0.0, 0), (0.04, 0), (0.06, 1), (0.14, 1), (0.16, 2), (0.34, 2), (0.36, 3), (0.7, 4)]
+    ("asked", "gone"), [(0.0, 0), (0.04, 0), (0.06, 1), (0.14, 1), (0.16, 2), (0.32, 2), (0.33, 3), (0.57, 3), (0.7, 4)]
 )
 def test_weights_that_are_not_all_used_alike_cost_their_share_of_the_products(asked: float, gone: int) -> None:
     """Of 10 products ``a`` takes part in 2 for its 2 weights, ``b`` in 5 for 2, and 3 are of no weight: weights cost

@@ -48,7 +48,7 @@ TOLD = {
 NO_RULE = {
     "strict", "encoding", "dtype", "device", "frozen", "inplace", "compare", "kw_only", "stable", "set_to_none",
 }  # fmt: skip
-"""Keywords whose value no number hangs on: checks that hold anyway, how a class may be written and compared, and what is
+"""Keywords whose value no number hangs on: checks that hold anyway, how a class may be made and compared, and what is
 not a number. On the CPU, where scores lie, every sort of PyTorch's is stable; a gradient that is nothing and one of
 zeros are the same where each step makes all of them."""
 TEXTS = (ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp)

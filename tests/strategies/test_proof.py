@@ -294,3 +294,25 @@ def test_names_of_inputs(name: str) -> None:
 @pytest.mark.parametrize("name", ["width", "main", "min", "bins", "hidden", "training"])
 def test_names_that_are_not_of_inputs(name: str) -> None:
     assert not INPUT_NAMES.search(name)
+
+
+def test_a_number_whose_name_says_the_other_side_is_guessed_after_those_that_say_the_right_one() -> None:
+    class Holds(nn.Module):
+        def __init__(self, layer: nn.Module, **numbers: int) -> None:
+            super().__init__()
+            self.layer = layer
+            for name, value in numbers.items():
+                setattr(self, name, value)
+
+    model = nn.ModuleDict({"a": Holds(Layer(3, 5), in_channels=5), "b": Holds(Layer(5, 2), in_channels=5)})
+    every = torch.arange(5)
+    group = Group("g", 5, (Member("a.layer", "out", every, every), Member("b.layer", "in", every, every)))
+    guesses = [[m.module for m in guess] for guess in Prover(model, ())._attributes(group)]
+    assert guesses[0] == ["b"] and ["a", "b"] in guesses
+    assert guesses.index(["b"]) < guesses.index(["a", "b"])
+
+
+def test_a_single_likely_place_is_guessed_once_behind_modules_that_hold_no_number() -> None:
+    model = Around(Layer(3, 5), Layer(5, 2))
+    model.act, model.view = nn.ReLU(), nn.Unflatten(1, (5, 1))
+    assert offered(model) == [[("view", ".unflattened_size[0]")]]

@@ -13,9 +13,9 @@ from bench.experiments.places import Place, chosen
 from bench.gate.contents import CellValues, Contents, gate_of
 from bench.gate.exact import exact_rows, shape_at, shape_row, status_row
 from bench.gate.sides import Side
-from bench.gate.statistics import Prior, paired, welch
 from bench.gate.timing import Network, Ratio, Timed, time_ratios
 from bench.gate.verdicts import Judgeable, Result, Row, Verdict, exit_code, judge
+from bench.statistics import Prior, paired, welch
 from bench.tasks import GATED
 
 STOCHASTIC = GATED

@@ -27,9 +27,9 @@ from bench.executors.local import LocalExecutor
 from bench.gate.contents import Shape
 from bench.gate.rebuild import prepare
 from bench.gate.source import load
-from bench.gate.statistics import Estimate
 from bench.measure.latency import Call, Plan, cpu_timer, cuda_timer, time_pair
 from bench.records import LatencySample
+from bench.statistics import Estimate
 
 MIN_PROCESSES = 8
 """With fewer processes in which a ratio could be taken, it is invalid."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.gate.statistics import Estimate, holm_levels
+from bench.statistics import Estimate, holm_levels
 
 Verdict = Literal[
     "ok", "regression", "improved", "changed", "inconclusive", "invalid", "not comparable", "missing", "new"

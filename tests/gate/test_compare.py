@@ -11,9 +11,9 @@ from bench.base.errors import UserError
 from bench.experiments.places import Place
 from bench.gate.compare import compare
 from bench.gate.sides import Side
-from bench.gate.statistics import Estimate
 from bench.gate.timing import Ratio, Timed
 from bench.gate.verdicts import Result, Row
+from bench.statistics import Estimate
 from tests.gate.sides import GATE, HERE, PLACE, TERMS, TIMED, cell, contents, elsewhere, side
 
 TIMES = GATE | {"latency": TIMED}

@@ -33,8 +33,8 @@ from bench.gate.calibration.rates import (
 from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.calibration.timing import slowed
-from bench.gate.statistics import Prior, paired
 from bench.gate.timing import Taken
+from bench.statistics import Prior, paired
 
 PRIOR = {"fid": Prior(0.02**2, 4.0), "is": Prior(0.01**2, 4.0)}
 RULES = QualityRules(PRIOR, {"fid": 0.05, "is": 0.05}, 0.005)

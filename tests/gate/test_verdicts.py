@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bench.gate.history import Series
 from bench.gate.plot import unbroken
-from bench.gate.statistics import Estimate
 from bench.gate.verdicts import Judgeable, Row, exit_code, judge, judge_exact
+from bench.statistics import Estimate
 
 ROW = Row(cell="digits", metric="fid", kind="stochastic", gated=True, verdict="missing", reason="")
 

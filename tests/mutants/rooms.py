@@ -28,8 +28,8 @@ STRATEGIES = ("tests/strategies", "tests/architectures")
 
 ROOMS = {
     "statistics": Room(
-        ("bench/statistics/*.py",), ("tests/test_statistics.py", "tests/tables", "tests/gate"),
-        whole=("tests/test_statistics.py", "tests/tables", "tests/gate"),
+        ("bench/statistics/*.py",), ("tests/statistics", "tests/tables", "tests/gate"),
+        whole=("tests/statistics", "tests/tables", "tests/gate"),
     ),
     "tables": Room(
         ("bench/tables/*.py",), ("tests/tables",), also=("tests/report/test_judges.py",),
@@ -38,7 +38,7 @@ ROOMS = {
     "tasks": Room(("bench/tasks/**/*.py",), ("tests/tasks", "tests/tables"), whole=("tests/tasks", "tests/tables")),
     "measure": Room(("bench/measure/*.py",), ("tests/measure",), whole=("tests/measure",)),
     "gate": Room(
-        ("bench/gate/verdicts.py", "bench/gate/statistics.py", "bench/gate/compare.py"), ("tests/gate",),
+        ("bench/gate/verdicts.py", "bench/gate/compare.py"), ("tests/gate",),
         whole=("tests/gate",),
     ),
     "training": Room(

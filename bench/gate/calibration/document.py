@@ -27,8 +27,8 @@ from bench.gate.calibration.rates import (
     timing_rates,
 )
 from bench.gate.calibration.timing import SLOWER
-from bench.gate.statistics import Prior
 from bench.gate.timing import BUILDS, MIN_PROCESSES
+from bench.statistics import Prior
 from bench.tasks.generation import GENERATION
 
 QUIET = 1.5

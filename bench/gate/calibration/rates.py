@@ -18,8 +18,8 @@ from bench.gate.calibration.quality import CELLS, METRICS, NOISE, NOISY, STEPS, 
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.rows import RESTORE, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
-from bench.gate.statistics import Prior, fit_prior
 from bench.gate.timing import MIN_PROCESSES
+from bench.statistics import Prior, fit_prior
 from strategies.builtin import DENSE
 
 Array = NDArray[np.float64]
@@ -147,7 +147,7 @@ def seed_weights(drawn: NDArray[np.int64], seeds: int, rng: np.random.Generator)
 
 
 def p_values(differences: Array, drawn: NDArray[np.int64], prior: Prior, margin: float) -> Array:
-    """The p-value of "worse by more than the margin" in every draw: as `bench.gate.statistics`, in bulk."""
+    """The p-value of "worse by more than the margin" in every draw: as `bench.statistics.paired`, in bulk."""
     taken = differences[drawn]
     n = drawn.shape[1]
     degrees = prior.degrees + n - 1

@@ -1,7 +1,4 @@
-"""When a difference of few seeds is real: moderated variance, one family-wise error, a practical margin.
-
-Everything is on differences of logarithms, so .05 means about 5 %. Positive means HEAD is larger.
-"""
+"""A difference and its error: moderated variances of few values, tests and bounds, Holm's levels."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import digamma, polygamma, stdtr, stdtrit
+from scipy.special import digamma, ndtr, ndtri, polygamma, stdtr, stdtrit
 
 from bench.statistics.intervals import ROUNDING
 
@@ -25,7 +22,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean difference, its standard error, and the degrees of freedom of that error."""
+    """A mean difference, its standard error, and the degrees of freedom of that error (infinite: it is known)."""
 
     difference: float
     error: float
@@ -40,7 +37,14 @@ class Estimate:
         distance = self.difference - margin
         if self.error == 0:
             return 0.0 if distance > 0 else 1.0
-        return float(stdtr(self.degrees, -distance / self.error))
+        t = -distance / self.error
+        return float(ndtr(t) if math.isinf(self.degrees) else stdtr(self.degrees, t))
+
+    def p_two_sided(self) -> float:
+        """P-value of "there is no difference", against either direction."""
+        if self.error == 0:
+            return 0.0 if self.difference else 1.0
+        return 2 * min(self.p_above(0.0), self.negative().p_above(0.0))
 
     def lower(self, error: float) -> float:
         """The one-sided lower confidence bound that is wrong with probability ``error``."""
@@ -51,7 +55,10 @@ class Estimate:
         return self.difference + self._reach(error)
 
     def _reach(self, error: float) -> float:
-        return 0.0 if self.error == 0 else self.error * float(stdtrit(self.degrees, 1 - error))
+        if self.error == 0:
+            return 0.0
+        # The lower quantile, not that of 1 - error: a small error would be rounded away.
+        return -self.error * float(ndtri(error) if math.isinf(self.degrees) else stdtrit(self.degrees, error))
 
 
 def moderated(variance: float, degrees: float, prior: Prior | None) -> tuple[float, float]:
@@ -110,25 +117,40 @@ def holm_levels(p_values: Sequence[float], error: float) -> list[tuple[bool, flo
     return found
 
 
-def fit_prior(variances: Sequence[float], degrees: float) -> Prior:
-    """The prior behind a set of sample variances, each of ``degrees`` degrees of freedom (Smyth 2004, section 6.2).
+def fit_prior(
+    variances: Sequence[float], degrees: float | Sequence[float], within: tuple[float, float] | None = None
+) -> Prior:
+    """The prior behind a set of sample variances (Smyth 2004, section 6.2).
 
     The variances are taken for s0^2 F(degrees, d0). Mean and variance of their logarithms give s0^2 and d0.
+
+    Args:
+        variances: positive.
+        degrees: degrees of freedom of the variances: of each, or one number for all.
+        within: the least and the most that d0 may be. Where it moves d0, s0^2 is the larger of that which fits the
+            found d0 and that which fits the moved one, so that a bound never makes a test more daring.
 
     Raises:
         ValueError: fewer than two variances, or one that is not positive.
     """
     if len(variances) < 2 or min(variances) <= 0:
         raise ValueError(f"a prior needs at least two positive variances, found {list(variances)}")
-    half = degrees / 2
-    logs = [math.log(v) - float(digamma(half)) + math.log(half) for v in variances]
+    each = [degrees] * len(variances) if isinstance(degrees, int | float) else list(degrees)
+    logs = [math.log(v) - _mean_log(d) for v, d in zip(variances, each, strict=True)]
     mean = statistics.fmean(logs)
-    sampled = float(polygamma(1, half))
+    sampled = statistics.fmean(float(polygamma(1, d / 2)) for d in each)
     spread = statistics.variance(logs) - sampled
-    if spread <= ROUNDING * sampled:  # no more spread than sampling gives: one variance for all
-        return Prior(math.exp(mean), MANY)
-    d0 = 2 * trigamma_inverse(spread)
-    return Prior(math.exp(mean + float(digamma(d0 / 2)) - math.log(d0 / 2)), min(d0, MANY))
+    # No more spread than sampling gives: one variance for all.
+    fitted = 2 * trigamma_inverse(spread) if spread > ROUNDING * sampled else math.inf
+    least, most = within or (0.0, MANY)
+    d0 = min(max(fitted, least), most)
+    largest = fitted if within is None else max(fitted, d0)
+    return Prior(math.exp(mean + (0.0 if math.isinf(largest) else _mean_log(largest))), d0)
+
+
+def _mean_log(degrees: float) -> float:
+    """The mean logarithm of a chi-square of so many degrees of freedom, divided by them."""
+    return float(digamma(degrees / 2)) - math.log(degrees / 2)
 
 
 MANY = 1000.0

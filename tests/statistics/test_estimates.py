@@ -1,4 +1,4 @@
-"""The gate's statistics against hand-worked numbers, scipy, and simulation."""
+"""Estimates, moderated variances and priors against hand-worked numbers, scipy, and simulation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import digamma
 
-from bench.gate.statistics import (
-    MANY,
-    Estimate,
-    Prior,
-    fit_prior,
-    holm_levels,
-    moderated,
-    paired,
-    trigamma_inverse,
-    welch,
-)
-from bench.statistics import holm
+from bench.statistics import Estimate, Prior, fit_prior, holm, holm_levels, moderated, paired, trigamma_inverse, welch
+from bench.statistics.estimates import MANY
 from tests.helpers.numbers import close
 
 SAMPLES = st.lists(st.floats(-3, 3), min_size=2, max_size=6)
@@ -170,3 +161,40 @@ def test_whole_runs_without_any_change_seldom_show_a_regression() -> None:
         alarms += any(rejected for rejected, _ in holm_levels(p, error))
     low, high = stats.binomtest(alarms, runs).proportion_ci(0.999)
     assert low < error and high > 0.6 * error  # kept, and not by testing nothing
+
+
+def test_a_known_error_is_that_of_a_normal_distribution() -> None:
+    found = Estimate(1.0, 0.5, math.inf)
+    assert found.p_above(0) == pytest.approx(stats.norm.sf(2))
+    assert found.p_above(1.5) == pytest.approx(stats.norm.cdf(1))
+    assert found.lower(0.025) == pytest.approx(1 - 0.5 * stats.norm.isf(0.025))
+    assert found.upper(1e-20) == pytest.approx(1 + 0.5 * stats.norm.isf(1e-20))  # 1 - 1e-20 is 1
+    assert found.p_two_sided() == pytest.approx(2 * stats.norm.sf(2)) == found.negative().p_two_sided()
+
+
+def test_two_sided_is_the_t_test_of_scipy() -> None:
+    values = [0.3, -0.1, 0.4, 0.25]
+    found = paired([0.0] * 4, values)
+    assert found is not None and found.p_two_sided() == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert [Estimate(d, 0.0, 3).p_two_sided() for d in (0.0, 0.1, -0.1)] == [1.0, 0.0, 0.0]
+
+
+def test_a_prior_of_variances_with_degrees_of_their_own() -> None:
+    variances = [0.02, 0.05, 0.03, 0.4, 0.001]
+    assert fit_prior(variances, [3.0] * 5) == fit_prior(variances, 3)
+    rng = np.random.default_rng(3)
+    degrees = np.tile([5, 10, 20], 2_000)
+    true = 6.0 * 0.04 / rng.chisquare(6.0, len(degrees))
+    found = fit_prior(list(true * rng.chisquare(degrees) / degrees), list(map(float, degrees)))
+    assert (found.variance, found.degrees) == (pytest.approx(0.04, rel=0.05), pytest.approx(6.0, rel=0.15))
+
+
+def test_bounds_of_a_prior_only_make_it_more_careful() -> None:
+    alike, apart = [0.01, 0.01, 0.011, 0.009], [1e-6, 0.01, 1.0, 300.0]
+    many, few = fit_prior(alike, 2), fit_prior(apart, 2)
+    assert many.degrees == MANY and few.degrees < 1
+    assert fit_prior(alike, 2, (4, 10)) == Prior(many.variance, 10)
+    bounded = fit_prior(apart, 2, (4, 10))
+    assert bounded.degrees == 4 and bounded.variance > few.variance
+    logs = [math.log(v) - float(digamma(1)) for v in apart]
+    assert bounded.variance == pytest.approx(math.exp(np.mean(logs) + float(digamma(2)) - math.log(2)))

@@ -10,9 +10,9 @@ import pytest
 from bench.gate.compare import Both, _judged, _nothing_to_time, _ratio, _stochastic, _time_row, _why_not_paired, compare
 from bench.gate.contents import Contents, Environment, gate_of
 from bench.gate.sides import Side
-from bench.gate.statistics import Estimate
 from bench.gate.timing import Ratio, Timed
 from bench.gate.verdicts import Judgeable, Row
+from bench.statistics import Estimate
 from tests.gate.sides import GATE, HERE, PLACE, TERMS, cell, contents, elsewhere, side
 
 

@@ -98,6 +98,19 @@ EQUIVALENT = {
         "for _ in range(20):  # a bare `except:` in there may swallow one",
         "21",
     ),
+    # A thread that was started has a number; one that has ended ends at once, however often it is asked.
+    (
+        "strategies/granularity/graph.py",
+        "ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OutOfTime))",
+        "1",
+    ),
+    ("strategies/granularity/graph.py", "break", "continue"),
+    # Without dense there is nothing that its diversity would be divided by.
+    (
+        "bench/tasks/generation/collapse.py",
+        "of_dense = 0.0 if dense is None else diversity(dense)",
+        "1.0",
+    ),
     # How many are looked at together, to bound the memory: what is found of each is the same.
     ("bench/tasks/generation/neighbours.py", "ROWS = 1_000", "1001"),
     ("bench/tasks/generation/collapse.py", "CHUNK = 64", "65"),

@@ -200,3 +200,11 @@ def test_a_forward_pass_that_raises_leaves_every_layer_dense_with_the_first_line
     for last, why in ((False, "this"), (True, "RuntimeError")):
         found = coupling._by_following(Prover(network(), INPUTS), last=last)
         assert found == Coupling((), dict.fromkeys(LAYERS, f"the forward pass cannot be followed: {why}"))
+
+
+def test_normalised_weights_are_made_plain_before_their_channels_are_followed() -> None:
+    model = network()
+    torch.nn.utils.parametrizations.weight_norm(model[0])
+    found = couple(model, INPUTS)
+    assert [(one.name, one.size) for one in found.groups] == [("0", 6), ("2", 4)] and found.dense == {"4": OUTPUT}
+    assert torch.nn.utils.parametrize.is_parametrized(model[0])

@@ -250,3 +250,89 @@ def test_the_interval_of_a_row_with_several_architectures_holds_those_of_all():
     summary = summary_of([*dense, first, second], latency).set_index("strategy").loc[CHANNEL]
     found = [summary[f"speedup_b1{end}"] for end in ("_low", "", "_high")]
     assert found == pytest.approx([1.8, 2.5, 3.5])
+
+
+# Rows by hand: only what a selection looks at.
+
+
+def rows(*given: tuple[str, str, float, float, float], **others: object) -> pd.DataFrame:
+    """(strategy, target, requested, achieved of parameters, achieved of MACs), and dense of the same place."""
+    place = {"workload": "w", "checkpoint": "c", "recovery": "r", "status": "ok", "speedup_b1": math.nan}
+    names = ("strategy", "target", "requested", "achieved_params", "achieved_macs")
+    dense = ("dense", "params", 0.0, 0.0, 0.0)
+    return pd.DataFrame([place | dict(zip(names, row, strict=True)) | others for row in (dense, *given)])
+
+
+def chosen(frame: pd.DataFrame) -> list[tuple[str, float, float]]:
+    """(strategy, level, distance) of each selected row but dense."""
+    assert frame["strategy"].iloc[0] == "dense" and math.isnan(frame["at"].iloc[0]) if len(frame) else True
+    return [(row.strategy, row.at, row.off) for row in frame.iloc[1:].itertuples()]
+
+
+@pytest.mark.parametrize(("achieved", "stands"), [(0.48, True), (0.52, True), (0.479, False), (0.521, False)])
+def test_a_row_stands_at_its_level_up_to_the_tolerance_itself(achieved: float, stands: bool):
+    selection = at_equal_params(rows(("a", "params", 0.5, achieved, 0.1), ("b", "params", 0.5, 0.5, 0.1)), 0.02)
+    found = chosen(selection.frame)
+    assert [name for name, *_ in found] == (["a", "b"] if stands else ["b"])
+    assert selection.left_out == (() if stands else (f"w a at 0.5 ({achieved:.3f} achieved)",))
+    if stands:
+        assert found[0][1:] == (0.5, pytest.approx(0.02))
+
+
+def test_a_row_stands_at_its_own_level_even_where_another_one_is_nearer():
+    frame = rows(("a", "params", 0.5, 0.69, 0.1), ("b", "params", 0.7, 0.7, 0.1), ("k", "params", math.nan, 0.69, 0.1))
+    selection = at_equal_params(frame, 0.02)
+    assert chosen(selection.frame) == [("b", 0.7, 0.0), ("k", 0.7, pytest.approx(0.01))]
+    assert selection.left_out == ("w a at 0.5 (0.690 achieved)",)  # one with a knob of its own is never named
+
+
+def test_levels_may_be_given_and_rows_of_others_are_not_looked_at():
+    frame = rows(("a", "params", 0.5, 0.5, 0.1), ("b", "params", 0.7, 0.2, 0.1))
+    selection = at_equal_params(frame, 0.02, levels=[0.5])
+    assert chosen(selection.frame) == [("a", 0.5, 0.0)] and selection.left_out == ()
+
+
+def test_of_a_strategy_the_nearest_row_counts_and_the_first_of_equals():
+    frame = rows(
+        ("k", "params", math.nan, 0.51, 0.1), ("k", "params", math.nan, 0.495, 0.2),
+        ("k", "params", math.nan, 0.505, 0.3), ("b", "params", 0.5, 0.5, 0.4),
+    )  # fmt: skip
+    found = at_equal_params(frame, 0.02).frame
+    assert found[found["strategy"] == "k"]["achieved_macs"].tolist() == [0.2]
+
+
+def test_only_rows_of_the_target_are_matched_on_it_where_there_are_any():
+    frame = rows(("a", "params", 0.5, 0.5, 0.5), ("b", "macs", 0.5, 0.1, 0.49), ("c", "macs", 0.3, 0.1, 0.31))
+    assert chosen(at_equal_macs(frame, 0.02).frame) == [
+        ("c", 0.3, pytest.approx(0.01)),
+        ("b", 0.5, pytest.approx(0.01)),
+    ]
+    assert [name for name, *_ in chosen(at_equal_params(frame, 0.02).frame)] == ["a"]
+
+
+@pytest.mark.parametrize(("kept", "stands"), [(0.55, True), (0.45, True), (0.56, False), (0.44, False)])
+def test_without_such_rows_what_is_kept_may_differ_by_a_tenth_of_it(kept: float, stands: bool):
+    frame = rows(("a", "params", 0.5, 0.5, 0.5), ("b", "params", 0.5, 0.5, 1 - kept))
+    found = chosen(at_equal_macs(frame, 0.02).frame)
+    assert [name for name, *_ in found] == (["a", "b"] if stands else [])  # one alone is no comparison
+    if stands:
+        assert found[1][1:] == (0.5, pytest.approx(0.1))
+
+
+def test_a_row_without_a_network_stays_at_its_level():
+    frame = rows(("a", "params", 0.5, 0.5, 0.5), ("b", "params", 0.5, math.nan, math.nan))
+    frame.loc[2, "status"] = "infeasible"
+    found = chosen(at_equal_params(frame, 0.02).frame)
+    assert [name for name, *_ in found] == ["a", "b"] and math.isnan(found[1][2])
+
+
+@pytest.mark.parametrize(
+    ("speedup", "level"), [(1.8, 2.0), (2.2, 2.0), (2.21, None), (1.66, None), (2.71, 3.0), (30.0, None)]
+)
+def test_a_measured_speedup_stands_at_the_nearest_level_within_a_tenth(speedup: float, level: float | None):
+    frame = rows(*(("a", "params", 0.5, 0.5, 0.5), ("b", "params", 0.5, 0.5, 0.5)))
+    frame["speedup_b1"] = [math.nan, speedup, speedup]
+    selection = at_equal_speedup(frame, 1)
+    assert [(name, at) for name, at, _ in chosen(selection.frame)] == ([("a", level), ("b", level)] if level else [])
+    assert selection.batch == 1 and selection.axis == "speedup"
+    assert "within 10 % of the level's" in selection.how

@@ -47,10 +47,12 @@ TOLD = {
 """Calls whose arguments are words for people, or say whether there are any."""
 NO_RULE = {
     "strict", "encoding", "dtype", "device", "frozen", "inplace", "compare", "kw_only", "stable", "set_to_none",
+    "sort", "ignore_index",
 }  # fmt: skip
-"""Keywords whose value no number hangs on: checks that hold anyway, how a class may be made and compared, and what is
-not a number. On the CPU, where scores lie, every sort of PyTorch's is stable; a gradient that is nothing and one of
-zeros are the same where each step makes all of them."""
+"""Keywords whose value no number hangs on: checks that hold anyway, how a class may be made and compared, what is not
+a number, and in which order a table's rows are put together before they are sorted. On the CPU, where scores lie, every
+sort of PyTorch's is stable; a gradient that is nothing and one of zeros are the same where each step makes all of
+them."""
 TEXTS = (ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp)
 """Operands that are joined, not added."""
 GUARD = 1e-5

@@ -68,6 +68,9 @@ def test_what_becomes_of_a_line(source: str, expected: set[str]) -> None:
         "assert a > 1",
         "zip(a, b, strict=True)",
         "progress(1 + 2)",
+        "analysis.tracer_warnings(1)",
+        "torch.argsort(x, stable=True)",
+        "table.groupby(name, sort=True)",
         "__all__ = [a < b]",
     ],
 )

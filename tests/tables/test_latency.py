@@ -98,6 +98,7 @@ def test_backends_that_skip_zeros_fit_by_the_zeros_and_dense_kernels_by_the_arch
         small,
     ]
     assert found["architecture"].iloc[-1] == "never"
+    assert {"_cell", "index"}.isdisjoint(found.columns) and found.index.tolist() == [*range(6)]
     assert "_cell" not in found and math.isnan(found["speedup"].iloc[-1])
 
 

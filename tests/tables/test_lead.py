@@ -87,6 +87,7 @@ def test_in_a_summary_what_was_measured_somewhere_leads_and_stands_beside() -> N
     ("values", "power"),
     [
         ([0.002], 3),  # times the papers' thousand it reads as 2
+        ([-0.002], 3),
         ([0.0001], 3),  # .1, the least that is readable
         ([0.00009], 5),  # .09 is not: 9
         ([0.9], 3),

@@ -249,3 +249,27 @@ def test_an_estimate_is_judged_even_where_a_process_failed() -> None:
 def test_what_needs_no_clock_says_whether_the_source_was_seen() -> None:
     assert _nothing_to_time(Side("b", contents(), revision=True)) == "the same architecture and the same source"
     assert "source is not at hand" in _nothing_to_time(Side("b", contents()))
+
+
+@pytest.mark.parametrize(
+    ("in_base", "in_head", "verdict", "reason"),
+    [
+        (False, False, "missing", "neither BASE nor HEAD has this cell"),
+        (True, False, "missing", "BASE has this cell, HEAD does not"),
+        (False, True, "new", "HEAD has this cell, BASE does not; it is compared once it is accepted"),
+    ],
+)
+def test_a_cell_that_is_absent_says_where(in_base: bool, in_head: bool, verdict: str, reason: str) -> None:
+    def of(there: bool) -> Side:
+        return side(without=() if there else (PLACE,))
+
+    (row,) = [row for row in compare(of(in_base), of(in_head)).rows if row.cell == PLACE.label]
+    assert (row.verdict, row.reason, row.gated) == (verdict, reason, True)
+
+
+def test_all_seeds_that_head_lacks_are_named_and_more_seeds_are_no_fault() -> None:
+    two, three = side(cell(fid=(10.0, 11.0))), side()
+    (row,) = [row for row in compare(side(), side(cell(fid=(10.0,)))).rows if row.cell == PLACE.label]
+    assert (row.verdict, row.reason) == ("missing", "HEAD has no result for seed 1, 2 (failed?)")
+    numbers = {row.metric: row for row in compare(two, three).rows if row.cell == PLACE.label}
+    assert (numbers["fid[judge]"].verdict, numbers["fid[judge]"].n) == ("ok", 2)

@@ -128,6 +128,16 @@ EQUIVALENT = {
         "return dense * (1 + margin) if self.sign > 0 else dense / (1 + margin)",
         ">=",
     ),
+    # The billionth is there for rounding, and nothing is exactly so far away.
+    ("bench/tables/select.py", "elif distance <= tolerance + 1e-9:", "<"),
+    ("bench/tables/select.py", "if off(value, level) <= tolerance + 1e-9:", "<"),
+    # Dense stands before all others of its place, whatever follows.
+    (
+        "bench/tables/select.py",
+        'return (*(row[name] for name in PLACE), not first, 0.0 if first else row["at"], '
+        'strategy_order(row["strategy"]))',
+        "1.0",
+    ),
     # Once the centres stay where they are, further rounds leave them there.
     ("strategies/granularity/quantised.py", "break", "continue"),
     # The old width is the same both ways, and the new one is used of a transposed convolution alone, where both agree.

@@ -138,6 +138,17 @@ EQUIVALENT = {
         'strategy_order(row["strategy"]))',
         "1.0",
     ),
+    # Of a covariance one side has to be without its mean: what is constant in the other adds nothing.
+    (
+        "strategies/criteria/latent_moves.py",
+        "covariance = (latents - latents.mean(0)).double().T @ (features - features.mean(0)).double()",
+        "+",
+    ),
+    (
+        "strategies/criteria/latent_moves.py",
+        "covariance = (latents - latents.mean(0)).double().T @ (features - features.mean(0)).double()",
+        "sum",
+    ),
     # Once the centres stay where they are, further rounds leave them there.
     ("strategies/granularity/quantised.py", "break", "continue"),
     # The old width is the same both ways, and the new one is used of a transposed convolution alone, where both agree.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.base.errors import UserError
 from bench.gate.compare import Both, _judged, _nothing_to_time, _ratio, _stochastic, _time_row, _why_not_paired, compare
 from bench.gate.contents import Contents, Environment, gate_of
 from bench.gate.sides import Side
@@ -273,3 +274,11 @@ def test_all_seeds_that_head_lacks_are_named_and_more_seeds_are_no_fault() -> No
     assert (row.verdict, row.reason) == ("missing", "HEAD has no result for seed 1, 2 (failed?)")
     numbers = {row.metric: row for row in compare(two, three).rows if row.cell == PLACE.label}
     assert (numbers["fid[judge]"].verdict, numbers["fid[judge]"].n) == ("ok", 2)
+
+
+def test_rules_that_are_not_understood_are_those_of_the_side_that_they_came_with() -> None:
+    wrong = contents(gate={"error": "small"})
+    with pytest.raises(UserError, match=r"^HEAD here: its gate.error is not understood"):
+        compare(Side("BASE here", contents()), Side("HEAD here", wrong))
+    with pytest.raises(UserError, match=r"^BASE here: its gate.error is not understood"):
+        compare(Side("BASE here", wrong), Side("HEAD here", None, "gone"))

@@ -149,6 +149,12 @@ EQUIVALENT = {
         "covariance = (latents - latents.mean(0)).double().T @ (features - features.mean(0)).double()",
         "sum",
     ),
+    # Both pools are judged, the one first or the other.
+    (
+        "bench/gate/compare.py",
+        "pool = [(i, p) for i, p in enumerate(parts) if isinstance(p, Judgeable) and p.row.gated is gated]",
+        "is not",
+    ),
     # Once the centres stay where they are, further rounds leave them there.
     ("strategies/granularity/quantised.py", "break", "continue"),
     # The old width is the same both ways, and the new one is used of a transposed convolution alone, where both agree.

@@ -114,6 +114,7 @@ EQUIVALENT = {
     # How many are looked at together, to bound the memory: what is found of each is the same.
     ("bench/tasks/generation/neighbours.py", "ROWS = 1_000", "1001"),
     ("bench/tasks/generation/collapse.py", "CHUNK = 64", "65"),
+    ("bench/tasks/generation/gaussian.py", "CHUNK_ROWS = 4096", "4097"),
     ("bench/tasks/generation/extractors.py", "BATCH = 250", "251"),
     ("bench/tasks/generation/discriminator.py", "BATCH = 250", "251"),
     # What each weight is worth, in a share of all of them.

@@ -65,10 +65,10 @@ def criteria() -> list[Row]:
 
 
 def workloads() -> list[Row]:
-    """Name, what it is, data, judge, and the shipped weights' own numbers."""
+    """Name, what it is, data, judge, the shipped weights' own numbers, and the names of all shipped trainings."""
     from bench.base.outside import read_json
     from bench.workloads.builtin import BUILT_IN
-    from bench.workloads.checkpoints import shipped_folder
+    from bench.workloads.checkpoints import SHIPPED, further, shipped_folder
 
     found = []
     for name in BUILT_IN:
@@ -84,8 +84,9 @@ def workloads() -> list[Row]:
                 "data": thing.data,
                 "extractor": thing.extractor,
                 "parameters": card.get("parameters", {}).get("generator"),
-                TASKS[thing.task].leading.name: card.get(TASKS[thing.task].leading.name),
+                TASKS[thing.task].watching.name: card.get(TASKS[thing.task].watching.name),
                 "num_images": card.get("num_images"),
+                "checkpoints": [] if thing.weights == "none" else [SHIPPED, *further(name)],
             }
         )
     return found

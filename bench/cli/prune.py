@@ -29,7 +29,9 @@ def prune(
     ] = None,
     recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
     target: Annotated[str, typer.Option("--target", help="params or macs.")] = "params",
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", help="shipped, seed-K, or a folder of `train`.")
+    ] = "shipped",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 0,
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,

@@ -32,7 +32,9 @@ def tune(
     folds: Annotated[int, typer.Option("--folds", help="Disjoint parts of real images and inputs.")] = 5,
     num_images: Annotated[int, typer.Option("--num-images", help="Generated images in each fold.")] = 1000,
     recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="shipped, or a folder of `train`.")] = "shipped",
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", help="shipped, seed-K, or a folder of `train`.")
+    ] = "shipped",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 0,
     device: DeviceOption = "cpu",
     plugins: PluginOption = None,

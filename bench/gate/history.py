@@ -15,7 +15,7 @@ from bench.gate.contents import CellValues, Contents, gate_of
 from bench.gate.source import extract, git, top_of
 from bench.tasks import TASKS
 
-LEADING = tuple(task.leading.name for task in TASKS.values())
+LEADING = tuple(task.watching.name for task in TASKS.values())
 
 
 @dataclass(frozen=True)

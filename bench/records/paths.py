@@ -72,6 +72,14 @@ class RunPaths:
         """The first images of a cell, for the grids."""
         return self.samples / f"{eval_key[:KEY_LENGTH]}.safetensors"
 
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    def contributions(self, eval_key: str) -> Path:
+        """What each image of a cell contributes to its numbers."""
+        return self.images / f"{eval_key[:KEY_LENGTH]}.safetensors"
+
     def dense_reference(self, eval_key: str) -> Path:
         """Images and features of a dense cell, with which the others are compared."""
         return self.samples / f"dense-{eval_key[:KEY_LENGTH]}.safetensors"

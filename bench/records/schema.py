@@ -28,7 +28,7 @@ class Cell(_Frozen):
     workload: str
     """The GAN that is pruned."""
     checkpoint: str = "shipped"
-    """Which training of it: ``shipped``, or the folder of one."""
+    """Which training of it: ``shipped``, ``seed-K`` of those that come with it, or the folder of one."""
     strategy: str
     """How it is pruned; ``dense`` is the unpruned generator."""
     target: Literal["params", "macs"] = "params"
@@ -68,6 +68,8 @@ class Number(_Frozen):
     put side by side."""
     num_images: int | None = None
     """Over how many generated images; null where it needs none."""
+    error: float | None = None
+    """Standard error of ``value`` that comes from the images alone, in ``unit``; null: no noise, or not known."""
     note: str = ""
     """Why there is no value, where that is a finding of its own."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +10,19 @@ from typing import Literal
 import pandas as pd
 
 from bench.report.blocks import Block, Code, Inline, Items, Paragraph, Strong, coded, line, listed
-from bench.report.claims import LEAST_SEEDS, TESTED, Claim, Claims, Verdict, by_place
-from bench.tables.lead import judges, judges_of, power_for, tasks_of, times_ten
+from bench.tables.claim import (
+    BEST,
+    LEAST_CHECKPOINTS,
+    TESTED,
+    Claim,
+    Claims,
+    Verdict,
+    about_trainings,
+    by_place,
+)
+from bench.tables.lead import judges, judges_of, power_for, tasks_of, times_ten, titled
 from bench.tables.naming import DENSE
-from bench.tables.text import number, with_interval
+from bench.tables.text import number, places_for, seen_places
 from bench.tasks import Quantity, Task
 
 WORDS: dict[Verdict, str] = {
@@ -20,9 +30,12 @@ WORDS: dict[Verdict, str] = {
     "higher": "higher",
     "not separable": "not separable",
     "identical": "identical",
-    "collapsed": "not compared, a seed collapsed",
+    "worse: collapsed": "worse, collapsed",
+    "better: the other collapsed": "better, as the other collapsed",
+    "both collapsed": "not compared, both collapsed",
+    "collapsed": "not compared, some seeds collapsed",
     "other size": "not compared, another achieved sparsity",
-    "too few seeds": f"not compared, fewer than {LEAST_SEEDS} shared seeds",
+    "too few seeds": "not compared, no spread is known",
 }
 
 
@@ -67,62 +80,110 @@ def _unmeasured(tasks: Sequence[Task]) -> str:
 
 
 def _dense(claims: Sequence[Claim], frame: pd.DataFrame) -> Part:
-    judging = judged_by(frame)
-    if not claims and all(quantity.margin is None for quantity in judging):
-        bounds = list(dict.fromkeys(task.bounding.title for task in tasks_of(frame)))
-        reasons = "; ".join(dict.fromkeys(quantity.no_margin for quantity in judging if quantity.no_margin))
-        text = f"{' and '.join(bounds)} {'was' if len(bounds) == 1 else 'were'} not measured. "
-        shown = "no network is said to hold the quality of dense."
-        return Part("dense", (text + (f"{reasons}: {shown}" if reasons else shown.capitalize()),))
     if not claims:
         return Part("dense", ("There are no pruned cells with a dense cell of the same recovery to compare with.",))
     masked = set(frame.loc[~frame["physical"].astype(bool), "strategy"])
-    lines = []
-    for place, group in _grouped(claims):
-        tested = [claim for claim in group if claim.verdict in TESTED]
-        held = [claim for claim in tested if claim.verdict in ("holds", "identical")]
-        quantity = group[0].quantity
-        loss = f"to lose less than {quantity.amount(quantity.margin or 0.0)} of the dense {quantity.title}"
-        if not tested:
-            lines.append(line(f"{place}: no comparison with dense has {LEAST_SEEDS} shared seeds without a collapse."))
-        elif not held:
-            lines.append(line(f"{place}: no pruned network is shown {loss}."))
-        else:
-            best = max(held, key=lambda claim: claim.achieved)
-            note = " (masked: neither smaller nor faster on dense kernels)." if best.strategy in masked else "."
-            size = f"achieved sparsity {best.achieved:.2f}, difference {_difference(best)}"
-            name = Code(best.strategy)
-            lines.append(line(f"{place}: ", name, f" is the sparsest network shown {loss}: {size}{note}"))
-    tested_on = _tested(claims)
+    lines = [line(f"{_scope(group[0])}{place}: ", *_against_dense(group, masked)) for place, group in _grouped(claims)]
     head = line(
         Strong(("Against dense",)),
-        f" (paired by seed, one-sided t test of {tested_on}, Holm-corrected over all cells of the run):",
+        f" ({_tested(claims)}, same inputs, image by image; corrected at 5 % within each workload, checkpoint and "
+        "recovery):",
     )
     return Part("dense", head, tuple(lines))
 
 
+def _against_dense(group: Sequence[Claim], masked: set[str]) -> Inline:
+    """What the sparsest network that is as good as dense is; where none is shown to be, who loses least for sure."""
+    quantity = group[0].quantity
+    tested = [claim for claim in group if claim.verdict in TESTED]
+    if not tested:
+        return ("no pruned network could be compared with dense: all collapsed, or nothing is known of their spread.",)
+    held = [claim for claim in tested if claim.verdict in ("holds", "identical")]
+    if held:
+        best = max(held, key=lambda claim: claim.achieved)
+        within = f"within {quantity.amount(quantity.margin or 0.0)} ({amount_text(best, best.allowed)})"
+        return line(
+            Code(best.strategy),
+            f" is the sparsest network shown to be as good as dense {within}: ",
+            *_size(best, masked),
+            f"{at_most(best)}. {_counts(group)}",
+        )
+    surest = min((claim for claim in tested if not math.isnan(claim.bound)), key=_least_loss, default=None)
+    none = "no pruned network is shown to be as good as dense"
+    if quantity.margin is None:
+        none = f"{quantity.no_margin}: {none}" if quantity.no_margin else none
+    else:
+        none += f" within {quantity.amount(quantity.margin)}"
+    if surest is None:
+        return (f"{none}.",)
+    return line(f"{none}; ", Code(surest.strategy), " loses least for sure: ", *_size(surest, masked), f"{at_most(surest)}. ",
+                _counts(group))  # fmt: skip
+
+
+def _least_loss(claim: Claim) -> tuple[float, float]:
+    return (claim.bound * claim.quantity.sign if claim.quantity.sign < 0 else claim.bound, -claim.achieved)
+
+
+def _size(claim: Claim, masked: set[str]) -> Inline:
+    note = " (masked: neither smaller nor faster on dense kernels)" if claim.strategy in masked else ""
+    return (f"achieved sparsity {claim.achieved:.2f}{note}, ",)
+
+
+def _counts(group: Sequence[Claim]) -> str:
+    """Of how many networks what is shown."""
+    counts = {
+        "as good": sum(claim.verdict in ("holds", "identical") for claim in group),
+        "shown to be worse": sum(claim.verdict == "worse" for claim in group),
+        "not separable": sum(claim.verdict == "not separable" for claim in group),
+        "collapsed": sum("collapsed" in claim.verdict for claim in group),
+    }
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"Of {len(group)} networks: {said}."
+
+
+def _scope(claim: Claim) -> str:
+    """Where an answer reaches: one network, or trainings."""
+    return f"over {claim.n} trainings, " if about_trainings(claim) else "for this one network, "
+
+
+def at_most(claim: Claim) -> str:
+    """``it loses at most 0.40 FID∞``."""
+    if claim.bound <= 0:
+        return f"it loses nothing (at most {amount_text(claim, claim.bound)})"
+    return f"it loses at most {amount_text(claim, claim.bound)}"
+
+
+def amount_text(claim: Claim, value: float) -> str:
+    """An amount of what was judged, with its title: ``0.40 FID∞``."""
+    power = power_for(claim.quantity, [value])
+    return f"{number(value * 10**power, _digits(claim, value * 10**power))} {titled(claim.quantity, power)}"
+
+
+def _digits(claim: Claim, value: float) -> int:
+    return seen_places(value, claim.quantity.decimals)
+
+
 def _reference(claims: Claims, frame: pd.DataFrame) -> Part:
-    name = Code(claims.reference)
-    if claims.reference not in set(frame["strategy"]):
+    best, name = claims.reference == BEST, Code(claims.reference)
+    if not best and claims.reference not in set(frame["strategy"]):
         text = " is not in this run: strategies are not compared with each other."
         return Part("reference", line("The reference ", name, text))
-    against = Strong(line("Against ", name))
+    against = Strong(("Against the best of each level",) if best else line("Against ", name))
     tested = [claim for claim in claims.against_reference if claim.verdict in TESTED]
     if not tested:
-        text = (
-            f": no comparison has {LEAST_SEEDS} shared seeds at an equal achieved sparsity without a collapse, so the "
-        )
-        return Part("reference", line(against, text, "strategies cannot be told apart here."))
+        text = ": nothing could be compared at an equal achieved sparsity, so the strategies cannot be told apart here."
+        return Part("reference", line(against, text))
     quantities = list({claim.quantity.name: claim.quantity for claim in tested}.values())
     counts = "; ".join(_counted([c for c in tested if c.quantity == q], q, len(quantities) > 1) for q in quantities)
-    how = f"paired t tests of {_tested(tested)}, Holm-corrected at 5 % over the run"
+    how = f"{_tested(tested)}, corrected at 5 % within each workload, checkpoint and recovery, strategies first"
     head = line(against, f" at the same requested level: {counts} ({how}).")
     lines = []
     for place, group in _grouped(claims.against_reference):
+        scope = _scope(group[0])
         for level in dict.fromkeys(claim.level for claim in sorted(group, key=lambda claim: claim.requested)):
             mine = [claim for claim in group if claim.level == level]
             parts = [_listed(words(v, mine[0].quantity), [c for c in mine if c.verdict == v]) for v in WORDS]
-            lines.append(line(f"{place}, {level}: ", listed([part for part in parts if part], "; "), "."))
+            lines.append(line(f"{scope}{place}, {level}: ", listed([part for part in parts if part], "; "), "."))
     return Part("reference", head, tuple(lines))
 
 
@@ -138,14 +199,18 @@ def _counted(tested: Sequence[Claim], quantity: Quantity, several: bool) -> str:
 
 def _tested(claims: Sequence[Claim]) -> str:
     """What the tests of these claims are on."""
-    return " or ".join(dict.fromkeys(claim.quantity.tested for claim in claims))
+    return "differences of " + " or ".join(dict.fromkeys(claim.quantity.tested for claim in claims))
 
 
 def _reach(frame: pd.DataFrame) -> Inline:
     pruned = frame[(frame["strategy"] != DENSE) & (frame["status"] == "ok")]
     notes = []
-    if frame.groupby("workload")["checkpoint"].nunique().max() == 1:
-        notes.append("Each workload is one training (one checkpoint): another one may order the strategies otherwise.")
+    most = frame.groupby("workload")["checkpoint"].nunique().max()
+    if most < LEAST_CHECKPOINTS:
+        notes.append(
+            f"Each workload is {'one training (one checkpoint)' if most == 1 else f'{most} trainings'}: another one "
+            f"may order the strategies otherwise; from {LEAST_CHECKPOINTS} on claims are made about trainings."
+        )
     if not pruned.empty and not pruned["varies"].str.contains("prune|train").all():
         notes.append(
             "Where `varies` names neither `prune` nor `train`, one pruned network was evaluated several "
@@ -181,15 +246,22 @@ def _listed(verdict: str, claims: Sequence[Claim]) -> Inline:
 
 
 def difference_text(claim: Claim) -> str:
-    """``+1.20 ± 0.30``, or with a power of ten: ``(+1.20 ± 0.30) × 10⁻³``."""
-    power, digits = power_for(claim.quantity, [claim.difference.mean]), claim.quantity.decimals
-    shown = with_interval(claim.difference.mean * 10**power, claim.difference.half * 10**power, digits, signed=True)
-    return f"({shown}) {times_ten(-power)}" if power else shown
+    """``+1.20 (0.90 to 1.50)``, or with a power of ten: ``+1.20 (0.90 to 1.50) × 10⁻³``.
+
+    Ends that are 0 say that only the direction is shown; an end that is not known is not written.
+    """
+    power = power_for(claim.quantity, [claim.difference])
+    mean, low, high = (value * 10**power for value in (claim.difference, claim.low, claim.high))
+    half = min((abs(end - mean) for end in (low, high) if math.isfinite(end)), default=math.nan)
+    digits = places_for(half, claim.quantity.decimals)
+    ends = [number(end, digits, signed=True) if math.isfinite(end) else "" for end in (low, high)]
+    between = f"{ends[0]} to {ends[1]}" if all(ends) else (f"above {ends[0]}" if ends[0] else f"below {ends[1]}")
+    shown = f"{number(mean, digits, signed=True)} ({between})" if any(ends) else number(mean, digits, signed=True)
+    return f"{shown} {times_ten(-power)}" if power else shown
 
 
 def _difference(claim: Claim) -> str:
-    interval = difference_text(claim)
     if claim.verdict == "identical":
         return "exactly 0"
     p_value = number(claim.adjusted, 3) if claim.adjusted >= 0.001 else "below 0.001"
-    return f"{interval}, n = {claim.difference.n}, corrected p {p_value}"
+    return f"{difference_text(claim)}, n = {claim.n}, corrected p {p_value}"

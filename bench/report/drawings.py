@@ -25,7 +25,7 @@ from bench.report.slices import Slice, slices_of
 from bench.report.words import quality_label
 from bench.tables import granularity_of, main_metric, strategy_order
 from bench.tables.hypervolume import hypervolume_table
-from bench.tables.lead import Judge, bounds_of, judges, judges_of, leads_of, task_of, tasks_of
+from bench.tables.lead import Judge, areas_of, bounds_of, judges, judges_of, leads_of, task_of, tasks_of
 from bench.tables.naming import DENSE
 from bench.tables.places import by_place
 from bench.tables.run_tables import RunTables
@@ -172,7 +172,7 @@ def _headline(
             continue
         images = mine.loc[mine["metric"] == metric, "num_images"].dropna()
         count = f", N = {int(images.iloc[0])}" if len(images) else ""
-        text = f"{metric} against achieved sparsity: mean, 95 % t-interval and seeds ({spread}{count})"
+        text = f"{metric} against achieved sparsity: mean, 95 % interval and seeds ({spread}{count})"
         for page in pages(mine):
             on_page = mine["workload"].isin(page), aggregated["workload"].isin(page)
             name = f"quality-{quantity.name}"
@@ -237,7 +237,7 @@ def _hypervolume(part: Slice, frame: pd.DataFrame) -> list[Drawing]:
     if table.empty:
         return []
     metric = "; ".join(sorted(set(table["metric"])))
-    bounding = judges(judge for name, judge in bounds_of(frame).items() if name in set(table["workload"]))
+    bounding = judges(judge for name, judge in areas_of(frame).items() if name in set(table["workload"]))
     caption = (
         f"Hypervolume of MACs and {metric} {'; '.join(map(_box, bounding))}. Mean, 95 % t-interval and seeds; filled: "
         f"executed MACs, hollow: effective MACs of masked networks, which dense kernels do not realise "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.report.answer import difference_text, words
 from bench.report.blocks import Code, Inline, Strong, line
-from bench.report.claims import LEAST_SEEDS, SAME_SIZE, Claim, Verdict
+from bench.tables.claim import SAME_SIZE, Claim, Verdict
 from bench.tables.lead import lead_of, power_in, scaled, titled
 from bench.tables.naming import DENSE
 from bench.tables.text import number, seen_places, with_interval
@@ -26,9 +26,12 @@ SIGNS: dict[Verdict, tuple[str, str]] = {
     "higher": ("▲", ""),
     "not separable": ("≈", "not separable"),
     "identical": ("=", "identical"),
-    "collapsed": ("×", "not compared: a seed collapsed"),
+    "collapsed": ("×", "not compared: some seeds collapsed"),
+    "worse: collapsed": ("×", "worse: collapsed"),
+    "better: the other collapsed": ("·", "better: the other collapsed"),
+    "both collapsed": ("×", "both collapsed"),
     "other size": ("·", "not compared: another achieved sparsity"),
-    "too few seeds": ("·", f"not compared: fewer than {LEAST_SEEDS} shared seeds"),
+    "too few seeds": ("·", "not compared: no spread is known"),
 }
 
 
@@ -119,7 +122,7 @@ def _sentence(rows: list[Row], dense: list[Row], lead: Quantity) -> Inline:
     known = [row for row in dense if not math.isnan(row[mean])]
     of_dense = known[0][mean] * 10**power if known else math.nan
     base = f", dense {number(of_dense, seen_places(of_dense, lead.decimals))}" if known else ""
-    few = f"; n = {int(best['n'])} is too few for a claim" if best["n"] < LEAST_SEEDS else ""
+    few = "; without an interval: no claim" if math.isnan(half) else ""
     among = f"of {len(usable)} strategies" if len(usable) > 1 else "the only strategy with a mean"
     notes = [f"{titled(lead, power)} {shown}{base}{few}. {_saving(best)}"]
     if abs(best["achieved_params"] - best["requested"]) > SAME_SIZE:
@@ -146,9 +149,10 @@ def _saving(row: Row) -> str:
 
 def _mark(claim: Claim) -> Mark:
     sign, said = SIGNS[claim.verdict]
-    kind = claim.verdict.replace(" ", "-")
+    kind = claim.verdict.replace(": ", "-").replace(" ", "-")
     if claim.better is not None:
-        kind, said = "better" if claim.better else "worse", words(claim.verdict, claim.quantity)
+        kind = "better" if claim.better else "worse"
+        said = said or words(claim.verdict, claim.quantity)
     shown = claim.verdict in ("lower", "higher", "not separable")
     return Mark(kind, sign, said, difference_text(claim) if shown else "")
 

@@ -12,15 +12,14 @@ import pandas as pd
 
 from bench.records import Failure, LatencyFailure, LatencyRecord, Record
 from bench.report.blocks import Code, Inline, line, listed
+from bench.tables.claim import REFERENCE
+from bench.tables.evidence import Evidence
 from bench.tables.naming import DENSE
 from bench.tables.places import by_place
 
 Images = npt.NDArray[np.uint8]
 SampleKey = tuple[str, str, str]
 """(workload, with its checkpoint where it has several: `bench.tables.places`; strategy; label of the level)"""
-
-REFERENCE = "l1-weight-global"
-"""The strategy that others are compared with where the experiment names none."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class ReportInputs:
     samples: Mapping[SampleKey, Images] = field(default_factory=dict)
     """`SampleKey` -> uint8 images (n, C, H, W), the same inputs in each."""
     environment: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    """What the images of each cell contribute to its numbers."""
     samples_recovery: str | None = None
     """The recovery that the samples come from; needed for the quality in captions where there are several."""
 

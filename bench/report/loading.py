@@ -15,11 +15,13 @@ from bench.base.errors import UserError
 from bench.base.outside import WEIGHTS, read_bytes, read_table, there
 from bench.base.printable import cleaned, one_line, shortened
 from bench.records import Failure, PlannedCell, Record
+from bench.records.contributions import KeptContributions
 from bench.records.paths import RunPaths, report_folder, safe
 from bench.records.store import RunStore, for_people, writable
 from bench.report.build import build_report
 from bench.report.inputs import ReportInputs, name_of
 from bench.report.pictures import Artists
+from bench.tables.evidence import Evidence
 from bench.tables.places import place_names
 
 
@@ -102,6 +104,7 @@ def read_run(folder: Path) -> ReportInputs:
         excluded=[one_line(text) for text in excluded],
         samples=samples,
         environment=_environment(store.paths.environment),
+        evidence=Evidence(KeptContributions(store.paths, [record.keys.eval for record in records])),
         samples_recovery=recovery,
     )
 

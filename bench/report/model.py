@@ -14,7 +14,6 @@ import pandas as pd
 from bench.report.answer import Part, answer, judged_by
 from bench.report.backends import backends_section
 from bench.report.blocks import Block, Grid, Heading, Inline, Items, Link, Paragraph, Section, grid, line, listed
-from bench.report.claims import Claims, claims_of
 from bench.report.cost_words import cost_section
 from bench.report.drawings import Drawing, figures_of, grids_of
 from bench.report.flags import flag_notes, of_dense, timing_notes
@@ -34,6 +33,7 @@ from bench.report.sections import (
     question,
 )
 from bench.tables.backends import by_backend
+from bench.tables.claim import Claims
 from bench.tables.lead import tasks_of
 from bench.tables.naming import DENSE
 from bench.tables.run_tables import RunTables, run_tables
@@ -114,13 +114,13 @@ def build_model(
     Raises:
         UserError: numbers of different versions would stand side by side.
     """
-    numbers = run_tables(inputs.records, inputs.latency)
+    numbers = run_tables(inputs.records, inputs.latency, inputs.evidence, reference_of(inputs.experiment))
     frame, summary, latency = numbers.frame, numbers.summary, numbers.latency
     several = latency if latency["backend"].nunique() > 1 else latency.iloc[:0]  # one alone is compared with nothing
     backends = by_backend(frame, summary, several)
     figures, grids = tuple(figures_of(numbers, inputs.records, backends)), tuple(grids_of(inputs, summary))
     planned([*figures, *grids])
-    claims = claims_of(frame, reference_of(inputs.experiment))
+    claims = numbers.claims
     judges = tuple(judged_by(frame))
     columns = columns_of(frame, of_dense(inputs.records))
     notes, other = run_notes(frame, latency), tuple(_other(numbers))
@@ -195,12 +195,13 @@ def _facts(frame: pd.DataFrame, failures: int) -> list[tuple[str, str]]:
 
 
 def _table_words(frame: pd.DataFrame) -> dict[str, str]:
-    tolerated = " and ".join(f"{task.bounding.title}s" for task in tasks_of(frame))
+    tolerated = " and ".join(f"{task.quantity(task.area).title}s" for task in tasks_of(frame))
     return {
         "summary": "the main table, with every digit",
         "cells": "one line for each cell, with its seed, cost and keys",
         "metrics": "every metric over the seeds, with its interval",
         "latency": "every timing of dense against pruned",
+        "claims": "every comparison, its interval and its verdict",
         "hypervolume": f"decades of MACs saved over the tolerated {tolerated}, with its interval",
     }
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bench.base.files import write_atomically
 from bench.records.paths import safe
-from bench.report.claims import Claims
 from bench.report.latex import latex, preview
 from bench.report.paper_equal import equal_macs, equal_params, equal_speedup
 from bench.report.paper_iso import iso_quality_table
 from bench.report.papertable import PaperTable, comma_separated, markdown
+from bench.tables.claim import Claims
 from bench.tables.lead import judges_of
 from bench.tables.naming import judge_in
 from bench.tables.run_tables import RunTables

@@ -42,7 +42,7 @@ def _seeds(rows: Sequence[Row], judge: Judge | None) -> str:
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     spread = "one seed (n = 1): no intervals; it varies"
     if counts[-1] > 1:
-        spread = f"mean ± half width of the 95 % t-interval over n = {n} seeds, which vary"
+        spread = f"mean over n = {n} seeds ± half width of its 95 % interval; seeds vary"
     streams: dict[str, list[str]] = {}
     for row in shown:
         names = streams.setdefault(row["varies"] or "nothing", [])
@@ -69,7 +69,8 @@ def cheapest_rule(found: Sequence[Best]) -> list[str]:
 def claims_rule(reference: str, quantity: Quantity, *, bold: bool) -> list[str]:
     """What the verdicts against the reference are, and what bold says in the column of quality."""
     test = (
-        f"paired t tests of {quantity.tested} at the same level, Holm-corrected at 5 % over all comparisons of the run"
+        f"differences of {quantity.tested} at the same level, image by image and over the seeds, corrected at 5 % over "
+        "each workload, checkpoint and recovery"
     )
     verdicts = f"{quantity.title} vs. {reference}: {test}; n.s.: not separable"
     if not bold:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.report.best import leading
-from bench.report.claims import SAME_SIZE, Claims, Verdict
 from bench.report.paper_captions import claims_rule, masks, same_network, setting, timing
 from bench.report.papertable import Column, Line, PaperTable, Value, counted, decimals, faster, missing, text, tidied
 from bench.tables.aggregate import GROUP_COLUMNS
+from bench.tables.claim import SAME_SIZE, Claims, Verdict
 from bench.tables.lead import Judge, lead_of, metric_in, power_for, scaled, times_ten
 from bench.tables.naming import DENSE, judge_in, main_metric
 from bench.tables.run_tables import RunTables
@@ -28,6 +28,9 @@ VERDICTS: dict[Verdict, str] = {
     "not separable": "n.s.",
     "identical": "identical",
     "collapsed": "collapsed",
+    "worse: collapsed": "worse: coll.",
+    "better: the other collapsed": "better: ref. coll.",
+    "both collapsed": "both coll.",
     "other size": "other size",
     "too few seeds": "few seeds",
 }

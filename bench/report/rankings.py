@@ -10,9 +10,9 @@ from statistics import fmean
 
 import pandas as pd
 
-from bench.report.claims import SAME_SIZE
 from bench.statistics import kendall, mean_ranks, spearman
 from bench.tables import strategy_order
+from bench.tables.claim import SAME_SIZE
 from bench.tables.lead import judges, judges_of
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of

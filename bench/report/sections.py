@@ -25,7 +25,7 @@ from bench.report.blocks import (
     listed,
     section,
 )
-from bench.report.claims import LEVEL
+from bench.tables.claim import BEST, LEVEL
 from bench.tables.lead import family_of, tasks_of
 from bench.tables.naming import DENSE
 from bench.tables.text import MISSING
@@ -43,7 +43,12 @@ _BEFORE = {
 }
 _DIFFERENCE = {
     "difference to dense": "mean of the differences to dense with the same recovery and seed (the same "
-    "inputs), ± half width of the 95 % t-interval",
+    "inputs), ± half width of the 95 % interval, from the differences image by image and seed by seed",
+}
+_BOUND = {
+    "loses at most": "the largest loss against dense that the data allow, for all rows of the table together, and the "
+    "verdict: `as good as dense` (the loss is shown to be within the margin), `worse` (a loss is shown), `not separable` "
+    "(neither)",
 }
 _AFTER = {
     "speed-up theoretical": "dense MACs / effective MACs",
@@ -92,9 +97,12 @@ def method(frame: pd.DataFrame, latency: pd.DataFrame, reference: str) -> Sectio
         for row in numbers.sort_values([*_places(frame), "metric"]).to_dict("records")
     ]
     spread = (
-        "Every seed feeds independent random streams. The generator's inputs of one seed are the same for "
-        "every strategy and level, so differences are paired. Intervals are t-intervals over the seeds; with "
-        "one seed there is none. A number of one version is never shown beside one of another."
+        "Every seed feeds independent random streams. The generator's inputs of one seed are the same for every "
+        "strategy and level, so differences are paired, image by image. The error that the images bring is known "
+        "in every cell from what each of them contributes to the number; what calibration, pruning and training "
+        "bring beside it is seen in the spread over the seeds, which comparisons of one kind share. Where nothing"
+        " is known of the images, intervals are t-intervals over the seeds, and with one seed there is none. A "
+        "number of one version is never shown beside one of another."
     )
     known = (known_quantity(family) for family in dict.fromkeys(family_of(name) for name in frame["metric"]))
     cautions = " ".join(dict.fromkeys(quantity.caution for quantity in known if quantity and quantity.caution))
@@ -125,12 +133,14 @@ def _families(frame: pd.DataFrame, reference: str) -> Inline:
     """Over which comparisons the claims are corrected."""
     of = " or ".join(quantity.tested for quantity in judged_by(frame))
     return line(
-        f"Claims are paired t tests over the seeds, of {of}, in two families, each with one Holm correction at "
-        f"{LEVEL:.0%} over the whole run: every strategy against ",
-        Code(reference),
-        " at its own level, and every pruned network against dense of the same recovery. Both reports and the paper "
-        "tables take their verdicts, and what is bold in a column of quality, from these; nothing else is tested but "
-        "the costs at equal quality, within the groups of their table.",
+        f"Claims are of differences of {of}, in two families for each workload, checkpoint and recovery, each with an "
+        f"error of {LEVEL:.0%} of its own: every strategy against ",
+        (f"the {BEST} of its level",) if reference == BEST else Code(reference),
+        " at its own level, and every pruned network against dense of the same recovery. A strategy is tested "
+        "first, then its levels. The intervals beside the verdicts hold together and say the same: one without 0 "
+        "stands beside a difference that is shown, and nowhere else. Page, Markdown, LaTeX and Python take their "
+        "verdicts, and what is bold in a column of quality, from these; nothing else is tested but the costs at "
+        "equal quality, within the groups of their table.",
     )
 
 
@@ -197,7 +207,7 @@ def columns_of(frame: pd.DataFrame, of_dense: frozenset[str] = frozenset()) -> d
             for name in found.keys() & task.of_dense.keys() if mine & of_dense else ():
                 other = f"{found[name]}. Of {', '.join(sorted(mine & of_dense))}: "
                 found[name] = ("" if mine <= of_dense else other) + task.of_dense[name]
-    said = _BEFORE | leaders | _DIFFERENCE | beside | _AFTER | also | _LAST
+    said = _BEFORE | leaders | _DIFFERENCE | _BOUND | beside | _AFTER | also | _LAST
     return {name: coded(text) for name, text in said.items()}
 
 

@@ -16,11 +16,13 @@ from bench.statistics.estimates import (
 )
 from bench.statistics.families import Simultaneous, above, adjusted, below, between, first_levels
 from bench.statistics.hypervolume import hypervolume
+from bench.statistics.images import Contributions, difference
 from bench.statistics.intervals import Interval, holm, paired_p, same, t_interval
 from bench.statistics.power import Design, Needed, Spread, needed, reach, tellable, tells
 from bench.statistics.ranks import kendall, mean_ranks, spearman
 
 __all__ = [
+    "Contributions",
     "Design",
     "Difference",
     "Estimate",
@@ -35,6 +37,7 @@ __all__ = [
     "among_best",
     "below",
     "between",
+    "difference",
     "estimated",
     "first_levels",
     "fit_prior",

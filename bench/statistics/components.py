@@ -37,7 +37,7 @@ class Difference:
         images: the variance of each value that comes from the images (paired where these are common).
         logs: log A - log B of each unit, where the quantity is positive: the variance of what is drawn is about
             proportional to the square of the quantity, so logarithms compare across cells. None: it is not positive.
-        scale: what turns a small difference of logarithms into one of values: the larger mean of both sides.
+        scale: what turns a difference of logarithms into one of values. Of a ratio: the logarithmic mean of both sides.
         varies: the streams beside ``eval`` that either side's numbers depend on (``calibrate``, ``prune``, ``train``),
             and ``checkpoint`` where units are checkpoints. Comparisons with the same ones are a class.
     """
@@ -47,6 +47,9 @@ class Difference:
     logs: tuple[float, ...] | None
     scale: float
     varies: frozenset[str]
+    ratio: bool = False
+    """Whether the estimate is of ``logs`` where networks were drawn and there are any: errors that grow with the value
+    then tell ratios apart that no test of values could."""
 
     def __post_init__(self) -> None:
         lengths = {len(part) for part in (self.values, self.images, self.logs) if part is not None}
@@ -56,12 +59,18 @@ class Difference:
     @property
     def finite(self) -> bool:
         """Whether there is a unit, and every number is one."""
-        return bool(self.values) and all(map(math.isfinite, (*self.values, *self.images, *(self.logs or ()))))
+        logs = () if self.logs is None else (*self.logs, self.scale)
+        return bool(self.values) and all(map(math.isfinite, (*self.values, *self.images, *logs)))
 
     @property
     def from_images(self) -> float:
         """The mean over the units of the variance that comes from the images."""
         return statistics.fmean(self.images)
+
+    @property
+    def on_logs(self) -> bool:
+        """Whether the estimate is of the logarithms."""
+        return self.ratio and self.logs is not None and not self.known and not self.calibrated
 
     @property
     def known(self) -> bool:
@@ -83,7 +92,7 @@ def estimated(differences: Sequence[Difference]) -> list[Estimate | None]:
     - nothing drawn but evaluation inputs: v / n, known (infinite degrees of freedom);
     - calibration inputs too: v max(1, r) / n, r the ratio S^2 / v moderated over the class;
     - networks or checkpoints drawn: S^2 of the logarithms, moderated over the class, times ``scale`` squared, never
-      below v, over n.
+      below v, over n. Where the difference is `on_logs`, all of this on their scale: divided by ``scale`` squared.
 
     Degrees of freedom: those of the prior and n - 1. A class of fewer than three comparisons with a spread has no prior
     of its own: a ratio of 1 stands for it under calibration, and S^2 of the values stays as it is otherwise.
@@ -128,6 +137,9 @@ def _estimate(difference: Difference, prior: Prior | None) -> Estimate | None:
     if found is None:
         return None
     variance, degrees = found
+    if difference.on_logs:
+        assert difference.logs is not None
+        return Estimate(statistics.fmean(difference.logs), math.sqrt(variance / n) / difference.scale, degrees)
     return Estimate(statistics.fmean(difference.values), math.sqrt(variance / n), degrees)
 
 
@@ -142,6 +154,8 @@ def _variance(difference: Difference, prior: Prior | None, n: int) -> tuple[floa
         return v * max(1.0, ratio), degrees
     if n < 2:
         return None
+    if prior is None and difference.on_logs:
+        return max(v, statistics.variance(difference.logs or ()) * difference.scale**2), float(n - 1)
     if prior is None or difference.logs is None or difference.calibrated:
         return max(v, statistics.variance(difference.values)), float(n - 1)
     logs, degrees = moderated(statistics.variance(difference.logs), n - 1, prior)

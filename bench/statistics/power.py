@@ -86,7 +86,7 @@ def reach(degrees: float, level: float, power: float = POWER) -> float:
         low, high = high, 2 * high
         if high > 1e9:
             return math.inf
-    for _ in range(60):
+    for _ in range(45):
         middle = (low + high) / 2
         low, high = (middle, high) if _missed(degrees, middle, critical) > 1 - power else (low, middle)
     return high

@@ -53,7 +53,7 @@ class CurveRecorder:
 
 def recorder(todo: ResolvedCell, shop: Workshop) -> CurveRecorder | None:
     """A recorder for one training of the cell; None where there is none, or nothing that leads is asked for."""
-    leading = todo.loaded.task.leaders[0]
+    leading = todo.loaded.task.watched
     if not (todo.recovery.steps and shop.settings.curve and leading in shop.settings.metrics):
         return None
     return CurveRecorder(todo.loaded, tuple(x[:CURVE_OUTPUTS] for x in todo.loaded.judge.draw(todo.cell.seed)))
@@ -78,7 +78,7 @@ def steps_to_dense(
     dense = shop.dense_leading.get(key, dense_quality)
     schedule = todo.strategy.schedule
     pruned_from = schedule.last_event(recovery.steps) + 1 if schedule else 0
-    step = first_at([p for p in points if p["step"] >= pruned_from], dense, todo.loaded.task.leading)
+    step = first_at([p for p in points if p["step"] >= pruned_from], dense, todo.loaded.task.watching)
     judge = todo.loaded.judge
     return {
         f"steps_to_dense[{judge.name}]": Number(

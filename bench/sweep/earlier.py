@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bench.sweep.resolved import ResolvedCell
-from bench.workloads.checkpoints import SHIPPED, OtherInitialisation, load_initialisation, load_rewind
+from bench.workloads.checkpoints import SHIPPED, NoEarlierState, load_initialisation, load_rewind
 from strategies.base import NotApplicable, Snapshot
 
 
@@ -27,5 +27,5 @@ def _earlier(load: Callable[..., tuple[nn.Module, nn.Module | None]], todo: Reso
         raise NotApplicable(f"{todo.cell.strategy} goes back to an earlier state of the training, which is not known")
     try:
         return Snapshot(*load(workload, checkpoint))
-    except OtherInitialisation as error:
+    except NoEarlierState as error:
         raise NotApplicable(str(error)) from error

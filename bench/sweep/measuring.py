@@ -15,13 +15,15 @@ from bench.base.files import write_atomically
 from bench.base.seeds import stream
 from bench.measure.footprint import peak_cuda_bytes, peak_resident_bytes
 from bench.records import Architecture, Number
+from bench.records.contributions import CellContributions, write_contributions
 from bench.records.store import writable
+from bench.statistics import Contributions
 from bench.sweep.counts import architecture_of, count, layers_of
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.workshop import Workshop
 from bench.tasks.evaluation import Seen
 from bench.training.recovery import Recovered
-from bench.workloads.store import read_weights
+from bench.workloads.store import read_weights, state_hash
 from strategies.cut import LayerCut
 
 
@@ -51,13 +53,15 @@ def measure(
     """
     judge = todo.loaded.judge
     generator = recovered.generator.to(shop.settings.device)  # counting has left a shared network on the CPU
-    seen = judge.see(generator, judge.draw(todo.cell.seed))
+    inputs = judge.draw(todo.cell.seed)
+    seen = judge.see(generator, inputs)
     # What is not finite is compared with nothing.
     dense = dense_outputs(todo.dense, shop, make_dense) if todo.dense and seen.finite else None
     numbers = judge.numbers(seen)
     numbers |= _beside_dense(todo, seen, dense, recovered, shop)
     counts = count(todo, recovered, shop)
     numbers |= counts.numbers
+    _keep_contributions(todo, judge.contributions(seen), inputs, shop)
     _keep(todo, recovered, judge.samples(seen), shop, numbers)
     return Measured(
         numbers,
@@ -109,6 +113,17 @@ def _write_compared(shop: Workshop, eval_key: str, compared: dict[str, Tensor]) 
     if shop.paths is not None:
         with writable(shop.paths.root):
             write_atomically(shop.paths.dense_reference(eval_key), save(compared))
+
+
+def _keep_contributions(
+    todo: ResolvedCell, found: Mapping[str, Contributions], inputs: tuple[Tensor, ...], shop: Workshop
+) -> None:
+    """Keep what two cells are compared by afterwards."""
+    if shop.paths is None or not found:
+        return
+    with writable(shop.paths.root):
+        path = shop.paths.contributions(todo.keys.eval)
+        write_contributions(path, CellContributions(state_hash({str(i): part for i, part in enumerate(inputs)}), found))
 
 
 def _keep(

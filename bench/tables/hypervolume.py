@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.statistics import hypervolume, t_interval
-from bench.tables.lead import Judge, bounds_of
+from bench.tables.lead import Judge, areas_of
 from bench.tables.naming import DENSE, row_order
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
@@ -30,10 +30,10 @@ def hypervolume_table(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each (workload, checkpoint, strategy, target, recovery, cost): hypervolume over the seeds.
 
     For each seed, the 2-D hypervolume of the points (log10 cost, loss of quality) over the strategy's levels, of the
-    quantity that the task bounds by. **Reference point**: the dense generator's cost, and its quality less what the
-    quantity tolerates (ten times dense's value, say), of the same recovery and seed. It depends on dense alone, so a
-    strategy's number does not change with the strategies beside it. Dense itself has 0; a collapsed or unreachable cell
-    adds nothing. More levels fill more of the plane: compare strategies that were run at the same ones.
+    quantity that the task takes areas of. **Reference point**: the dense generator's cost, and its quality less what
+    the quantity tolerates (ten times dense's value, say), of the same recovery and seed. It depends on dense alone, so
+    a strategy's number does not change with the strategies beside it. Dense itself has 0; a collapsed or unreachable
+    cell adds nothing. More levels fill more of the plane: compare strategies that were run at the same ones.
 
     Because the tolerated loss is the unit, the number reads as decades of cost saved, averaged over the losses from
     none to the tolerated one (on the quantity's scale): 0 where every saving costs too much quality, 1 where a tenth of
@@ -43,7 +43,7 @@ def hypervolume_table(frame: pd.DataFrame) -> pd.DataFrame:
     ``values`` are the seeds' hypervolumes, in the order of the seeds; ``mean, std, ci95, low, high`` their mean and
     95 % t-interval. ``n`` of ``seeds`` have a dense cell to compare with; rows without any are left out.
     """
-    judges = bounds_of(frame)
+    judges = areas_of(frame)
     cells: dict[tuple[Any, ...], Row] = {}
     for row in rows_of(frame):
         key = (*_key(row), row["level"], row["seed"])

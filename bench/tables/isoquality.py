@@ -42,6 +42,8 @@ class Margin:
             raise ValueError(f"a margin of {self.amount}: quality may be lost, so it is 0 or more")
 
     def _of(self, quantity: Quantity) -> Quantity:
+        if self.relative == quantity.relative:
+            return quantity
         return replace(quantity, scale="log" if self.relative else "linear")
 
     def limit(self, dense: float, quantity: Quantity) -> float:
@@ -55,7 +57,7 @@ class Margin:
 
 def margins_of(quantity: Quantity) -> list[Margin]:
     """The losses that a quantity's table has rows for."""
-    return [Margin(amount, relative=quantity.scale == "log") for amount in quantity.bounds]
+    return [Margin(amount, relative=quantity.relative) for amount in quantity.bounds]
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ def lowest_cost(levels: Sequence[Level], limit: float, quantity: Quantity) -> Cr
 def _between(one: Level, other: Level, limit: float, quantity: Quantity) -> float:
     """The share where the line between two levels, of which one holds the limit, crosses it."""
     low, high, wanted = one.quality, other.quality, limit
-    if quantity.scale != "log" or min(low, high, wanted) > 0:
-        low, high, wanted = quantity.on_scale(low), quantity.on_scale(high), quantity.on_scale(wanted)
+    if not quantity.relative or min(low, high, wanted) > 0:
+        drawn = replace(quantity, scale="log") if quantity.relative else quantity
+        low, high, wanted = drawn.on_scale(low), drawn.on_scale(high), drawn.on_scale(wanted)
     if low == high or not math.isfinite(high - low):
         # Told apart from the limit by one rounding, or further apart than numbers go: the level that holds it.
         return one.share if quantity.holds(one.quality, limit) else other.share

@@ -58,10 +58,22 @@ def bounds_of(table: pd.DataFrame) -> dict[str, Judge | None]:
     """As `judges_of`: the quantity of *at equal quality*, where it was measured."""
     found: dict[str, Judge | None] = {}
     for workload, rows in table.groupby("workload", sort=True):
-        quantity = task_of(rows).bounding
-        metric = main_metric(rows["metric"].tolist(), quantity.name)
-        found[str(workload)] = Judge(quantity, metric) if metric else None
+        found[str(workload)] = _measured_as(task_of(rows).bounding, rows)
     return found
+
+
+def areas_of(table: pd.DataFrame) -> dict[str, Judge | None]:
+    """As `judges_of`: the quantity of the hypervolume, where it was measured."""
+    found: dict[str, Judge | None] = {}
+    for workload, rows in table.groupby("workload", sort=True):
+        task = task_of(rows)
+        found[str(workload)] = _measured_as(task.quantity(task.area), rows)
+    return found
+
+
+def _measured_as(quantity: Quantity, rows: pd.DataFrame) -> Judge | None:
+    metric = main_metric(rows["metric"].tolist(), quantity.name)
+    return Judge(quantity, metric) if metric else None
 
 
 def judges(found: Iterable[Judge | None]) -> list[Quantity]:
@@ -87,7 +99,8 @@ def lead_of(rows: Sequence[Mapping[str, Any]]) -> Quantity | None:
 
 def beside_of(rows: Sequence[Mapping[str, Any]]) -> list[Quantity]:
     """The quantities that stand beside it, where they were measured."""
-    return [quantity for quantity in _named(rows, "beside") if _measured(rows, quantity)]
+    lead = lead_of(rows)
+    return [quantity for quantity in _named(rows, "beside") if quantity != lead and _measured(rows, quantity)]
 
 
 def _named(rows: Sequence[Mapping[str, Any]], which: str) -> list[Quantity]:

@@ -12,16 +12,17 @@ from bench.base.errors import UserError
 from bench.records import Cost, Record
 from bench.records.zeros import zeros_of
 from bench.tables.naming import granularity_of
+from bench.tasks import known_quantity
 
 CELL_COLUMNS = [
     "workload", "checkpoint", "strategy", "granularity", "target", "level", "requested", "achieved_params",
     "achieved_macs", "recovery", "seed", "status", "reason", "varies", "physical", "architecture", "zeros",
 ]  # fmt: skip
-NUMBER_COLUMNS = ["metric", "value", "unit", "direction", "kind", "version", "num_images"]
+NUMBER_COLUMNS = ["metric", "value", "error", "unit", "direction", "kind", "version", "num_images"]
 KEY_COLUMNS = ["eval_key", "dense_key"]
 TIDY_COLUMNS = [*CELL_COLUMNS, *NUMBER_COLUMNS, *KEY_COLUMNS, "task"]
 
-_NUMERIC = {"requested", "achieved_params", "achieved_macs", "value", "num_images"}
+_NUMERIC = {"requested", "achieved_params", "achieved_macs", "value", "error", "num_images"}
 
 
 def tidy(records: Sequence[Record]) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def refuse_mixed_versions(frame: pd.DataFrame) -> None:
     if not kinds_of.loc[kinds_of["metric"] != "", ["workload", "checkpoint", "metric"]].duplicated().any():
         return
     for row in rows_of(frame[frame["metric"] != ""]):
-        count = "" if pd.isna(row["num_images"]) else f", {int(row['num_images'])} images"
+        count = "" if pd.isna(row["num_images"]) or any_number(row["metric"]) else f", {int(row['num_images'])} images"
         kinds = seen.setdefault((row["workload"], row["checkpoint"], row["metric"]), {})
         cell = f"{row['strategy']} @{row['level']} {row['recovery']} seed {row['seed']}"
         kinds.setdefault((str(row["version"]), count), []).append(cell)
@@ -95,6 +96,12 @@ def refuse_mixed_versions(frame: pd.DataFrame) -> None:
         raise UserError("\n".join([*mixed, advice]))
 
 
+def any_number(metric: str) -> bool:
+    """Whether the numbers of a metric compare whatever N they are of."""
+    quantity = known_quantity(metric.partition("[")[0])
+    return bool(quantity and quantity.at_n)
+
+
 def _kind(version: str, count: str, cells: list[str]) -> str:
     others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
     return f"version {version}{count} in {cells[0]}{others}"
@@ -103,13 +110,14 @@ def _kind(version: str, count: str, cells: list[str]) -> str:
 def _number_rows(record: Record) -> list[dict[str, Any]]:
     cell, keys = _cell(record), _keys(record) | {"task": record.task}
     if not record.numbers:
-        empty = dict.fromkeys(NUMBER_COLUMNS, "") | {"value": math.nan, "num_images": math.nan}
+        empty = dict.fromkeys(NUMBER_COLUMNS, "") | {"value": math.nan, "error": math.nan, "num_images": math.nan}
         return [cell | empty | keys]
     return [
         cell
         | {
             "metric": name,
             "value": _float(number.value),
+            "error": _float(number.error),
             "unit": number.unit,
             "direction": number.direction,
             "kind": number.kind,

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 Direction = Literal["lower", "higher", "none"]
 
-Scale = Literal["log", "linear", "logit"]
-"""On which differences are compared: where errors grow with the value, its logarithm."""
+Scale = Literal["log", "linear", "logit", "share"]
+"""On which differences are compared: where errors grow with the value, its logarithm; ``share``: as they are, and what
+may be lost is a share of dense's value (a quantity that may fall to 0 and below has no logarithm)."""
 
 TINY = 1e-12
 """A value of exactly 0 has no logarithm; the smallest that is told apart keeps its rank."""
 
+
+LEAST_OF_FLOOR = 0.1
+"""A margin is never less than this share of the noise floor."""
 
 DENSE_REFERENCE = "dense-reference"
 """The flag of records whose reference is what the dense network itself makes: no real data is in any of their
@@ -41,8 +45,8 @@ class Quantity:
     summary: str
     scale: Scale = "linear"
     margin: float | None = None
-    """What may be lost where a network is said to hold the quality: a share of dense's value on the log scale, an
-    amount on the others. None: a share of it is no margin, so that claim is never made of it."""
+    """What may be lost where a network is said to hold the quality: a share of dense's value where the scale is
+    `relative`, an amount on the others. None: a share of it is no margin, so that claim is never made of it."""
     decimals: int = 3
     habit: int | None = None
     """The power of ten that papers show it times, where its values are far below 1; None: it is shown as it is."""
@@ -59,6 +63,17 @@ class Quantity:
     no_margin: str = ""
     """Why `margin` is None: the first half of the sentence that no network is said to hold the quality of dense."""
 
+    at_n: str = ""
+    """The quantity of the same images before the bias of their number is taken off: it is positive, so it has
+    logarithms; empty: none was taken off."""
+    errors_of: str = ""
+    """The quantity whose images' contributions are this one's as well; empty: it has its own, or none."""
+
+    @property
+    def relative(self) -> bool:
+        """Whether what is lost is a share of dense's value; it is drawn on a logarithmic axis where it is positive."""
+        return self.scale in ("log", "share")
+
     @property
     def sign(self) -> float:
         """What a difference is multiplied by so that less is better: -1 where higher is better, else 1."""
@@ -68,10 +83,21 @@ class Quantity:
         """The worst value that loses no more than ``margin`` against ``dense``."""
         if self.scale == "log":
             return dense * (1 + margin) if self.sign > 0 else dense / (1 + margin)
+        if self.scale == "share":
+            return dense + self.sign * margin * abs(dense)
         if self.scale == "logit":
             logit = self.on_scale(dense) + self.sign * margin
             return 1 / (1 + math.exp(-logit))
         return dense + self.sign * margin
+
+    def allowance(self, margin: float, dense: float, floor: float = math.nan) -> float:
+        """What a loss of ``margin`` is on the scale of differences, beside ``dense``: of a share at least a tenth of
+        what a perfect network would have (NaN: not known), so that a dense network near it does not forbid
+        everything."""
+        if self.scale != "share":
+            return self.at_most(margin)
+        least = 0.0 if math.isnan(floor) else LEAST_OF_FLOOR * abs(floor)
+        return max(margin * abs(dense), least)
 
     def holds(self, value: float, limit: float) -> bool:
         """Whether ``value`` is no worse than ``limit``."""
@@ -79,18 +105,18 @@ class Quantity:
 
     def amount(self, margin: float) -> str:
         """``margin`` in words: ``5%`` of dense's value, or ``0.1 dB``."""
-        return f"{margin:.0%}" if self.scale == "log" else f"{margin:g} {self.unit}".strip()
+        return f"{margin:.0%}" if self.relative else f"{margin:g} {self.unit}".strip()
 
     def allowed(self, margin: float) -> str:
         """What a limit is called beside dense: ``+10 %`` where more is worse, ``/ 1.1`` or ``−0.5`` where less is."""
-        if self.scale == "log":
+        if self.relative:
             return f"+{100 * margin:g} %" if self.sign > 0 else f"/ {1 + margin:g}"
         return f"{'+' if self.sign > 0 else '−'}{margin:g}"
 
     @property
     def tested(self) -> str:
         """What tests are of: the title, with its scale where that is not the value itself."""
-        return self.title if self.scale == "linear" else f"{self.scale} {self.title}"
+        return f"{self.scale} {self.title}" if self.scale in ("log", "logit") else self.title
 
     @property
     def better(self) -> str:
@@ -110,6 +136,12 @@ class Quantity:
             share = min(max(value, TINY), 1 - TINY)
             return math.log(share / (1 - share))
         return value
+
+    def error(self, value: float, on_scale: float) -> float:
+        """A standard error on the scale, in the unit of ``value``, to first order."""
+        if self.scale == "log":
+            return abs(value) * on_scale
+        return abs(value * (1 - value)) * on_scale if self.scale == "logit" else on_scale
 
     def at_most(self, margin: float) -> float:
         """What a loss of ``margin`` is on the scale: ``log(1 + margin)``, or the margin itself."""
@@ -138,6 +170,8 @@ class Task:
     """The quantities that rows are ranked and tested by; the first that was measured judges a run."""
     beside: tuple[str, ...]
     """Those that the main table shows beside the leader, without a test."""
+    watched: str
+    """The quantity of learning curves, on few images; model cards and lists of checkpoints name it too."""
     metrics: tuple[str, ...]
     """What an experiment measures that names no metrics."""
     known_metrics: tuple[str, ...]
@@ -146,6 +180,8 @@ class Task:
     """What the gate tests; all else with noise is for information."""
     bound: str
     """The quantity of *at equal quality*: how little is enough to hold it."""
+    area: str
+    """The quantity of the hypervolume; it has to be positive."""
     floor: str
     """The number of dense that says what a perfect network would reach; empty where there is none."""
     gap: tuple[str, str]
@@ -171,9 +207,9 @@ class Task:
     """Numbers that are no quantity of their own: the names of their columns, and what their reader has to know."""
 
     @property
-    def leading(self) -> Quantity:
-        """The first of the leaders."""
-        return self.quantity(self.leaders[0])
+    def watching(self) -> Quantity:
+        """What a training is watched by."""
+        return self.quantity(self.watched)
 
     def quantity(self, name: str) -> Quantity:
         """The quantity of that name. Raises KeyError."""

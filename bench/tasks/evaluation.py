@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.records import Number
+from bench.statistics import Contributions
 from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
 from bench.workloads.loaded import Gan
@@ -83,9 +82,9 @@ class Judge(Protocol[S]):
     def numbers(self, seen: S) -> dict[str, Number]:
         """Every number of every metric that was asked for; without values where the output is not finite."""
 
-    def contributions(self, seen: S) -> dict[str, NDArray[np.float64]]:
-        """Number -> what each unit (an image, a pair, a line) contributes to it, centred, on the scale of the number,
-        or of its logarithm where the quantity says so. ``sd / sqrt(N)`` is its standard error from the units."""
+    def contributions(self, seen: S) -> dict[str, Contributions]:
+        """Number -> what each unit (an image, a pair, a line) contributes to it, on the scale on which the quantity
+        compares. Empty where the output is not finite."""
 
     def floor(self) -> dict[str, Number]:
         """What a perfect network would reach, beside dense."""

@@ -33,7 +33,7 @@ precision, and every number below was measured after that rounding.
 
 {quality}
 
-![losses and accuracy of D over the steps, {task.leading.title} where there is a judge](curve.png)
+![losses and accuracy of D over the steps, {task.watching.title} where there is a judge](curve.png)
 
 ![100 samples](samples.png)
 

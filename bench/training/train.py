@@ -207,6 +207,8 @@ def _card(
         "torch": torch.__version__.split("+")[0],
         "device": str(run.device),
     }
+    if run.data.notes:
+        card["data_note"] = "; ".join(run.data.notes)
     return card | ({"device_model": device_model(run.device)} if torch.device(run.device).type == "cuda" else {})
 
 

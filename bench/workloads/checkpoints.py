@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from bench.base.batchnorm import recalibrate
 from bench.base.errors import UserError
-from bench.base.outside import read_json
+from bench.base.outside import read_json, there
 from bench.base.printable import shortened
 from bench.base.seeds import derive, stream
 from bench.workloads.base import Workload
@@ -19,14 +20,17 @@ from bench.workloads.store import load_into, read_weights, state_hash
 from strategies.baking import plain
 
 SHIPPED = "shipped"
-"""The name of the checkpoint that comes with the package, or with a table of the user's; any other name is a folder
-of `ganprune train`, in which ``{workload}`` stands for the workload's name, or a file for a workload of the user's."""
+"""The name of the checkpoint that comes with the package, or with a table of the user's. ``seed-K`` is a further
+training that comes with the package, where it does (`further`); any other name is a folder of `ganprune train`, in
+which ``{workload}`` stands for the workload's name, or a file for a workload of the user's."""
 
-PARTS = ("generator", "discriminator", "rewind-generator", "rewind-discriminator")
+REWIND = ("rewind-generator", "rewind-discriminator")
+
+PARTS = ("generator", "discriminator", *REWIND)
 
 
-class OtherInitialisation(UserError):
-    """The networks before their first step cannot be had again on this machine."""
+class NoEarlierState(UserError):
+    """The networks as they were earlier in their training cannot be had here."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class Checkpoint:
 def shipped_folder(name: str) -> Path:
     """Where the package keeps the weights of ``name``."""
     return Path(__file__).parent / "weights" / name
+
+
+def further(name: str) -> list[str]:
+    """``seed-K`` of each further training of the workload ``name`` that comes with the package, by seed."""
+    found = (re.fullmatch(r"seed-(\d+)", path.name) for path in shipped_folder(name).glob("seed-*"))
+    return [match[0] for match in sorted(filter(None, found), key=lambda match: int(match[1]))]
 
 
 def initialise(workload: Workload, seed: int) -> tuple[nn.Module, nn.Module | None]:
@@ -82,13 +92,22 @@ def load_checkpoint(workload: Workload, name: str = SHIPPED) -> Checkpoint:
 
 
 def load_rewind(workload: Workload, name: str = SHIPPED) -> tuple[nn.Module, nn.Module]:
-    """G and D early in the training (see `Recipe.rewind_share`), for strategies that rewind."""
+    """G and D early in the training (see `Recipe.rewind_share`), for strategies that rewind.
+
+    Raises:
+        NoEarlierState: no snapshot was kept, as with further trainings that come with the package.
+    """
     folder = _folder(workload, name)
     card = _card(folder, workload)
     generator, discriminator = initialise(workload, 0)
     if discriminator is None:
         raise UserError(f"workload {workload.name!r} has no discriminator to rewind.")
-    for part, network in (("rewind-generator", generator), ("rewind-discriminator", discriminator)):
+    if not any(there(folder / f"{part}.safetensors") for part in REWIND):
+        raise NoEarlierState(
+            f"checkpoint {name!r} of workload {workload.name!r} is kept without the snapshot from early in its "
+            "training; rewinding to it is not possible"
+        )
+    for part, network in zip(REWIND, (generator, discriminator), strict=True):
         load_into(network, _checked(folder, part, card), str(folder / f"{part}.safetensors"))
     return plain(generator), discriminator
 
@@ -97,14 +116,14 @@ def load_initialisation(workload: Workload, name: str = SHIPPED) -> tuple[nn.Mod
     """G and D as they were before the first step, regenerated from the card's seed and checked by hash.
 
     Raises:
-        OtherInitialisation: this version of torch, or this machine, draws another initialisation from that seed.
+        NoEarlierState: this version of torch, or this machine, draws another initialisation from that seed.
     """
     card = load_checkpoint(workload, name).card
     generator, discriminator = initialise(workload, int(card["seed"]))
     expected = card.get("initialisation")
     found = state_hash(generator.state_dict())
     if expected is not None and found != expected:
-        raise OtherInitialisation(
+        raise NoEarlierState(
             f"workload {workload.name!r}: torch {torch.__version__} draws another initialisation from seed "
             f"{card['seed']} than torch {card.get('torch')} did; rewinding to it is not possible here."
         )
@@ -122,11 +141,16 @@ def _folder(workload: Workload, name: str) -> Path:
             f"workload {workload.name!r} comes without weights. Train it on your images, `ganprune train "
             f'{workload.name} --data FOLDER --out DIR`, and write checkpoints = ["DIR"] (--checkpoint DIR).'
         )
-    folder = shipped_folder(workload.name) if name == SHIPPED else Path(name.replace("{workload}", workload.name))
+    there_are = further(workload.name)
+    if name == SHIPPED or name in there_are:
+        folder = shipped_folder(workload.name) / ("" if name == SHIPPED else name)
+    else:
+        folder = Path(name.replace("{workload}", workload.name))
     if not folder.is_dir():
+        names = ", ".join(f"'{one}'" for one in (SHIPPED, *there_are))
         raise UserError(
             f"checkpoint {name!r} of workload {workload.name!r}: no folder {folder}. "
-            f"Use 'shipped', or make one with `ganprune train {workload.name} --out {folder}`."
+            f"Use {names}, or make one with `ganprune train {workload.name} --out {folder}`."
         )
     return folder
 

@@ -14,7 +14,7 @@ from tests.helpers.command import Command
 FIELDS = {
     "strategies": ["name", "criterion", "granularity", "allocation", "schedule", "needs", "levels", "source"],
     "criteria": ["name", "formula", "needs", "random", "source"],
-    "workloads": ["name", "summary", "data", "extractor", "parameters", "fid", "num_images"],
+    "workloads": ["name", "summary", "data", "extractor", "parameters", "fid", "num_images", "checkpoints"],
     "experiments": ["name", "summary"],
     "metrics": ["name", "unit", "direction", "kind", "summary"],
 }

@@ -14,6 +14,8 @@ from torch import Tensor
 from bench.training.graphs import ORDINARY_STEPS, GraphedTraining
 from bench.training.loop import GanTraining, TrainingSpec
 from bench.training.resume import load_training, save_training
+from bench.workloads.builtin import BUILT_IN
+from bench.workloads.checkpoints import initialise
 from bench.workloads.cifar10 import CifarDiscriminator, CifarGenerator
 from bench.workloads.condition import Condition
 
@@ -79,6 +81,23 @@ def test_an_ordinary_training_continues_what_was_recorded(cuda: str, tmp_path: P
     assert load_training(tmp_path, plain)[0]
     a, b = recorded.step(), plain.step()
     assert (b.loss_g, b.loss_d) == pytest.approx((a.loss_g, a.loss_d), rel=0.02, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["mnist-dcgan", "mnist-mlp"])
+def test_the_shipped_recipes_for_digits_are_recorded(name: str, cuda: str) -> None:
+    """Spectral norm, and dropout that a step draws from its own seed."""
+    workload = BUILT_IN[name]
+    images = torch.randint(0, 256, (128, 1, 28, 28), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+
+    def run(kind: type[GanTraining]) -> list[float]:
+        networks = initialise(workload, 0)
+        spec = replace(workload.recipe.spec, precision="fp32", batch_size=16)
+        given: dict[str, Any] = {"images": images, "sample": workload.inputs.sample, "steps": STEPS, "seed": 0}
+        training = kind(*networks, spec, device=cuda, **given)
+        found = [training.step() for _ in range(STEPS)]
+        return [loss for stats in found for loss in (stats.loss_g, stats.loss_d)]
+
+    assert run(GraphedTraining) == pytest.approx(run(GanTraining), rel=0.02, abs=0.02)
 
 
 def test_a_processor_has_no_graphs(device: str) -> None:

@@ -56,7 +56,7 @@ def test_equal_rows_without_any_error_stay_together() -> None:
 def test_the_truly_best_is_seldom_left_out(gap: float) -> None:
     rng = np.random.default_rng(6)
     truth = np.array([0.0, *[gap] * 5])
-    runs, lost, sizes = 1_500, 0, 0
+    runs, lost, sizes = 600, 0, 0
     for _ in range(runs):
         means = list(truth + rng.normal(size=6) / math.sqrt(2))
         found = among_best(6, of_means(means))
@@ -64,5 +64,5 @@ def test_the_truly_best_is_seldom_left_out(gap: float) -> None:
         sizes += sum(one.among_best for one in found)
     low, high = binomtest(lost, runs).proportion_ci(0.999)
     assert low < 0.05
-    assert (gap > 0) or high > 0.02  # where all are equal the error is used
+    assert (gap > 0) or high > 0.015  # where all are equal the error is used
     assert sizes / runs < 1.1 if gap == 6 else sizes / runs > 4

@@ -13,6 +13,7 @@ from scipy.stats import binomtest, norm
 
 from bench.statistics import Estimate, above, adjusted, below, between, first_levels, holm
 from bench.statistics.families import KEPT, hommel, simes
+from tests.helpers.properties import examples
 
 P_VALUES = st.lists(st.floats(0, 0.2) | st.sampled_from([0.01, 0.02, 0.04, 0.5, 1.0]), min_size=1, max_size=6)
 FAMILY = st.lists(st.tuples(st.integers(0, 3), st.floats(0, 0.2) | st.floats(0, 1)), min_size=1, max_size=12)
@@ -26,6 +27,7 @@ def test_simes_by_hand() -> None:
     assert simes([0.04, 0.04, 0.04]) == pytest.approx(0.04)
 
 
+@examples(40)
 @given(P_VALUES)
 def test_hommel_is_the_whole_closed_test(p_values: list[float]) -> None:
     indices = range(len(p_values))
@@ -86,6 +88,7 @@ def gate_then_holm(groups: list[int], p_values: list[float]) -> list[float]:
     return found
 
 
+@examples(40)
 @given(FAMILY)
 @example([(0, 0.03), (0, 0.04), (1, 0.01)])
 def test_never_less_is_rejected_than_by_a_gate_and_holm(family: list[tuple[int, float]]) -> None:
@@ -95,6 +98,7 @@ def test_never_less_is_rejected_than_by_a_gate_and_holm(family: list[tuple[int, 
     assert all(a >= p for a, p in zip(ours, p_values, strict=True))
 
 
+@examples(40)
 @given(FAMILY, st.integers(0, 11), st.floats(0, 1))
 def test_a_smaller_p_value_makes_none_larger(family: list[tuple[int, float]], which: int, factor: float) -> None:
     groups, p_values = map(list, zip(*family, strict=True))
@@ -103,6 +107,7 @@ def test_a_smaller_p_value_makes_none_larger(family: list[tuple[int, float]], wh
     assert all(b <= a for a, b in zip(before, adjusted(groups, p_values), strict=True))
 
 
+@examples(60)
 @given(ESTIMATES, st.sampled_from([0.0, 0.5, -1.25]))
 @example([(0, Estimate(0.0, 0, 3)), (1, Estimate(1.0, 0, 3))], 0.0)
 def test_a_corrected_p_below_the_error_and_an_interval_without_the_null_are_the_same(
@@ -192,7 +197,7 @@ def test_verdicts_and_intervals_of_a_family_are_wrong_together_in_five_percent_a
 ) -> None:
     rng = np.random.default_rng(5)
     truth = np.array(SCENES[scene], dtype=float)
-    runs, wrong, shown = 400, 0, 0
+    runs, wrong, shown = 250, 0, 0
     for _ in range(runs):
         noise = math.sqrt(correlation) * rng.normal() + math.sqrt(1 - correlation) * rng.normal(size=len(truth))
         found = between(GROUPS, [Estimate(float(d), 1.0, math.inf) for d in truth + noise])

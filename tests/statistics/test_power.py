@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import nct, norm, t
 
 from bench.statistics import Design, Needed, Spread, needed, reach, tellable, tells
+from tests.helpers.properties import examples
 
 LEVELS = (0.025, 0.05 / 69, 1e-5)
 
@@ -77,6 +78,7 @@ DESIGNS = st.builds(
 )
 
 
+@examples(40)
 @given(SPREADS, DESIGNS, st.floats(0.1, 10), st.sampled_from(LEVELS))
 def test_what_is_said_to_suffice_does_and_less_does_not(
     spread: Spread, design: Design, difference: float, level: float

@@ -68,7 +68,7 @@ def test_the_direction_in_words() -> None:
 def test_the_first_of_the_leaders_that_was_measured_leads() -> None:
     task = task_named("generation")
     first, second = task.leaders[:2]
-    assert task.leading.name == first and task.bounding.name == task.bound
+    assert task.watching.name == task.watched and task.bounding.name == task.bound
     assert task.leader(["other", second, first]) == first and task.leader([second]) == second
     assert task.leader(["other"]) is None
     with pytest.raises(KeyError):

@@ -19,6 +19,9 @@ from bench.tasks.generation.judge_networks import LeNet
 from bench.workloads.builtin import BUILT_IN, DUMMY
 from bench.workloads.checkpoints import (
     PARTS,
+    REWIND,
+    NoEarlierState,
+    further,
     initialise,
     load_checkpoint,
     load_initialisation,
@@ -94,7 +97,22 @@ def test_the_shipped_judge_is_that_of_its_card() -> None:
 
 def test_everything_shipped_is_small() -> None:
     files = [path for path in shipped_folder("x").parent.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 40e6
+    assert sum(path.stat().st_size for path in files) <= 60e6
+
+
+@pytest.mark.parametrize("name", [*BUILT_IN])
+def test_further_trainings_are_those_of_their_cards_and_all_different(name: str) -> None:
+    """By the data of the one that is called shipped, by the same network and judge."""
+    names = further(name)
+    if not names:
+        return
+    base = load_checkpoint(BUILT_IN[name])
+    found = [load_checkpoint(BUILT_IN[name], checkpoint) for checkpoint in names]
+    assert len({checkpoint.fingerprint for checkpoint in (base, *found)}) == len(found) + 1
+    for checkpoint in found:
+        assert checkpoint.name == f"seed-{checkpoint.card['seed']}"
+        for same in ("data", "data_fingerprint", "parameters", "spec", "extractor", "extractor_fingerprint"):
+            assert checkpoint.card[same] == base.card[same], (checkpoint.name, same)
 
 
 # What is drawn.
@@ -268,6 +286,41 @@ def test_a_card_of_another_form_is_refused_whoever_reads_it(
 ) -> None:
     (folder / "card.json").write_text(content, encoding="utf-8")
     refused(folder, "", load)
+
+
+def test_a_training_without_its_snapshot_loads_and_cannot_be_rewound(folder: Path) -> None:
+    for part in REWIND:
+        (folder / f"{part}.safetensors").unlink()
+    assert load_checkpoint(TRAINED, str(folder)).card["seed"] == 0
+    load_initialisation(TRAINED, str(folder))
+    with pytest.raises(NoEarlierState, match="without the snapshot"):
+        load_rewind(TRAINED, str(folder))
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with three trainings of the miniature; returns the folder of the first."""
+    monkeypatch.setattr("bench.workloads.checkpoints.shipped_folder", lambda name: tmp_path / "weights" / name)
+    for seed, place in enumerate((".", "seed-2", "seed-10")):
+        save(tmp_path / "weights" / "dummy" / place, seed=seed)
+    for odd in ("seed-", "seed-x", "seed-1-old"):
+        (tmp_path / "weights" / "dummy" / odd).mkdir()
+    return tmp_path / "weights" / "dummy"
+
+
+def test_further_trainings_of_the_package_have_names(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert further("dummy") == ["seed-2", "seed-10"] and further("mnist-mlp") == []
+    seeds = {name: load_checkpoint(TRAINED, name).card["seed"] for name in ("shipped", *further("dummy"))}
+    assert seeds == {"shipped": 0, "seed-2": 1, "seed-10": 2}
+    with pytest.raises(UserError, match=r"no folder seed-3\. Use 'shipped', 'seed-2', 'seed-10', or make one"):
+        load_checkpoint(TRAINED, "seed-3")
+    save(tmp_path / "seed-2", seed=7)
+    save(tmp_path / "seed-3", seed=8)
+    monkeypatch.chdir(tmp_path)
+    found = {name: load_checkpoint(TRAINED, name).card["seed"] for name in ("seed-2", "./seed-2", "seed-3")}
+    assert found == {"seed-2": 1, "./seed-2": 7, "seed-3": 8}
 
 
 @pytest.mark.parametrize("load", [load_checkpoint, load_rewind, load_initialisation], ids=lambda load: load.__name__)

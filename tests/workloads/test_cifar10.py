@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench.base.errors import UserError
 from bench.base.seeds import stream
@@ -18,7 +21,8 @@ from bench.workloads.base import InputSpec
 from bench.workloads.builtin import BUILT_IN
 from bench.workloads.checkpoints import load_checkpoint
 from bench.workloads.cifar10 import CifarDiscriminator, CifarGenerator
-from bench.workloads.cifar_data import PLACE, cifar10, statistics
+from bench.workloads.cifar_data import CLASSES, PICTURES, PLACE, cifar10, statistics
+from bench.workloads.spec import CLASSIFIER
 from strategies.base import Context, Level
 from strategies.builtin import STRATEGIES
 from strategies.layers import widths
@@ -69,6 +73,57 @@ def test_without_images_the_reference_is_the_judges_statistics() -> None:
     assert data.statistics.mean.shape == (64,) and data.statistics.covariance.shape == (64, 64)
     with pytest.raises(UserError, match="only statistics"):
         train_workload(BUILT_IN["cifar10-cgan"], Path("nowhere"))
+
+
+def pictures(folder: Path, ending: str, classes: tuple[str, ...] = CLASSES) -> np.ndarray:
+    """Three for each class under ``folder``; the array is ``(classes, 3, H, W, C)``."""
+    values = np.random.default_rng(0).integers(0, 256, (len(classes), 3, 32, 32, 3), np.uint8)
+    for name, images in zip(classes, values, strict=True):
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(folder / name / f"{number:04d}.{ending}")
+    return values
+
+
+def test_picture_files_are_read_with_their_classes(tmp_path: Path) -> None:
+    values = pictures(tmp_path / PICTURES, "png")
+    data = cifar10()
+    found = torch.cat([data.train, data.held_out]).permute(0, 2, 3, 1).numpy()
+    labels = torch.cat([data.train_labels, data.held_out_labels]).tolist()
+    assert data.name == "cifar10" and data.notes == ()
+    assert {(label, image.tobytes()) for label, image in zip(labels, found, strict=True)} == {
+        (label, image.tobytes()) for label, images in enumerate(values) for image in images
+    }
+
+
+def test_lossy_pictures_are_said_to_be_lossy(tmp_path: Path) -> None:
+    pictures(tmp_path / PICTURES, "jpg")
+    (note,) = cifar10().notes
+    assert "lossy JPEG" in note and "30 images, 3 of each of ten classes" in note
+
+
+def test_folders_of_other_classes_are_a_mistake(tmp_path: Path) -> None:
+    pictures(tmp_path / PICTURES, "png", ("cat", "dog"))
+    with pytest.raises(UserError, match=r"has the folders cat, dog; expected one for each class: airplane"):
+        cifar10()
+
+
+def test_a_card_says_what_the_notes_of_the_data_say(tmp_path: Path) -> None:
+    pictures(tmp_path / PICTURES, "jpg")
+    tiny = replace(
+        BUILT_IN["cifar10-cgan"],
+        generator=lambda: CifarGenerator((32, 24, 16, 8)),
+        discriminator=lambda: CifarDiscriminator((8, 12, 16, 16)),
+        recipe=replace(
+            BUILT_IN["cifar10-cgan"].recipe, spec=replace(BUILT_IN["cifar10-cgan"].recipe.spec, batch_size=8)
+        ),
+        extractor=CLASSIFIER,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.tasks.generation.training._extractor", lambda workload, data: None)
+        card = train_workload(tiny, tmp_path / "out", steps=2)
+    assert "lossy JPEG" in card["data_note"]
+    assert "| about the data | CIFAR-10" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
 
 
 def test_the_shipped_generator_has_the_quality_of_its_card() -> None:

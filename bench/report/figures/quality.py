@@ -43,7 +43,7 @@ def quality_figure(
     """What judges, against the achieved sparsity of the parameters, a panel for each workload and granularity.
 
     Takes `tidy` and `aggregate`d rows of one checkpoint, target and recovery. Drawn: means with 95 %
-    t-intervals, every seed as a short horizontal stroke, the dense mean as a line, the noise floor (the
+    intervals, every seed as a short horizontal stroke, the dense mean as a line, the noise floor (the
     number ``<family>_floor[...]`` of the dense cells, real against real) as a band, collapsed seeds hollow at
     the bad edge. Logarithmic where the values of a workload span more than a decade.
 

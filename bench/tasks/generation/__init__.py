@@ -4,55 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.tasks.base import Listed, Quantity, Task
+from bench.tasks.base import Listed, Task
 from bench.tasks.generation.card import curve_words, quality_words
+from bench.tasks.generation.quantities import QUANTITIES
 from bench.tasks.generation.words import FLAGS, OF_DENSE
 
 if TYPE_CHECKING:
     from bench.tasks.evaluation import Evaluation
     from bench.tasks.generation.evaluation import Images
 
-FID = Quantity(
-    "fid",
-    "FID",
-    "squared feature distance",
-    "lower",
-    "Frechet distance to the training images",
-    scale="log",
-    margin=0.05,
-    decimals=2,
-    tolerated=10.0,
-    bounds=(0.1, 0.5),
-    about="Fréchet distance to the training images in the features of the network in brackets, lower is better; "
-    "mean ± half width of the 95 % t-interval over the seeds. Comparable only with the same extractor, version and N",
-    caution="Small N biases FID upwards, by an amount that depends on the model: compare within a column only.",
-)
-KID = Quantity(
-    "kid",
-    "KID",
-    "squared kernel distance",
-    "lower",
-    "kernel distance to training images",
-    decimals=2,
-    habit=3,
-    about="kernel distance to training images in the features of that network, lower is better; unbiased, so about 0 "
-    "for a perfect generator and then below 0 half of the time; shown times a power of ten",
-    no_margin="KID is about 0 for a good generator, so a share of the dense KID is no margin",
-)
-IS = Quantity(
-    "is",
-    "IS",
-    "effective classes",
-    "higher",
-    "Inception score in that network's classes",
-    scale="log",
-    margin=0.05,
-    decimals=2,
-    about="Inception score in the classes of that network, higher is better",
-)
 _SQUARED = "squared feature distance"
 
 NUMBERS = (
+    Listed(
+        "fid-inf", _SQUARED, "lower", "stochastic", "Frechet distance to the training images less the bias of N images"
+    ),
     Listed("fid", _SQUARED, "lower", "stochastic", "Frechet distance to the training images"),
     Listed("fid-held-out", _SQUARED, "lower", "stochastic", "the same to the held-out images"),
     Listed(
@@ -75,6 +41,7 @@ NUMBERS = (
         "exact",
         "FID of the held-out images, of no more of them than are generated; stands with dense",
     ),
+    Listed("fid-inf_floor", _SQUARED, "none", "exact", "the same less the bias of so many images"),
     Listed("psnr-to-dense", "dB", "higher", "stochastic", "agreement with dense on the same inputs, pixel by pixel"),
     Listed(
         "feature-distance-to-dense",
@@ -100,7 +67,8 @@ CODE = {
     "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "collapse", "quality", "extractors", "judges")),
     "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
     "metrics": tuple(
-        f"{_HERE}.{name}" for name in ("metrics", "contributions", "frechet", "gaussian", "kernel", "neighbours")
+        f"{_HERE}.{name}"
+        for name in ("metrics", "contributions", "frechet", "gaussian", "influence", "kernel", "neighbours")
     ),
     "agreement": tuple(f"{_HERE}.{name}" for name in ("agreement", "discriminator")),
 }
@@ -115,22 +83,16 @@ def _evaluation() -> Evaluation[Images]:
 
 GENERATION = Task(
     name="generation",
-    quantities=(
-        FID,
-        KID,
-        IS,
-        Quantity("precision", "Precision", "share", "higher", "generated images near a real one"),
-        Quantity("recall", "Recall", "share", "higher", "real images near a generated one"),
-        Quantity("density", "Density", "real neighbourhoods / k", "higher", "how densely real images surround"),
-        Quantity("coverage", "Coverage", "share", "higher", "real images with a generated one near"),
-    ),
-    leaders=("fid", "kid"),
-    beside=("is",),
+    quantities=QUANTITIES,
+    leaders=("fid-inf", "fid", "kid"),
+    beside=("fid", "is"),
+    watched="fid",
     metrics=("fid", "is"),
     known_metrics=("fid", "is", "kid", "prc"),
     gated=("fid", "is"),
-    bound="fid",
-    floor="fid_floor",
+    bound="fid-inf",
+    area="fid",
+    floor="fid-inf_floor",
     gap=("fid-held-out", "fid-train-subset"),
     numbers=NUMBERS,
     code=CODE,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.base.errors import UserError
 from bench.base.kept import Kept
 from bench.base.seeds import stream
 from bench.records import Number
+from bench.statistics import Contributions
 from bench.tasks.base import DENSE_REFERENCE
 from bench.tasks.evaluation import QualitySettings
 from bench.tasks.generation.agreement import agreement_numbers, unlike_distance
@@ -24,10 +24,12 @@ from bench.tasks.generation.discriminator import accuracy_numbers, says_real
 from bench.tasks.generation.extractors import EXTRACTORS, Extractor, ImageShape, nobody
 from bench.tasks.generation.folds import GenerationFolds
 from bench.tasks.generation.frechet import frechet_distance, low_rank
+from bench.tasks.generation.influence import frechet_influence
 from bench.tasks.generation.judges import find_extractor
-from bench.tasks.generation.metrics import METRICS, Metric, Terms
+from bench.tasks.generation.metrics import METRICS, Found, Metric, Terms
 from bench.tasks.generation.public import Weights
 from bench.tasks.generation.quality import Judged, Reference, judge, reference
+from bench.tasks.generation.quantities import QUANTITIES
 from bench.tasks.generation.training import GenerationTraining, training_judge
 from bench.workloads.base import Workload
 from bench.workloads.data import ImageData
@@ -55,6 +57,8 @@ class Images:
     finite: bool
     """Whether all of its output was."""
     judged: Judged
+    found: dict[str, Found] = field(default_factory=dict, compare=False)
+    """What each metric made of them so far."""
 
 
 ReferenceKey = tuple[str, str, str, str, int, int]
@@ -127,46 +131,58 @@ class GenerationJudge:
         seen = self.see(generator, inputs)
         return frechet_distance(self.reference.train, seen.judged.gaussian) if seen.finite else None
 
+    def _found(self, seen: Images, metric: str) -> Found:
+        if metric not in seen.found:
+            seen.found[metric] = METRICS[metric].compute(seen.judged, self.reference) if seen.finite else Found({})
+        return seen.found[metric]
+
     def numbers(self, seen: Images) -> dict[str, Number]:
         numbers = {}
-        for name, version in self.versions.items():
-            metric = METRICS[name]
-            values = metric.compute(seen.judged, self.reference) if seen.finite else {}
+        for name in self.versions:
+            metric, found = METRICS[name], self._found(seen, name)
             for column in metric.columns:
+                value = found.values.get(column.name)
                 numbers[f"{column.name}[{self.name}]"] = Number(
-                    value=values.get(column.name),
+                    value=value,
                     unit=column.unit,
                     direction=column.direction,
                     kind="stochastic",
-                    version=metric.column_version(column.name, version),
+                    version=metric.column_version(column, self._terms),
                     num_images=self.settings.num_images,
+                    error=_error(column.name, value, found.contributions),
                 )
         return numbers
 
-    def contributions(self, seen: Images) -> dict[str, NDArray[np.float64]]:
+    def contributions(self, seen: Images) -> dict[str, Contributions]:
         """Of FID, KID, precision and the like as they are, of IS in its logarithm; empty where it is not finite."""
-        if not seen.finite:
-            return {}
-        found = (METRICS[name].contributions(seen.judged, self.reference) for name in self.metrics)
-        return {f"{column}[{self.name}]": values for each in found for column, values in each.items()}
+        found = [self._found(seen, name).contributions for name in self.metrics]
+        return {f"{column}[{self.name}]": each for some in found for column, each in some.items()}
 
     def floor(self) -> dict[str, Number]:
         """FID of real held-out images: what a perfect generator that memorises nothing would be near, at the same N
         where there are that many (``num_images`` says of how many it is).
         """
         floor = self.reference.floor
-        if "fid" not in self.versions or floor is None:
+        if "fid" not in self.versions or floor is None or self.reference.floor_features is None:
             return {}
         some = f"-first{floor.count}" if floor.count < len(self.gan.data.held_out) else ""
+        version = f"{self.versions['fid']}/held-out{some}-as-generated"
+        fid = frechet_distance(self.reference.train, floor)
+        influence = frechet_influence(self.reference.floor_features, floor, self.reference.train)
+        values = {
+            "fid_floor": (fid, version),
+            "fid-inf_floor": (fid - influence.bias, f"{version}/less-bias"),
+        }
         return {
-            f"fid_floor[{self.name}]": Number(
-                value=frechet_distance(self.reference.train, floor),
+            f"{name}[{self.name}]": Number(
+                value=value,
                 unit="squared feature distance",
                 direction="none",
                 kind="exact",
-                version=f"{self.versions['fid']}/held-out{some}-as-generated",
+                version=named,
                 num_images=floor.count,
             )
+            for name, (value, named) in values.items()
         }
 
     def trivial(self) -> Mapping[str, Mapping[str, Number]]:
@@ -264,6 +280,16 @@ class GenerationEvaluation:
         weights = Weights(settings.extractor_weights, settings.download)
         find = partial(find_extractor, name, shape, weights, _labelled(gan, shape))
         return self._extractors.get(name, find) if name in EXTRACTORS else find()
+
+
+def _error(column: str, value: float | None, found: Mapping[str, Contributions]) -> float | None:
+    """The standard error of a number that comes from its images; None: not known."""
+    named = {quantity.name: quantity for quantity in QUANTITIES}
+    of = (named[column].errors_of or column) if column in named else column
+    if value is None or of not in found:
+        return None
+    contributions = found[of]
+    return named[of].error(value, math.sqrt(contributions.variance))
 
 
 def _labelled(gan: Gan, shape: ImageShape) -> Callable[[], ImageData]:

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.tasks.generation.contributions import of_frechet, of_kernel, of_log_score, of_share
+from bench.statistics import Contributions
+from bench.tasks.generation.contributions import KEPT, first_order, of_kernel, of_log_score, of_share
 from bench.tasks.generation.frechet import frechet_distance
+from bench.tasks.generation.influence import frechet_influence
 from bench.tasks.generation.kernel import LARGEST_SUBSET, SEED, SUBSETS, kernel_distance, subset_size, unit_length
-from bench.tasks.generation.neighbours import DENSITY_K, PRECISION_K, membership, neighbours
+from bench.tasks.generation.neighbours import DENSITY_K, PRECISION_K, membership, shares_of
 from bench.tasks.generation.quality import Judged, Reference, is_splits
 from strategies.registry import Registry
-
-Contributions = dict[str, NDArray[np.float64]]
 
 Values = dict[str, float | None]
 """Column -> value; None: could not be computed."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """One number of a metric."""
+class Found:
+    """What a metric makes of one set of images."""
 
-    name: str
-    unit: str
-    direction: Literal["lower", "higher", "none"]
-    summary: str
+    values: Values
+    contributions: dict[str, Contributions] = field(default_factory=dict)
+    """Column -> what the images contribute to it, in its logarithm where the task's quantity is compared so; of recall
+    and coverage what the real images do. A column that is not here has the contributions of another, or none."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,18 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Column:
+    """One number of a metric."""
+
+    name: str
+    unit: str
+    direction: Literal["lower", "higher", "none"]
+    summary: str
+    version: Callable[[Terms], str] | None = None
+    """Where it is another than the metric's, as for a number that does not depend on N."""
+
+
+@dataclass(frozen=True)
 class Metric:
     """One way to compare generated images with real ones, by what a feature network sees."""
 
@@ -59,17 +70,17 @@ class Metric:
     columns: tuple[Column, ...]
     """What `compute` gives, in this order."""
     version: Callable[[Terms], str]
-    compute: Callable[[Judged, Reference], Values]
-    contributions: Callable[[Judged, Reference], Contributions]
-    """Column -> what each image contributes, see `bench.tasks.generation.contributions`: ``(N,)`` over the generated
-    images, for recall and coverage over the real ones. A column that has none of its own is missing."""
+    compute: Callable[[Judged, Reference], Found]
     needs_logits: bool = False
     needs_real: bool = False
     """Whether it compares image with image, and so needs `Reference.real`."""
 
-    def column_version(self, column: str, version: str) -> str:
-        """The version of one column, given the metric's."""
-        return version if column == self.name else f"{version}/{column}"
+    def column_version(self, column: Column, terms: Terms) -> str:
+        """The version of one column."""
+        if column.version is not None:
+            return column.version(terms)
+        version = self.version(terms)
+        return version if column.name == self.name else f"{version}/{column.name}"
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -77,17 +88,16 @@ METRICS: Registry[Metric] = Registry("metric")
 SQUARED = "squared feature distance"
 
 
-def _fid(judged: Judged, ref: Reference) -> Values:
-    return {
-        "fid": frechet_distance(ref.train, judged.gaussian),
+def _fid(judged: Judged, ref: Reference) -> Found:
+    fid = frechet_distance(ref.train, judged.gaussian)
+    influence = frechet_influence(judged.features, judged.gaussian, ref.train)
+    values: Values = {
+        "fid-inf": fid - influence.bias,
+        "fid": fid,
         "fid-held-out": None if ref.held_out is None else frechet_distance(ref.held_out, judged.gaussian),
         "fid-train-subset": None if ref.train_subset is None else frechet_distance(ref.train_subset, judged.gaussian),
     }
-
-
-def _fid_contributions(judged: Judged, ref: Reference) -> Contributions:
-    sides = {"fid": ref.train, "fid-held-out": ref.held_out, "fid-train-subset": ref.train_subset}
-    return {name: of_frechet(judged.features, real) for name, real in sides.items() if real is not None}
+    return Found(values, {"fid-inf": influence.contributions})
 
 
 METRICS.add(
@@ -95,6 +105,13 @@ METRICS.add(
     Metric(
         name="fid",
         columns=(
+            Column(
+                "fid-inf",
+                SQUARED,
+                "lower",
+                "Frechet distance to the training images less the bias of N images",
+                lambda terms: f"frechet-2-less-bias-1/{terms.judge}/uint8/ref-{terms.reference}",
+            ),
             Column("fid", SQUARED, "lower", "Frechet distance to the training images"),
             Column("fid-held-out", SQUARED, "lower", "the same to the held-out images"),
             Column(
@@ -106,9 +123,16 @@ METRICS.add(
         ),
         version=lambda terms: f"frechet-2/{terms.judge}/{terms.images}/ref-{terms.reference}",
         compute=_fid,
-        contributions=_fid_contributions,
     ),
 )
+
+
+def _inception_score(judged: Judged, ref: Reference) -> Found:
+    if judged.logits is None:
+        return Found({"is": None})
+    score = first_order(of_log_score(judged.logits)[:KEPT], len(judged.logits))
+    return Found({"is": judged.inception_score}, {"is": score})
+
 
 METRICS.add(
     "is",
@@ -116,26 +140,20 @@ METRICS.add(
         name="is",
         columns=(Column("is", "effective classes", "higher", "Inception Score on the judge's classes"),),
         version=lambda terms: f"torch-fidelity-isc-1/{terms.judge}/{terms.images}/splits{is_splits(terms.num_images)}",
-        compute=lambda judged, _: {"is": judged.inception_score},
-        contributions=lambda judged, _: {} if judged.logits is None else {"is": of_log_score(judged.logits)},
+        compute=_inception_score,
         needs_logits=True,
     ),
 )
 
 
-def _kid(judged: Judged, ref: Reference) -> Values:
+def _kid(judged: Judged, ref: Reference) -> Found:
     assert ref.real is not None
     size = min(subset_size(len(judged.features)), len(ref.real))
-    made, real = judged.features, ref.real
+    made, real = judged.features.astype(np.float64), ref.real.astype(np.float64)
     if not ref.standard:
-        return {"kid": kernel_distance(unit_length(made), unit_length(real), size)}
-    return {"kid": kernel_distance(made, real, size)}
-
-
-def _kid_contributions(judged: Judged, ref: Reference) -> Contributions:
-    assert ref.real is not None
-    made, real = judged.features, ref.real
-    return {"kid": of_kernel(made, real) if ref.standard else of_kernel(unit_length(made), unit_length(real))}
+        made, real = unit_length(made), unit_length(real)
+    linear = of_kernel(made[:KEPT], real[:KEPT])
+    return Found({"kid": kernel_distance(made, real, size)}, {"kid": first_order(linear, len(made))})
 
 
 def _kid_version(terms: Terms) -> str:
@@ -161,29 +179,25 @@ METRICS.add(
         ),
         version=_kid_version,
         compute=_kid,
-        contributions=_kid_contributions,
         needs_real=True,
     ),
 )
 
 
-def _prc(judged: Judged, ref: Reference) -> Values:
-    assert ref.real is not None
-    found = neighbours(judged.features, ref.real)
-    return dict.fromkeys(("precision", "recall", "density", "coverage")) if found is None else asdict(found)
-
-
-def _prc_contributions(judged: Judged, ref: Reference) -> Contributions:
+def _prc(judged: Judged, ref: Reference) -> Found:
     assert ref.real is not None
     found = membership(judged.features, ref.real)
     if found is None:
-        return {}
-    return {
+        return Found(dict.fromkeys(("precision", "recall", "density", "coverage")))
+    images = {
         "precision": of_share(found.precise),
         "recall": of_share(found.recalled),
         "density": of_share(found.around / DENSITY_K),
         "coverage": of_share(found.covered),
     }
+    return Found(
+        dict(asdict(shares_of(found))), {name: first_order(each[:KEPT], len(each)) for name, each in images.items()}
+    )
 
 
 METRICS.add(
@@ -203,7 +217,6 @@ METRICS.add(
             f"/ref-{terms.reference}-first{terms.real}"
         ),
         compute=_prc,
-        contributions=_prc_contributions,
         needs_real=True,
     ),
 )

@@ -61,13 +61,17 @@ def neighbours(generated: NDArray[np.floating], real: NDArray[np.floating]) -> N
         ValueError: features of different widths.
     """
     found = membership(generated, real)
-    if found is None:
-        return None
+    return None if found is None else shares_of(found)
+
+
+def shares_of(found: Membership) -> Neighbours:
+    """The means of what was found image by image."""
+    generated, real = len(found.precise), len(found.recalled)
     return Neighbours(
-        precision=int(found.precise.sum()) / len(generated),
-        recall=int(found.recalled.sum()) / len(real),
-        density=int(found.around.sum()) / (DENSITY_K * len(generated)),
-        coverage=int(found.covered.sum()) / len(real),
+        precision=int(found.precise.sum()) / generated,
+        recall=int(found.recalled.sum()) / real,
+        density=int(found.around.sum()) / (DENSITY_K * generated),
+        coverage=int(found.covered.sum()) / real,
     )
 
 

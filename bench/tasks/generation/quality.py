@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.base.errors import UserError
+from bench.tasks.generation.contributions import KEPT
 from bench.tasks.generation.extractors import Extractor
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import CHUNK_ROWS, LARGE, Gaussian, GaussianAccumulator, fit
@@ -57,6 +58,8 @@ class Reference:
     floor: Gaussian | None = None
     """Of the first held-out images, as many as are generated: what a perfect generator would be near at that N. Where
     there are fewer, of all of them."""
+    floor_features: NDArray[np.float32] | None = None
+    """Features of the first of these images: from them follows the bias of so few."""
 
 
 def judge(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> Judged:
@@ -108,11 +111,12 @@ def reference(
     size = len(data.held_out)
     fewer = generated if generated is not None and generated < size else 0
     train, first = gaussian_and_first(extractor, data.train, max(size, real), device)
-    held_out, first_held = gaussian_and_first(extractor, data.held_out, fewer, device)
+    held_out, first_held = gaussian_and_first(extractor, data.held_out, max(fewer, KEPT), device)
     return Reference(
         train=train,
         held_out=held_out,
         floor=fit(first_held[:fewer]) if fewer else held_out,
+        floor_features=first_held[: min(fewer or KEPT, KEPT)].copy(),
         train_subset=fit(first[:size]),
         real=first[:real] if real else None,
         standard=extractor.standard,

@@ -18,7 +18,7 @@ FLAGS = {
 OF_DENSE = {
     "fid[...]": "Fréchet distance to samples of the dense generator (there are no real images; dense itself shows the "
     "noise floor) in the features of the network in brackets, lower is better; mean ± half width of the 95 % "
-    "t-interval over the seeds. Comparable only with the same dense generator, extractor, version and N",
+    "interval. Comparable only with the same dense generator, extractor, version and N",
     "kid[...]": "kernel distance to samples of the dense generator (there are no real images) in the features of that "
     "network, lower is better; unbiased, so about 0 for dense itself and then below 0 half of the time; shown times a "
     "power of ten",

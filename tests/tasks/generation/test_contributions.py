@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.tasks.generation.contributions import of_frechet, of_kernel, of_log_score, of_share
+from bench.tasks.generation.contributions import of_kernel, of_log_score, of_share
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import Gaussian, fit
+from bench.tasks.generation.influence import frechet_influence
 from bench.tasks.generation.metrics import METRICS
 from bench.tasks.generation.quality import Judged, Reference
 
@@ -24,6 +25,11 @@ def features(seed: int, count: int, shift: float = 0.0) -> Array:
 
 
 REAL = fit(features(0, 4_000))
+
+
+def of_frechet(made: Array, real: Gaussian) -> Array:
+    """Of the distance with the covariance that divides by N: then a weight on an image is a share of it."""
+    return frechet_influence(made, weighted(made, np.ones(len(made))), real).contributions.linear
 
 
 def weighted(x: Array, weights: Array) -> Gaussian:
@@ -118,8 +124,9 @@ def test_every_metric_has_centred_contributions_for_its_columns(name: str) -> No
     held_out = fit(real[:40])
     ref = Reference(fit(real), held_out, held_out, real)
     metric = METRICS[name]
-    found = metric.contributions(Judged(made, logits), ref)
-    assert set(found) == {column.name for column in metric.columns}
-    for column, values in found.items():
-        assert len(values) == (90 if column in ("recall", "coverage") else 120)
-        assert values.mean() == pytest.approx(0, abs=1e-6)
+    found = metric.compute(Judged(made, logits), ref)
+    own = {"fid": {"fid-inf"}}.get(name, set(found.values))
+    assert set(found.contributions) == own and list(found.values) == [column.name for column in metric.columns]
+    for column, each in found.contributions.items():
+        assert len(each.linear) == each.count == (90 if column in ("recall", "coverage") else 120)
+        assert each.linear.mean() == pytest.approx(0, abs=1e-6)

@@ -34,7 +34,7 @@ def test_versions_of_fid_and_is_stay_as_they_were() -> None:
 
 @pytest.mark.parametrize("name", list(METRICS))
 def test_a_metric_gives_its_columns(name: str, held_out: Judged, real: Reference) -> None:
-    values = METRICS[name].compute(held_out, real)
+    values = METRICS[name].compute(held_out, real).values
     assert list(values) == [column.name for column in METRICS[name].columns]
     assert all(isinstance(value, float) for value in values.values())
 
@@ -61,14 +61,14 @@ def test_no_column_belongs_to_two_metrics() -> None:
 
 
 def test_fid_is_the_distance_to_the_training_images(held_out: Judged, real: Reference) -> None:
-    assert METRICS["fid"].compute(held_out, real)["fid"] == frechet_distance(real.train, held_out.gaussian)
+    assert METRICS["fid"].compute(held_out, real).values["fid"] == frechet_distance(real.train, held_out.gaussian)
 
 
 def test_kid_is_of_unit_length_unless_the_features_are_the_field_s(held_out: Judged, real: Reference) -> None:
     size, features, others = len(held_out.features) // 4, held_out.features, real.real
     assert others is not None
-    small = METRICS["kid"].compute(held_out, real)["kid"]
-    standard = METRICS["kid"].compute(held_out, replace(real, standard=True))["kid"]
+    small = METRICS["kid"].compute(held_out, real).values["kid"]
+    standard = METRICS["kid"].compute(held_out, replace(real, standard=True)).values["kid"]
     assert small == kernel_distance(unit_length(features), unit_length(others), size)
     assert standard == kernel_distance(features, others, size)
 

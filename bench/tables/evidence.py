@@ -1,0 +1,163 @@
+"""From rows of `tidy` and what the images contributed to one comparison: values, and the variance of each by its
+source.
+
+`bench.statistics` says what follows from them.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.records.contributions import CellContributions
+from bench.statistics import Difference, difference, same
+from bench.tasks import Quantity, Scale, known_quantity
+
+Row = dict[str, Any]
+
+UNKNOWN = "images"
+"""Stands among what varies where nothing is known of the images: then all noise is what the seeds show."""
+
+CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the images of a run's cells contribute to its numbers."""
+
+    cells: Mapping[str, CellContributions] = field(default_factory=dict)
+    """By ``eval_key``; a cell that is missing has only its own error."""
+
+    def paired(self, one: Row, other: Row, scale: Scale) -> float:
+        """Variance of the difference of two cells' numbers from the images, on ``scale``; NaN: not known.
+
+        On common inputs image by image; otherwise the images are independent.
+        """
+        quantity, metric = known_quantity(_family(one["metric"])), str(one["metric"])
+        name = _contributed(quantity, metric)
+        mine, theirs = self.cells.get(one["eval_key"]), self.cells.get(other["eval_key"])
+        if mine and theirs and mine.inputs == theirs.inputs and name in mine.numbers and name in theirs.numbers:
+            pair = difference(mine.numbers[name], theirs.numbers[name])
+            if pair is not None:
+                return _as(scale, name, pair.variance, (one, other))
+        return own_variance(one, scale) + own_variance(other, scale)
+
+
+def own_variance(row: Row, scale: Scale) -> float:
+    """Variance of a cell's number from its images, on ``scale``; NaN: not known."""
+    return _moved(float(row["error"]) ** 2, "linear", scale, float(row["value"]))
+
+
+def compared(
+    mine: Mapping[int, Mapping[str, Row]],
+    base: Mapping[int, Mapping[str, Row]],
+    metric: str,
+    quantity: Quantity,
+    evidence: Evidence,
+) -> Difference | None:
+    """The comparison of two groups of cells, seed by seed: ``mine`` minus ``base``; None without a common seed.
+
+    Args:
+        mine, base: seed -> metric -> row.
+    """
+    seeds = [seed for seed in mine if seed in base]
+    pairs = [
+        (mine[seed][metric], base[seed][metric]) for seed in seeds if metric in mine[seed] and metric in base[seed]
+    ]
+    pairs = [(a, b) for a, b in pairs if not math.isnan(a["value"] - b["value"])]
+    if not pairs:
+        return None
+    values, images = [], []
+    for a, b in pairs:
+        # What differs by one rounding is equal: a test of such differences would find noise of the arithmetic.
+        equal = same(a["value"], b["value"])
+        values.append(0.0 if equal else quantity.on_scale(a["value"]) - quantity.on_scale(b["value"]))
+        images.append(0.0 if equal else evidence.paired(a, b, quantity.scale))
+    named = quantity.at_n and metric.replace(quantity.name, quantity.at_n, 1)
+    positive = [(mine[a["seed"]].get(named, a)["value"], base[b["seed"]].get(named, b)["value"]) for a, b in pairs]
+    return _difference(values, images, positive, quantity, [row for pair in pairs for row in pair])
+
+
+def alone(rows: Sequence[Row], at_n: Sequence[float]) -> Difference:
+    """The mean of one group of cells, in the unit of its number.
+
+    Args:
+        at_n: the values before the bias of N images is taken off, for a quantity that has it taken off.
+    """
+    values = [row["value"] for row in rows]
+    positive = [(value, 1.0) for value in at_n]
+    return _difference(values, [float(row["error"]) ** 2 for row in rows], positive, None, rows)
+
+
+def _difference(
+    values: Sequence[float],
+    images: Sequence[float],
+    positive: Sequence[tuple[float, float]],
+    compared_on: Quantity | None,
+    rows: Sequence[Row],
+) -> Difference:
+    varies = frozenset(name for row in rows for name in str(row["varies"]).replace("; ", "+").split("+") if name)
+    varies -= {"eval"}
+    if any(map(math.isnan, images)):
+        images, varies = [0.0] * len(values), varies | {UNKNOWN}
+    if compared_on is not None and compared_on.scale == "log":
+        return Difference(tuple(values), tuple(images), tuple(values), 1.0, varies)
+    logs = tuple(math.log(a / b) for a, b in positive) if all(min(pair) > 0 for pair in positive) else None
+    one, other = (statistics.fmean(side) for side in zip(*positive, strict=True))
+    if compared_on is None or logs is None:
+        return Difference(tuple(values), tuple(images), logs, abs(one), varies)
+    return Difference(tuple(values), tuple(images), logs, logarithmic_mean(one, other), varies, ratio=True)
+
+
+def logarithmic_mean(one: float, other: float) -> float:
+    """``(a - b) / (log a - log b)`` of positive numbers; their mean where they are as good as equal."""
+    if math.isclose(one, other, rel_tol=1e-6):
+        return (one + other) / 2
+    return (one - other) / math.log(one / other)
+
+
+def over_checkpoints(parts: Sequence[Difference]) -> Difference:
+    """One comparison over several trainings: the checkpoints are its units."""
+    values = tuple(statistics.fmean(part.values) for part in parts)
+    images = tuple(statistics.fmean(part.images) / len(part.images) for part in parts)
+    logs = None
+    if all(part.logs is not None for part in parts):
+        logs = tuple(statistics.fmean(part.logs or ()) for part in parts)
+    scale = statistics.fmean(part.scale for part in parts)
+    return Difference(values, images, logs, scale, frozenset({CHECKPOINT}), ratio=logs is not None)
+
+
+def _family(metric: str) -> str:
+    return metric.partition("[")[0]
+
+
+def _contributed(quantity: Quantity | None, metric: str) -> str:
+    """The number whose contributions are those of ``metric``."""
+    return metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
+
+
+def _as(scale: Scale, name: str, variance: float, rows: tuple[Row, Row]) -> float:
+    """A variance on the scale of the contributions of the number ``name``, on ``scale``; to first order, at the
+    geometric mean of the two values."""
+    source = known_quantity(_family(name))
+    one, other = (float(row["value"]) for row in rows)
+    return _moved(variance, source.scale if source else "linear", scale, math.sqrt(max(one * other, 0.0)))
+
+
+def _moved(variance: float, before: Scale, after: Scale, value: float) -> float:
+    """A variance on another scale, by the slopes of both at ``value``; NaN where these have none."""
+    if before == after or {before, after} <= {"linear", "share"}:
+        return variance
+    slope = _slope(after, value) / _slope(before, value) if _slope(before, value) else math.nan
+    return variance * slope**2
+
+
+def _slope(scale: Scale, value: float) -> float:
+    if scale == "log":
+        return 1 / value if value > 0 else math.nan
+    if scale == "logit":
+        return 1 / (value * (1 - value)) if 0 < value < 1 else math.nan
+    return 1.0

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from bench.report.claims import against_dense, against_reference, claims_of
 from rich.console import Console
 
 from bench.cli import terminal
 from bench.records import LatencyRecord, Record
 from bench.report.answer import answer as answered
 from bench.report.build import build_report
-from bench.report.claims import against_dense, against_reference, claims_of
 from bench.report.cost_words import cost_section
 from bench.report.drawings import figures_of
 from bench.report.inputs import ReportInputs
@@ -30,7 +30,8 @@ from bench.tables.isoquality import Margin, iso_points, iso_quality
 from bench.tables.latency import timing_noise
 from bench.tables.lead import judge_by, power_for, times_ten
 from bench.tables.text import other_metrics_text, summary_text, with_interval
-from bench.tasks.generation import FID, GENERATION, KID
+from bench.tasks.generation import GENERATION
+from bench.tasks.generation.quantities import FID, KID
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records, with_metrics
 
 FIDS = ("fid", "fid-held-out")

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from bench.report.claims import against_dense, against_reference
 from rich.console import Console
 
 from bench.base.errors import UserError
 from bench.cli import terminal
 from bench.records import Record
-from bench.report.claims import against_dense, against_reference
 from bench.report.drawings import figures_of
 from bench.report.figures.cost import Point, front
 from bench.report.glance import best_means, best_words, verdicts
@@ -29,7 +29,8 @@ from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowe
 from bench.tables.latency import latency_table
 from bench.tables.write import files_of
 from bench.tasks import TASKS
-from bench.tasks.generation import FID, GENERATION
+from bench.tasks.generation import GENERATION
+from bench.tasks.generation.quantities import FID
 from tests.report.second_task import METRIC, PSNR, RESTORATION, mixed_run, restored
 from tests.report.synthetic import make_latency, make_record
 

@@ -13,8 +13,8 @@ from bench.sweep.cell import make
 from bench.sweep.curve import CURVE_OUTPUTS, CurveRecorder, _mean, first_at, recorder, sparse_discriminator
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.tasks.generation import FID, IS
 from bench.tasks.generation.quality import judge
+from bench.tasks.generation.quantities import FID, IS
 from bench.training.loop import StepStats
 from bench.training.recovery import parse_recovery, watched_steps
 from bench.workloads.generate import generate

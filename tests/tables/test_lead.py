@@ -42,7 +42,12 @@ def test_each_workload_has_its_judge_and_its_bound() -> None:
         ]
     )
     assert lead.judges_of(table) == {"a": Judge(FID, "fid[x]"), "b": Judge(KID, "kid[x]"), "c": None}
-    assert lead.bounds_of(table) == {"a": Judge(FID, "fid[x]"), "b": None, "c": None}
+    bound = TASK.bounding
+    assert lead.bounds_of(table.assign(metric=[bound.name, f"{bound.name}[x]", "is[x]"])) == {
+        "a": Judge(bound, f"{bound.name}[x]"),
+        "b": Judge(bound, bound.name),
+        "c": None,
+    }
     assert [q.name for q in lead.judges([Judge(KID, "kid"), None, Judge(FID, "fid[a]"), Judge(FID, "fid[b]")])] == [
         "fid",
         "kid",
@@ -69,14 +74,15 @@ def test_the_family_of_a_metric(metric: str | None, family: str) -> None:
 
 
 def row(fid: str = "", kid: str = "", inception: str = "", **others: Any) -> dict[str, Any]:
-    return {"task": "generation", "fid_metric": fid, "kid_metric": kid, "is_metric": inception} | others
+    unmeasured = {f"{name}_metric": "" for name in (*TASK.leaders, *TASK.beside)}
+    return {"task": "generation"} | unmeasured | {"fid_metric": fid, "kid_metric": kid, "is_metric": inception} | others
 
 
 def test_in_a_summary_what_was_measured_somewhere_leads_and_stands_beside() -> None:
     rows = [row(), row(kid="kid[a]", inception="is[a]"), row(fid="fid[b]"), row(fid="fid[a]")]
     assert lead.lead_of(rows) == FID and lead.lead_of(rows[:2]) == KID
     assert lead.lead_of(rows[:1]) is None and lead.lead_of([]) is None
-    assert lead.beside_of(rows) == [IS] and lead.beside_of(rows[:1]) == [] and lead.beside_of([]) == []
+    assert IS in lead.beside_of(rows[:2]) and lead.beside_of(rows[:1]) == [] and lead.beside_of([]) == []
     assert lead.metric_in(rows, FID) == "fid[b]" and lead.metric_in(rows[:2], FID) == ""
     table = pd.DataFrame([one | {"workload": name} for name, one in zip("bab", rows[:3], strict=True)])
     assert lead.leads_of(table) == {"a": Judge(KID, "kid[a]"), "b": Judge(FID, "fid[b]")}

@@ -16,7 +16,8 @@ from bench.tables.isoquality import Level, Margin, _about, iso_points, iso_quali
 from bench.tables.naming import strategy_order
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tasks import Quantity
-from bench.tasks.generation import FID, GENERATION
+from bench.tasks.generation import GENERATION
+from bench.tasks.generation.quantities import FID
 from tests.helpers.numbers import HUGE, anything, close
 from tests.report.synthetic import FID as FID_COLUMN
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records

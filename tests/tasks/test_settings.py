@@ -37,10 +37,12 @@ def test_what_may_be_lost_and_how_it_is_shown() -> None:
     task = task_named("generation")
     rules = ("scale", "direction", "margin", "tolerated", "bounds", "decimals", "habit")
     found = {q.name: tuple(getattr(q, rule) for rule in rules) for q in task.quantities}
+    assert found["fid-inf"] == ("share", "lower", 0.05, None, (0.1, 0.5), 2, None)
     assert found["fid"] == ("log", "lower", 0.05, 10.0, (0.1, 0.5), 2, None)
     assert found["kid"] == ("linear", "lower", None, None, (), 2, 3)
     assert found["is"] == ("log", "higher", 0.05, None, (), 2, None)
-    assert (task.leaders, task.beside, task.bound, DEFAULT) == (("fid", "kid"), ("is",), "fid", "generation")
+    assert (task.leaders, task.beside) == (("fid-inf", "fid", "kid"), ("fid", "is"))
+    assert (task.bound, task.area, DEFAULT) == ("fid-inf", "fid", "generation")
     unknown = quantity_of("never-heard-of")
     assert (unknown.name, unknown.direction, unknown.decimals, unknown.margin) == ("never-heard-of", "none", 2, None)
 

@@ -17,7 +17,7 @@ from bench.experiments.expanding import MOST_CELLS, cell_count, expand, own_leve
 from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.known import Known
 from bench.experiments.places import chosen, place_of_cell
-from bench.experiments.schema import DENSE, OWN_EXTRACTOR, TABLES, Experiment, checked_sparsity, dump
+from bench.experiments.schema import BEST, DENSE, OWN_EXTRACTOR, TABLES, Experiment, checked_sparsity, dump
 from bench.experiments.sentences import in_words, rank
 from bench.experiments.wording import Found, Loc, hint, shown
 from bench.workloads.spec import CLASSIFIER
@@ -147,7 +147,7 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[tuple[Loc, Calla
         ("quality", "metrics"): ("metric", known.metrics),
         ("quality", "extractor"): ("extractor", ("workload", *known.extractors)),
         ("latency", "backends"): ("backend", known.backends),
-        ("report", "reference"): ("strategy", strategies),
+        ("report", "reference"): ("strategy", (*strategies, BEST)),
     }
     for place, (kind, names) in kinds.items():
         for loc, value in values_at(raw, place):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DENSE = "dense"
 """The unpruned generator: always in, never swept."""
 
+BEST = "best"
+"""The reference that is no strategy: the best of each level."""
+
 METRICS = TASKS[DEFAULT].metrics
 """The metrics of an experiment that names none. Agreement with dense and cost are always measured."""
 
@@ -160,6 +163,7 @@ class Report(StrictTable):
     """``[report]``: how results are compared."""
 
     reference: Name = "l1-weight-global"
+    """A strategy, dense, or the best of each level."""
 
 
 class Experiment(StrictTable):

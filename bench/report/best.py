@@ -32,12 +32,22 @@ def leading(rows: Iterable[Name], reference: Name | None, claims: Mapping[Name, 
     Args:
         reference: the row of the group that the others are compared with; None: it has none, and nothing is bold.
     """
-    rows = list(rows)
-    tested = {row: claims[row] for row in rows if row in claims and claims[row].verdict in TESTED}
+    tested = _tested(rows, claims)
     if reference is None or not tested:
         return frozenset()
     better = frozenset(row for row, claim in tested.items() if claim.better)
     return better or frozenset([reference, *(row for row, claim in tested.items() if claim.better is None)])
+
+
+def leading_without(rows: Iterable[Name], claims: Mapping[Name, Claim]) -> frozenset[Name]:
+    """As `leading`, where the group is compared with what is no row of it: dense, or the best of its level."""
+    tested = _tested(rows, claims)
+    better = frozenset(row for row, claim in tested.items() if claim.better)
+    return better or frozenset(row for row, claim in tested.items() if claim.better is None)
+
+
+def _tested(rows: Iterable[Name], claims: Mapping[Name, Claim]) -> dict[Name, Claim]:
+    return {row: claims[row] for row in rows if row in claims and claims[row].verdict in TESTED}
 
 
 def not_separable(values: Mapping[Name, Mapping[int, float]], bounds: Set[Name] = frozenset()) -> Best:

@@ -66,7 +66,7 @@ def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> list[Inline]:
         if DENSE not in set(group["strategy"]):
             notes.append((f"{place} has no dense cell: there are no ratios and no differences to dense.",))
     if not frame.empty and frame["seed"].nunique() == 1:
-        notes.append(("One seed: there are no intervals, and no claim can be made.",))
+        notes.append(("One seed: nothing is seen of what pruning and training draw, so no claim is made about it.",))
     if not frame.empty and latency.empty:
         notes.append(("Latency was not measured: speed-ups are theoretical only.",))
     masked = frame[(frame["strategy"] != DENSE) & ~frame["physical"].astype(bool) & (frame["status"] == "ok")]

@@ -10,8 +10,10 @@ import pandas as pd
 
 from bench.report.best import Best
 from bench.report.papertable import MASKED, Line, join
+from bench.tables.claim import BEST
 from bench.tables.latency import NOT_SEPARABLE, timing_noise
 from bench.tables.lead import Judge
+from bench.tables.naming import DENSE
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tasks import Quantity
 
@@ -74,9 +76,13 @@ def claims_rule(reference: str, quantity: Quantity, *, bold: bool) -> list[str]:
         "each workload, checkpoint and recovery"
     )
     verdicts = f"{quantity.title} vs. {reference}: {test}; n.s.: not separable"
+    better = {"lower": "lower", "higher": "higher"}[quantity.direction]
+    if reference == DENSE:
+        return [f"{verdicts}. Bold: shown to be {better} than dense, in groups where none is what is not separable."]
     if not bold:
         return [f"{verdicts}. Nothing is bold: no comparison could be tested."]
-    better = {"lower": "lower", "higher": "higher"}[quantity.direction]
+    if reference == BEST:
+        return [f"{verdicts}. Bold: may be the best of its level."]
     return [
         f"{verdicts}. Bold: shown to be {better} than {reference}, in groups where none is {reference} and what is not "
         "separable from it."

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.report.best import leading
+from bench.report.best import leading, leading_without
 from bench.report.paper_captions import claims_rule, masks, same_network, setting, timing
 from bench.report.papertable import Column, Line, PaperTable, Value, counted, decimals, faster, missing, text, tidied
 from bench.tables.aggregate import GROUP_COLUMNS
-from bench.tables.claim import SAME_SIZE, Claims, Verdict
+from bench.tables.claim import BEST, SAME_SIZE, Claims, Verdict
 from bench.tables.lead import Judge, lead_of, metric_in, power_for, scaled, times_ten
 from bench.tables.naming import DENSE, judge_in, main_metric
 from bench.tables.run_tables import RunTables
@@ -151,6 +151,9 @@ def _bold(selection: Selection, rows: Sequence[Row], claims: Claims) -> frozense
             groups.setdefault((*(row[each] for each in PLACE), row["at"]), []).append(row)
     found: frozenset[Key] = frozenset()
     for members in groups.values():
+        if claims.reference in (DENSE, BEST):
+            found |= leading_without([_key(row) for row in members], claims.verdicts())
+            continue
         reference = next((_key(row) for row in members if row["strategy"] == claims.reference), None)
         found |= leading([_key(row) for row in members], reference, claims.verdicts())
     return found

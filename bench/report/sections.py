@@ -43,7 +43,8 @@ _BEFORE = {
 }
 _DIFFERENCE = {
     "difference to dense": "mean of the differences to dense with the same recovery and seed (the same "
-    "inputs), ± half width of the 95 % interval, from the differences image by image and seed by seed",
+    "inputs), image by image and seed by seed; in brackets the interval that holds together with all "
+    "others of the table",
 }
 _BOUND = {
     "loses at most": "the largest loss against dense that the data allow, for all rows of the table together, and the "

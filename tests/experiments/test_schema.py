@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 
-from bench.experiments import Experiment, dump
+from bench.experiments import Experiment, dump, schema
 from bench.experiments.schema import Sweep
-from tests.experiments.known import HEAD, Load
+from bench.tables import claim, naming
+from tests.experiments.known import HEAD, Load, mistakes
 from tests.experiments.sweeps import sweeps
 
 
@@ -34,3 +36,18 @@ def test_the_dump_keeps_the_levels_of_a_table(load: Load) -> None:
         "rownorm",
         {"name": "quantised", "levels": [{"bits": 3.0}]},
     ]
+
+
+@pytest.mark.parametrize("name", [naming.DENSE, claim.BEST, "rownorm"])
+def test_the_reference_is_a_strategy_or_dense_or_the_best_of_each_level(load: Load, name: str) -> None:
+    assert load(HEAD, f"reference={name}").report.reference == name
+
+
+def test_the_names_that_are_no_strategies_are_those_of_the_tables() -> None:
+    assert (schema.DENSE, schema.BEST) == (naming.DENSE, claim.BEST)
+
+
+def test_the_best_of_each_level_is_no_strategy_to_sweep(load: Load) -> None:
+    assert mistakes(load, HEAD, "strategies=['best']")[0].startswith(
+        "--set experiment.strategies[0]: no strategy 'best'."
+    )

@@ -91,7 +91,7 @@ def test_without_dense_it_says_so(tmp_path: Path):
 
 def test_one_seed_makes_no_claim(tmp_path: Path):
     text = report_of(tmp_path, runs([5.0]))
-    assert "One seed: there are no intervals" in text
+    assert "One seed: nothing is seen of what pruning and training draw" in text
     assert "cannot be told apart" in text
     assert "(one seed)" in text
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.records import LatencyRecord, Record
-from bench.report.best import leading, not_separable
+from bench.report.best import leading, leading_without, not_separable
 from bench.report.latex import escape_latex, label, latex, preview
 from bench.report.paper import paper_tables, write_paper_tables
 from bench.report.paper_equal import VERDICTS, equal_params
@@ -319,6 +319,28 @@ def test_bold_is_what_the_claims_put_first_and_nothing_is_tested_for_it():
     assert leading(["ref", "worse", "same", "lost"], "ref", known) == {"ref", "same"}
     assert leading(["ref", "worse", "same", "first"], "ref", known) == {"first"}
     assert leading(["worse", "same"], None, known) == leading(["ref", "lost"], "ref", known) == frozenset()
+
+
+def test_bold_beside_what_is_no_row_is_what_is_better_than_it_or_not_separable():
+    claim = claims_of(run_tables(make_records()).frame, "l1-weight-global").against_reference[0]
+    known = {
+        "worse": replace(claim, verdict="higher"),
+        "same": replace(claim, verdict="not separable"),
+        "lost": replace(claim, verdict="worse: collapsed"),
+        "first": replace(claim, verdict="lower"),
+    }
+    assert leading_without(["worse", "same", "lost"], known) == {"same"}
+    assert leading_without(["worse", "same", "first"], known) == {"first"}
+    assert leading_without(["worse", "lost", "unknown"], known) == frozenset()
+
+
+@pytest.mark.parametrize(("reference", "rule"), [("best", "may be the best of its level"), ("dense", "than dense, in")])
+def test_the_caption_says_what_is_bold_beside_dense_and_the_best(reference: str, rule: str):
+    numbers = run_tables(make_records(), reference=reference)
+    built = equal_params(numbers, numbers.claims)
+    assert built is not None
+    assert rule in " ".join(built.caption)
+    assert any(row.best for row in built.lines) == (reference == "best")  # all are shown to be worse than dense
 
 
 def test_the_claims_against_the_reference_stand_beside_the_quality():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.records.contributions import CellContributions
-from bench.statistics import Difference, difference, same
+from bench.statistics import Contributions, Difference, difference, same
 from bench.tasks import Quantity, Scale, known_quantity
 
 Row = dict[str, Any]
@@ -36,14 +36,34 @@ class Evidence:
 
         On common inputs image by image; otherwise the images are independent.
         """
-        quantity, metric = known_quantity(_family(one["metric"])), str(one["metric"])
-        name = _contributed(quantity, metric)
-        mine, theirs = self.cells.get(one["eval_key"]), self.cells.get(other["eval_key"])
-        if mine and theirs and mine.inputs == theirs.inputs and name in mine.numbers and name in theirs.numbers:
-            pair = difference(mine.numbers[name], theirs.numbers[name])
-            if pair is not None:
-                return _as(scale, name, pair.variance, (one, other))
-        return own_variance(one, scale) + own_variance(other, scale)
+        mine, theirs = self._on(one, scale), self._on(other, scale)
+        if mine is None or theirs is None:
+            return own_variance(one, scale) + own_variance(other, scale)
+        common = self.cells[one["eval_key"]].inputs == self.cells[other["eval_key"]].inputs
+        pair = difference(mine, theirs) if common else None
+        return mine.variance + theirs.variance if pair is None else pair.variance
+
+    def own(self, row: Row, scale: Scale) -> float:
+        """Variance of one cell's number from its images, on ``scale``; NaN: their contributions are not known."""
+        mine = self._on(row, scale)
+        return mine.variance if mine else math.nan
+
+    def _on(self, row: Row, scale: Scale) -> Contributions | None:
+        """What a cell's images contribute to its number on ``scale``, to first order at its own value; of a difference
+        of logarithms that is each side's share of its value, whatever lies between the two values."""
+        metric = str(row["metric"])
+        name = _contributed(known_quantity(_family(metric)), metric)
+        kept = self.cells.get(row["eval_key"])
+        found = kept.numbers.get(name) if kept else None
+        if found is None:
+            return None
+        source = known_quantity(_family(name))
+        slope = _slopes(source.scale if source else "linear", scale, float(row["value"]))
+        if slope == 1:
+            return found
+        if math.isnan(slope):
+            return None
+        return Contributions(found.count, found.linear * slope, found.noise * slope, found.pairs * slope)
 
 
 def own_variance(row: Row, scale: Scale) -> float:
@@ -139,20 +159,16 @@ def _contributed(quantity: Quantity | None, metric: str) -> str:
     return metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
 
 
-def _as(scale: Scale, name: str, variance: float, rows: tuple[Row, Row]) -> float:
-    """A variance on the scale of the contributions of the number ``name``, on ``scale``; to first order, at the
-    geometric mean of the two values."""
-    source = known_quantity(_family(name))
-    one, other = (float(row["value"]) for row in rows)
-    return _moved(variance, source.scale if source else "linear", scale, math.sqrt(max(one * other, 0.0)))
-
-
 def _moved(variance: float, before: Scale, after: Scale, value: float) -> float:
-    """A variance on another scale, by the slopes of both at ``value``; NaN where these have none."""
+    """A variance on another scale, to first order at ``value``; NaN where one of the scales has no slope there."""
+    return variance * _slopes(before, after, value) ** 2
+
+
+def _slopes(before: Scale, after: Scale, value: float) -> float:
+    """What small differences on a scale are multiplied by to be ones on another, at ``value``."""
     if before == after or {before, after} <= {"linear", "share"}:
-        return variance
-    slope = _slope(after, value) / _slope(before, value) if _slope(before, value) else math.nan
-    return variance * slope**2
+        return 1.0
+    return _slope(after, value) / _slope(before, value) if _slope(before, value) else math.nan
 
 
 def _slope(scale: Scale, value: float) -> float:

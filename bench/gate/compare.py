@@ -15,9 +15,9 @@ from bench.gate.noisy import noisy_part
 from bench.gate.sides import Side
 from bench.gate.timing import Network, Ratio, Timed, time_ratios
 from bench.gate.verdicts import Judgeable, Result, Row, Verdict, exit_code, judge
-from bench.tasks import GATED
+from bench.tasks import BOUNDS, GATED
 
-STOCHASTIC = GATED
+STOCHASTIC = (*GATED, *BOUNDS)
 """Metrics that are tested; all others with noise are for information and have no verdict here."""
 
 TimeRatios = Callable[..., list[Timed]]

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from bench.experiments.places import Place
 from bench.gate.both import Both, Part, row_of
-from bench.gate.contents import CellValues
+from bench.gate.contents import CellValues, Terms
 from bench.gate.verdicts import Judgeable
 from bench.statistics import Difference, Estimate, Prior, estimate_of, paired, welch
 from bench.tables.evidence import UNKNOWN, Evidence, compared
-from bench.tasks import quantity_of
+from bench.tasks import GATED, Quantity, quantity_of
 
 Values = tuple[CellValues, CellValues]
+
+SIDES = ("BASE", "HEAD")
 
 
 def noisy_part(
@@ -37,96 +41,154 @@ def noisy_part(
         verdict, side = ("new", "BASE") if names[0] is None else ("missing", "HEAD")
         return row.model_copy(update={"verdict": verdict, "reason": f"{side} has no such number"})
     first, last = (table[name] for table, name in zip(tables, names, strict=True) if name)
-    if first != last or names[0] != names[1]:
+    if names[0] != names[1] or not _comparable(quantity_of(metric), first, last):
         reason = f"BASE: {first.version}, {first.num_images} images; HEAD: {last.version}, {last.num_images} images"
         return row.model_copy(update={"verdict": "not comparable", "reason": reason})
+    positive = quantity_of(metric).scale == "log"
     before, after = (
-        [x for x in side.at(seeds, name) if x is not None and x > 0]
-        for side, name in zip(values, names, strict=True)
-        if name
+        [x for x in side.at(seeds, row.metric) if x is not None and (x > 0 or not positive)] for side in values
     )
     if len(before) != len(seeds) or len(after) != len(seeds):
-        return row.model_copy(update={"verdict": "missing", "reason": "a seed has no value, or none above 0"})
-    row = row.model_copy(update={"base": sum(before) / len(before), "head": sum(after) / len(after), "n": len(seeds)})
+        none = "a seed has no value, or none above 0" if positive else "a seed has no value"
+        return row.model_copy(update={"verdict": "missing", "reason": none})
+    row = row.model_copy(update={"base": fmean(before), "head": fmean(after), "n": len(seeds)})
     if before == after:
         return row.model_copy(update={"verdict": "ok", "reason": "identical under every seed", "change": 0.0})
-    found, notes = _estimate(both, place, row.metric, seeds, (before, after), values)
+    margin = both.gate.margin(metric) if metric in GATED else quantity_of(metric).margin or 0.0
+    asked = Asked(both, place, row.metric, tuple(seeds), (tuple(before), tuple(after)), values, margin)
+    found, unit, notes = _estimate(asked)
     if found is None:
         reason = f"{len(seeds)} seed(s) say nothing of the spread; " + "; ".join(notes)
         return row.model_copy(update={"verdict": "inconclusive", "reason": reason})
-    return Judgeable(row, found, both.gate.margin(metric), first.direction == "lower", tuple(notes))
+    return Judgeable(row, found, margin, first.direction == "lower", tuple(notes), unit)
 
 
-def _estimate(
-    both: Both,
-    place: Place,
-    name: str,
-    seeds: Sequence[int],
-    numbers: tuple[Sequence[float], Sequence[float]],
-    values: Values,
-) -> tuple[Estimate | None, list[str]]:
-    """Of log HEAD - log BASE, and what has to be said of it."""
-    metric = name.partition("[")[0]
-    rule = both.gate.prior.get(metric)
-    why_not = _why_not_paired(both, place, seeds, values)
-    found = _by_images(both, place, name, seeds, numbers, values)
-    notes: list[str] = []
-    if found is not None and UNKNOWN not in found.varies:
-        if not why_not:
-            return estimate_of(found, rule.of(found) if rule else None), notes
-        if found.known or found.calibrated:
-            return estimate_of(found, rule.of(found) if rule else None), [f"not paired: {why_not}"]
-    else:
-        notes = [f"no contributions of its images in {_lacking(both, place, name, seeds)}: the spread of seeds alone"]
-    before, after = ([math.log(x) for x in side] for side in numbers)
+def _comparable(quantity: Quantity, first: Terms, last: Terms) -> bool:
+    """Whether two numbers are of one kind. N may differ where its bias has been taken off."""
+    if quantity.at_n:
+        last = last.model_copy(update={"num_images": first.num_images})
+    return first == last
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The two groups of numbers that are compared."""
+
+    both: Both
+    place: Place
+    name: str
+    """As in a record, the judge in brackets."""
+    seeds: tuple[int, ...]
+    numbers: tuple[tuple[float, ...], tuple[float, ...]]
+    cells: Values
+    margin: float
+
+    @property
+    def quantity(self) -> Quantity:
+        return quantity_of(self.name.partition("[")[0])
+
+    @property
+    def scaled(self) -> tuple[list[float], list[float]]:
+        """Both groups where differences are taken."""
+        base, head = ([self.quantity.on_scale(x) for x in side] for side in self.numbers)
+        return base, head
+
+    @property
+    def on_values(self) -> bool:
+        """Whether its images contribute to the value, though its spread over seeds is that of a logarithm."""
+        source = quantity_of(self.quantity.errors_of or self.quantity.name)
+        return self.quantity.scale == "log" and source.scale != "log"
+
+    @property
+    def unit(self) -> float | None:
+        """What the margin is a share of: BASE's value; near the noise floor what makes it a tenth of that. None: it is
+        one of logarithms."""
+        if self.quantity.scale == "log":
+            return None
+        floors = {
+            value
+            for place, cell in self.both.base.places.items()
+            for value in cell.values.get(self.named(f"{self.quantity.name}_floor"), [])
+            if place.workload == self.place.workload and value is not None
+        }
+        return self.quantity.allowance(self.margin, fmean(self.numbers[0]), max(floors, default=math.nan)) / self.margin
+
+    def named(self, other: str) -> str:
+        """The number of another quantity by the same judge."""
+        return self.name.replace(self.quantity.name, other, 1)
+
+
+def _estimate(asked: Asked) -> tuple[Estimate | None, float | None, list[str]]:
+    """Of HEAD - BASE; what its margin is a share of, None where it is on logarithms; and what has to be said of it."""
+    rule = asked.both.gate.prior.get(asked.quantity.name)
+    why_not = _why_not_paired(asked)
+    notes = [f"not paired: {why_not}"] if why_not else []
+    found = _by_images(asked)
+    if found is not None and UNKNOWN not in found.varies and (found.known or found.calibrated or not why_not):
+        prior = rule.of(found) if rule else None
+        if asked.on_values and (found.known or found.calibrated):
+            return *_on_values(asked, prior), notes
+        return estimate_of(found, prior), asked.unit, notes
+    if found is None or UNKNOWN in found.varies:
+        notes.append(f"no contributions of its images in {_lacking(asked)}: the spread of seeds alone")
+    before, after = asked.scaled
     if why_not:
-        return welch(before, after), [f"not paired: {why_not}", *notes]
+        return welch(before, after), asked.unit, notes
     if rule is None:
-        notes = [*notes, "no prior in [gate]: only the spread of these seeds"]
-    return paired(before, after, Prior(rule.sd**2, rule.degrees) if rule else None), notes
+        notes.append("no prior in [gate]: only the spread of these seeds")
+    prior = Prior(rule.sd**2, rule.degrees) if rule and asked.unit is None else None
+    return paired(before, after, prior), asked.unit, notes
 
 
-def _by_images(
-    both: Both,
-    place: Place,
-    name: str,
-    seeds: Sequence[int],
-    numbers: tuple[Sequence[float], Sequence[float]],
-    values: Values,
-) -> Difference | None:
-    """HEAD minus BASE as the tables of a report compare two groups of cells."""
+def _on_values(asked: Asked, prior: Prior | None) -> tuple[Estimate | None, float]:
+    """By the variance of HEAD less (1 + margin) BASE, which is what is tested, in the unit of the number.
+
+    The images contribute to the value itself. Near its floor they know a difference of two values well and each value
+    badly, so that an error of the ratio, taken at the values found, would be too large.
+    """
+    base = fmean(asked.numbers[0])
+    tested = _by_images(asked, 1 + asked.margin)
+    found = estimate_of(tested, prior) if tested else None
+    return (replace(found, difference=found.difference + asked.margin * base) if found else None), base
+
+
+def _by_images(asked: Asked, times: float = 1.0) -> Difference | None:
+    """HEAD minus ``times`` BASE as the tables of a report compare two groups of cells."""
     kept = {}
     groups: list[dict[int, dict[str, dict[str, Any]]]] = []
-    for side, images, column, cells in zip(("BASE", "HEAD"), both.images, numbers, values, strict=True):
+    names = dict.fromkeys((asked.name, asked.named(asked.quantity.at_n or asked.quantity.name)))
+    for side, images, cells in zip(SIDES, asked.both.images, asked.cells, strict=True):
         rows = {}
-        for seed, value in zip(seeds, column, strict=True):
+        for seed in asked.seeds:
             key = f"{side} {seed}"
-            if (found := images(place, seed)) is not None:
+            if (found := images(asked.place, seed)) is not None:
                 kept[key] = found
-            row = {"metric": name, "value": value, "error": math.nan, "eval_key": key}
-            rows[seed] = {name: row | {"varies": cells.varies, "seed": seed}}
+            shared = {"error": math.nan, "eval_key": key, "varies": cells.varies, "seed": seed}
+            values = {name: cells.at([seed], name)[0] for name in names}
+            rows[seed] = {n: shared | {"metric": n, "value": v} for n, v in values.items() if v is not None}
         groups.append(rows)
     base, head = groups
-    return compared(head, base, name, quantity_of(name.partition("[")[0]), Evidence(kept))
+    quantity = asked.quantity if times == 1 else replace(asked.quantity, scale="share")
+    found = compared(head, base, asked.name, quantity, Evidence(kept), times)
+    return None if found is None else replace(found, ratio=False)
 
 
-def _lacking(both: Both, place: Place, name: str, seeds: Sequence[int]) -> str:
+def _lacking(asked: Asked) -> str:
     """Which side has no contributions to a number."""
-    metric = name.partition("[")[0]
-    wanted = name.replace(metric, quantity_of(metric).errors_of or metric, 1)
-    absent = [
+    wanted = asked.named(asked.quantity.errors_of or asked.quantity.name)
+    return " and ".join(
         side
-        for side, images in zip(("BASE", "HEAD"), both.images, strict=True)
-        if any((kept := images(place, seed)) is None or wanted not in kept.numbers for seed in seeds)
-    ]
-    return " and ".join(absent)
+        for side, images in zip(SIDES, asked.both.images, strict=True)
+        if any((kept := images(asked.place, seed)) is None or wanted not in kept.numbers for seed in asked.seeds)
+    )
 
 
-def _why_not_paired(both: Both, place: Place, seeds: Sequence[int], values: tuple[CellValues, CellValues]) -> str:
+def _why_not_paired(asked: Asked) -> str:
     """Why the differences of equal seeds are not differences of the networks alone; empty where they are."""
-    if not both.same_numbers and any("train" in side.varies.split("+") for side in values):
+    both = asked.both
+    if not both.same_numbers and any("train" in side.varies.split("+") for side in asked.cells):
         return "the networks were trained in different environments, and training does not repeat there"
-    keys = [f"{place.workload} {seed}" for seed in seeds]
+    keys = [f"{asked.place.workload} {seed}" for seed in asked.seeds]
     inputs = [[side.inputs.get(key) for key in keys] for side in both.sides]
     if None not in inputs[0] and None not in inputs[1]:
         return "" if inputs[0] == inputs[1] else "the same seeds stand for other evaluation inputs"

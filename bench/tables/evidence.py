@@ -31,14 +31,14 @@ class Evidence:
     cells: Mapping[str, CellContributions] = field(default_factory=dict)
     """By ``eval_key``; a cell that is missing has only its own error."""
 
-    def paired(self, one: Row, other: Row, scale: Scale) -> float:
-        """Variance of the difference of two cells' numbers from the images, on ``scale``; NaN: not known.
+    def paired(self, one: Row, other: Row, scale: Scale, times: float = 1.0) -> float:
+        """Variance of one cell's number less ``times`` another's from the images, on ``scale``; NaN: not known.
 
         On common inputs image by image; otherwise the images are independent.
         """
-        mine, theirs = self._on(one, scale), self._on(other, scale)
+        mine, theirs = self._on(one, scale), self._on(other, scale, times)
         if mine is None or theirs is None:
-            return own_variance(one, scale) + own_variance(other, scale)
+            return own_variance(one, scale) + own_variance(other, scale) * times**2
         common = self.cells[one["eval_key"]].inputs == self.cells[other["eval_key"]].inputs
         pair = difference(mine, theirs) if common else None
         return mine.variance + theirs.variance if pair is None else pair.variance
@@ -48,9 +48,9 @@ class Evidence:
         mine = self._on(row, scale)
         return mine.variance if mine else math.nan
 
-    def _on(self, row: Row, scale: Scale) -> Contributions | None:
-        """What a cell's images contribute to its number on ``scale``, to first order at its own value; of a difference
-        of logarithms that is each side's share of its value, whatever lies between the two values."""
+    def _on(self, row: Row, scale: Scale, times: float = 1.0) -> Contributions | None:
+        """What a cell's images contribute to ``times`` its number on ``scale``, to first order at its own value; of a
+        difference of logarithms that is each side's share of its value, whatever lies between the two values."""
         metric = str(row["metric"])
         name = _contributed(known_quantity(_family(metric)), metric)
         kept = self.cells.get(row["eval_key"])
@@ -58,7 +58,7 @@ class Evidence:
         if found is None:
             return None
         source = known_quantity(_family(name))
-        slope = _slopes(source.scale if source else "linear", scale, float(row["value"]))
+        slope = times * _slopes(source.scale if source else "linear", scale, float(row["value"]))
         if slope == 1:
             return found
         if math.isnan(slope):
@@ -77,11 +77,14 @@ def compared(
     metric: str,
     quantity: Quantity,
     evidence: Evidence,
+    times: float = 1.0,
 ) -> Difference | None:
     """The comparison of two groups of cells, seed by seed: ``mine`` minus ``base``; None without a common seed.
 
     Args:
         mine, base: seed -> metric -> row.
+        times: what ``base`` counts for. A test of "larger by more than a share of ``base``" is one of ``mine`` less
+            so many times ``base``: that share has an error too.
     """
     seeds = [seed for seed in mine if seed in base]
     pairs = [
@@ -93,9 +96,9 @@ def compared(
     values, images = [], []
     for a, b in pairs:
         # What differs by one rounding is equal: a test of such differences would find noise of the arithmetic.
-        equal = same(a["value"], b["value"])
-        values.append(0.0 if equal else quantity.on_scale(a["value"]) - quantity.on_scale(b["value"]))
-        images.append(0.0 if equal else evidence.paired(a, b, quantity.scale))
+        equal = same(a["value"], b["value"]) and times == 1
+        values.append(0.0 if equal else quantity.on_scale(a["value"]) - times * quantity.on_scale(b["value"]))
+        images.append(0.0 if equal else evidence.paired(a, b, quantity.scale, times))
     named = quantity.at_n and metric.replace(quantity.name, quantity.at_n, 1)
     positive = [(mine[a["seed"]].get(named, a)["value"], base[b["seed"]].get(named, b)["value"]) for a, b in pairs]
     return _difference(values, images, positive, quantity, [row for pair in pairs for row in pair])

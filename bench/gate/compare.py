@@ -11,7 +11,7 @@ from bench.experiments.places import Place, chosen
 from bench.gate.both import Both, Part, row_of
 from bench.gate.contents import Contents, gate_of
 from bench.gate.exact import exact_rows, shape_at, shape_row, status_row
-from bench.gate.noisy import noisy_part
+from bench.gate.noisy import LACKING, noisy_part
 from bench.gate.sides import Side
 from bench.gate.timing import Network, Ratio, Timed, time_ratios
 from bench.gate.verdicts import Judgeable, Result, Row, Verdict, exit_code, judge
@@ -48,7 +48,9 @@ def compare(
     else:
         both = Both(base.contents, head.contents, gate, notes, (base.images, head.images))
         _say_what_differs(both, head)
-        parts = [*_cells(both), *_times(both, base, head, timing=timing, time_them=time_them, advance=advance)]
+        cells = _cells(both)
+        _say_what_is_lacking(cells, notes)
+        parts = [*cells, *_times(both, base, head, timing=timing, time_them=time_them, advance=advance)]
     if not gate.cells and not gate.latency:
         notes.append("nothing is gated: the experiment's [gate] names no cells")
     rows = _judged(parts, gate.error)
@@ -97,6 +99,17 @@ def _say_what_differs(both: Both, head: Side) -> None:
         both.notes.append("BASE's experiment has another [gate]; HEAD's rules are used")
     if len(both.head.git) > 1:
         both.notes.append(f"{head.label} was measured by several revisions: {', '.join(both.head.git)}")
+
+
+def _say_what_is_lacking(parts: Sequence[Part], notes: list[str]) -> None:
+    """That gated numbers differ and were compared without what their images contribute."""
+    judged = [part for part in parts if isinstance(part, Judgeable)]
+    found = [part for part in judged if part.row.gated and any(LACKING in note for note in part.notes)]
+    if found:
+        notes.append(
+            f"{len(found)} gated numbers that differ are compared by the spread of their seeds alone, because a side "
+            "has kept no contributions of its images; run it anew, or accept a new baseline, and less is undecided"
+        )
 
 
 def _cells(both: Both) -> list[Part]:

@@ -26,6 +26,7 @@ from bench.tasks import GATED, Quantity, quantity_of
 Values = tuple[CellValues, CellValues]
 
 SIDES = ("BASE", "HEAD")
+LACKING = "no contributions of its images"
 
 
 def noisy_part(
@@ -130,7 +131,7 @@ def _estimate(asked: Asked) -> tuple[Estimate | None, float | None, list[str]]:
             return *_on_values(asked, prior), notes
         return estimate_of(found, prior), asked.unit, notes
     if found is None or UNKNOWN in found.varies:
-        notes.append(f"no contributions of its images in {_lacking(asked)}: the spread of seeds alone")
+        notes.append(f"{LACKING} in {_lacking(asked)}: the spread of seeds alone")
     before, after = asked.scaled
     if why_not:
         return welch(before, after), asked.unit, notes

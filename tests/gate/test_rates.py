@@ -21,9 +21,11 @@ from bench.gate.calibration.document import document
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.quality import WORKLOADS, bases, variants
 from bench.gate.calibration.rates import (
+    Network,
     Pairs,
     QualityRules,
     changes,
+    difference,
     found_in_run,
     gated,
     p_values,
@@ -184,7 +186,8 @@ def test_by_images_more_is_found_than_by_the_spread_of_three_seeds(data: Path) -
     rules = replace(RULES, priors={m: PriorRule(sd=0.02, degrees=1.0) for m in PRIOR}, error=1e-3)
     _, images = found_in_run(quality, five, rules)
     _, spread = found_in_run(quality, five, replace(rules, rule="spread"))
-    assert all(a.value > b.value for a, b in zip(images, spread, strict=True))
+    assert all(a.value >= b.value for a, b in zip(images, spread, strict=True))
+    assert any(a.value > b.value + 0.5 for a, b in zip(images, spread, strict=True))
 
 
 def test_what_ci_gates_has_data() -> None:

@@ -162,8 +162,8 @@ def _by_images(asked: Asked, times: float = 1.0) -> Difference | None:
         rows = {}
         for seed in asked.seeds:
             key = f"{side} {seed}"
-            if (found := images(asked.place, seed)) is not None:
-                kept[key] = found
+            if (one := images(asked.place, seed)) is not None:
+                kept[key] = one
             shared = {"error": math.nan, "eval_key": key, "varies": cells.varies, "seed": seed}
             values = {name: cells.at([seed], name)[0] for name in names}
             rows[seed] = {n: shared | {"metric": n, "value": v} for n, v in values.items() if v is not None}

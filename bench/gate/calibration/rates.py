@@ -167,14 +167,17 @@ def correlation(quality: Quality, change: Change) -> Array:
 
 
 def rules_of(quality: Quality, which: Sequence[Change], margins: Mapping[str, float]) -> dict[str, PriorRule]:
-    """What all real changes together say of the variance of a difference, for each metric."""
+    """What all real changes together say of the variance of a difference, for each metric.
+
+    The excess is worth no more than the variance of one change over all seeds: the changes share them.
+    """
     degrees = len(logarithms(quality, which[0])) - 1
     found = {}
     for i, metric in enumerate(METRICS):
         spread = fit_prior([float(logarithms(quality, c)[:, i].var(ddof=1)) for c in which], degrees)
         pairs = [difference(quality, change, margins) for change in which]
         ratios = [float(p.tested[:, i].var(ddof=1) / p.images[:, i].mean()) for p in pairs if p.varies == {CALIBRATE}]
-        excess = fit_prior(ratios, degrees, DEGREES)
+        excess = fit_prior(ratios, degrees, (DEGREES[0], max(DEGREES[1], float(degrees))))
         found[metric] = PriorRule(
             sd=spread.variance**0.5, degrees=spread.degrees, excess=excess.variance, excess_degrees=excess.degrees
         )

@@ -243,7 +243,8 @@ def seen_places(value: float, digits: int) -> int:
 
 
 def places_of(half: float, digits: int) -> int:
-    """Decimals for a difference beside its interval: two digits of the interval's half, no more than `places_for` has."""
+    """Decimals for a difference beside its interval: two digits of the interval's half, at most those of
+    `places_for`."""
     if not 0 < half < math.inf:
         return digits
     return min(places_for(half, digits), max(0, 1 - math.floor(math.log10(half))))

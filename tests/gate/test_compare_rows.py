@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from bench.base.errors import UserError
-from bench.gate.compare import Both, _judged, _nothing_to_time, _ratio, _stochastic, _time_row, _why_not_paired, compare
+from bench.gate.both import Both
+from bench.gate.compare import _judged, _nothing_to_time, _ratio, _time_row, compare
 from bench.gate.contents import Contents, Environment, gate_of
+from bench.gate.noisy import Asked, _why_not_paired, noisy_part
 from bench.gate.sides import Side
 from bench.gate.timing import Ratio, Timed
 from bench.gate.verdicts import Judgeable, Row
@@ -25,7 +27,7 @@ def row_of(
     metric: str, base: Contents, head: Contents, *, gated: bool = True, seeds: tuple[int, ...] = (0, 1, 2)
 ) -> Any:
     values = (base.places[PLACE], head.places[PLACE])
-    return _stochastic(both(base, head), PLACE, metric, seeds, values, gated=gated)
+    return noisy_part(both(base, head), PLACE, metric, seeds, values, gated=gated)
 
 
 def terms(**names: str) -> dict[str, Any]:
@@ -99,7 +101,8 @@ def test_a_prior_is_used_by_the_name_of_its_metric_and_its_absence_said() -> Non
 
 
 def why(base: Contents, head: Contents) -> str:
-    return _why_not_paired(both(base, head), PLACE, [0, 1, 2], (base.places[PLACE], head.places[PLACE]))
+    values = (base.places[PLACE], head.places[PLACE])
+    return _why_not_paired(Asked(both(base, head), PLACE, "fid[judge]", (0, 1, 2), ((), ()), values, 0.05))
 
 
 def with_environments(*environments: Environment, **others: Any) -> Contents:

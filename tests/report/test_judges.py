@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from bench.report.claims import against_dense, against_reference, claims_of
 from rich.console import Console
 
 from bench.cli import terminal

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bench.report.claims import against_dense, against_reference
 from rich.console import Console
 
 from bench.base.errors import UserError

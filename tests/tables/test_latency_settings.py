@@ -107,10 +107,16 @@ def test_the_noise_of_a_timing_is_what_dense_against_itself_missed_at_most() -> 
         timed("w-dense", 1.0, speedup_low=0.97, speedup_high=1.02),
         timed("w-dense", 1.01, speedup_low=1.0, speedup_high=1.05),
     ]
-    assert timing_noise(latency_table([*itself, timed()])) == "dense timed against itself is within 5.0 % of 1"
-    assert timing_noise(latency_table([itself[0], timed()])) == "dense timed against itself is within 3.0 % of 1"
+    assert (
+        timing_noise(latency_table([*itself, timed()]))
+        == "dense against itself: within 0.95 to 1.05x, the timing's own noise"
+    )
+    assert (
+        timing_noise(latency_table([itself[0], timed()]))
+        == "dense against itself: within 0.97 to 1.03x, the timing's own noise"
+    )
     disturbed = itself[1].model_copy(update={"status": "unstable"})
-    assert timing_noise(latency_table([itself[0], disturbed])).endswith("within 3.0 % of 1")
+    assert timing_noise(latency_table([itself[0], disturbed])).startswith("dense against itself: within 0.97 to 1.03x")
 
 
 def test_else_the_noise_is_half_of_the_median_width_of_an_interval() -> None:

@@ -118,9 +118,9 @@ def _bound(quality: Quality, gate: Gate) -> list[str]:
     """Why the number at N is gated, not that without its bias."""
     title, margin = GENERATION.quantity(BOUND).title, gate.margin(METRICS[0])
     rows = []
-    for workload, table in quality.items():
+    for workload, networks in quality.items():
         for label in dict.fromkeys(change.base.label for change in changes()):
-            network = table[label]
+            network = networks[label]
             at_n, bound = float(np.exp(network.logs[:, 0]).mean()), float(network.bound[:, 0].mean())
             own = float(np.sqrt(network.bound[:, 1].mean() / SEEDS_OF_A_RUN))
             rows.append(

@@ -20,11 +20,15 @@ TRAINED_IMAGES = 2048
 CALIBRATION_BATCH = 64
 
 
-def finished(generator: nn.Module, recovery: Recovery, gan: Gan, seed: int) -> nn.Module:
-    """``generator``, changed in place, as it is measured: on the device, calibrated, in eval mode."""
+def finished(generator: nn.Module, recovery: Recovery, gan: Gan, seed: int, *, passing: bool = False) -> nn.Module:
+    """``generator``, changed in place, as it is measured: on the device, calibrated, in eval mode.
+
+    Args:
+        passing: it is a point of a learning curve, and calibrated as after pruning alone.
+    """
     generator = channels_last(generator.to(gan.device))  # faster, see `course._placed`
     if recovery.calibrate:
-        count = TRAINED_IMAGES if recovery.steps else CALIBRATION_IMAGES
+        count = TRAINED_IMAGES if recovery.steps and not passing else CALIBRATION_IMAGES
         inputs = gan.workload.inputs.sample(count, stream(seed, "calibrate"))
         recalibrate(generator, batches(inputs, CALIBRATION_BATCH, gan.device))
     return generator.eval().requires_grad_(False)

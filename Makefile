@@ -15,7 +15,7 @@ COUNT ?= 100
 # What `make calibrate` has collected; hours of it, so it is kept and continued.
 CALIBRATION ?= results/calibration
 
-.PHONY: fuzz regression calibrate bench ci-bench test test-fast test-gpu explore mutants lint type report install bench-harness docs clean help
+.PHONY: fuzz regression calibrate calibrate-statistics bench ci-bench test test-fast test-gpu explore mutants lint type report install bench-harness docs clean help
 
 help:
 	@echo "make bench          sweep the quick experiment, write reports/quick/"
@@ -28,6 +28,7 @@ help:
 	@echo "make lint type      ruff, the import contracts, mypy"
 	@echo "make regression     measure ci afresh and compare it with its baseline (BASE=REVISION: with a revision's)"
 	@echo "make calibrate      error rates of the gate, measured; some hours, continues where it was stopped"
+	@echo "make calibrate-statistics  what intervals and verdicts claim, tried on many seeds; hours, continues too"
 	@echo "make bench-harness  benchmarks of the harness itself"
 	@echo "make docs           write docs/catalogue.md and the tables of docs/results-format.md anew"
 	@echo "make clean          remove what was installed and measured (not the baselines)"
@@ -78,6 +79,11 @@ calibrate: install
 	$(BIN)/python -m bench.gate.calibration timing idle --data $(CALIBRATION)
 	$(BIN)/python -m bench.gate.calibration timing busy --data $(CALIBRATION)
 	$(BIN)/python -m bench.gate.calibration write --data $(CALIBRATION)
+
+# Hours; continues where it was stopped. Several processes: --part NAME and --seeds FIRST:END for each, then `merge`.
+calibrate-statistics: install
+	$(BIN)/python -m bench.gate.calibration.statistics collect --data $(CALIBRATION)
+	$(BIN)/python -m bench.gate.calibration.statistics write --data $(CALIBRATION)
 
 docs: install
 	$(BIN)/python -m bench.documentation

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api import draw_report, load_run, run, workload
+    from bench.api import claims, draw_report, load_run, power, run, workload
     from bench.artifact.folder import load_artifact as load
     from bench.base.errors import UserError
 
-__all__ = ["UserError", "draw_report", "load", "load_run", "run", "workload"]
+__all__ = ["UserError", "claims", "draw_report", "load", "load_run", "power", "run", "workload"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: `ganprune --help` must not wait for torch and pandas.
-    if name in {"run", "load_run", "draw_report", "workload"}:
+    if name in {"run", "claims", "load_run", "draw_report", "power", "workload"}:
         from bench import api
 
         return getattr(api, name)

@@ -18,6 +18,7 @@ from bench.executors.local import start_server
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.report.power import Power
     from bench.sweep.progress import Progress
     from bench.sweep.run import Outcome
     from bench.workloads.base import Workload
@@ -122,6 +123,35 @@ def load_run(name: str | Path, *, results: Path | str = "results") -> pd.DataFra
     from bench.tables import tidy
 
     return tidy(read_run(find_run(name, results)).records)
+
+
+def claims(name: str | Path, reference: str | None = None, *, results: Path | str = "results") -> pd.DataFrame:
+    """What a run allows to be said, as its report says it: one row for each comparison, see `bench.tables.claim`.
+
+    Args:
+        reference: the strategy that others are compared with, ``dense``, or ``best`` (the best of each level); None:
+            the experiment's.
+    """
+    from bench.report.inputs import reference_of
+    from bench.report.loading import find_run, read_run
+    from bench.tables import claims_of, tidy
+
+    inputs = read_run(find_run(name, results))
+    return claims_of(tidy(inputs.records), reference or reference_of(inputs.experiment), inputs.evidence).table()
+
+
+def power(
+    name: str | Path,
+    difference: str | float = "10%",
+    *,
+    reference: str | None = None,
+    results: Path | str = "results",
+) -> tuple[Power, ...]:
+    """What the comparisons of a run can tell, and what must be added so that those not decided tell ``difference``
+    (``"10%"``: that share of dense's value; ``"1.5"`` or a number: that amount); see `bench.report.power`."""
+    from bench.report.power import power as found
+
+    return found(name, difference, reference=reference, results=results)
 
 
 def draw_report(name: str | Path, *, results: Path | str = "results", reports: Path | str = "reports") -> Path:

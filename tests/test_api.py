@@ -58,6 +58,16 @@ def test_a_report_can_be_drawn_again(outcome: Outcome, folder: Path, tmp_path: P
     assert page.is_file() and page.parent == tmp_path / "mini"
 
 
+def test_what_a_run_can_tell_and_what_must_be_added(outcome: Outcome, folder: Path) -> None:
+    (found,) = ganprune.power("mini", 1.5, results=folder / "r", reference="dense")
+    (one,) = found.family.members
+    assert (one.claim.strategy, one.kind, one.design.seeds) == ("l1-weight-global", "drawn", 2)
+    assert [added.amount for added in found.additions] == [1.5]
+    assert ganprune.power(outcome.folder, "1.5", reference="dense")[0].wanted == found.wanted
+    with pytest.raises(UserError, match="difference: '0' is no difference"):
+        ganprune.power(outcome.folder, "0")
+
+
 def test_run_without_reports_draws_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.sweep.run.LocalExecutor", InProcess)
     monkeypatch.chdir(tmp_path)

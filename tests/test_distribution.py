@@ -15,7 +15,7 @@ import bench
 import ganprune
 from tests.helpers.processes import ROOT, SOURCES
 
-PUBLIC = ["UserError", "draw_report", "load", "load_run", "run", "workload"]
+PUBLIC = ["UserError", "claims", "draw_report", "load", "load_run", "power", "run", "workload"]
 
 
 def test_its_names_are_the_public_ones_and_no_others() -> None:

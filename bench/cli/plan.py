@@ -32,12 +32,14 @@ def plan(
     cell_seconds: CellSecondsOption = CELL_SECONDS,
     cell_memory: CellMemoryOption = None,
 ) -> None:
-    """Cells: done, missing, estimated time."""
+    """Cells: done, missing, estimated time; which differences the run will be able to tell."""
+    from bench.cli.outlook import print_outlook
     from bench.cli.terminal import print_note, print_plan
     from bench.experiments import load_experiment
     from bench.records.paths import run_folder
     from bench.records.store import RunStore
     from bench.sweep.estimate import Speeds, estimate_latency_seconds, estimate_seconds
+    from bench.sweep.foresight import outlooks
     from bench.sweep.plan import announce_training, device_note, make_plan, settings_of
     from bench.sweep.run import MAIN, missing_cells
 
@@ -60,3 +62,4 @@ def plan(
         )
     if skipped := device_note(loaded):
         print_note(skipped)
+    print_outlook(outlooks(planned, results))

@@ -22,7 +22,7 @@ from bench.tables.claim import (
 )
 from bench.tables.lead import judges, judges_of, power_for, tasks_of, times_ten, titled
 from bench.tables.naming import DENSE
-from bench.tables.text import number, places_for, seen_places
+from bench.tables.text import number, places_of, seen_places
 from bench.tasks import Quantity, Task
 
 WORDS: dict[Verdict, str] = {
@@ -35,7 +35,7 @@ WORDS: dict[Verdict, str] = {
     "both collapsed": "not compared, both collapsed",
     "collapsed": "not compared, some seeds collapsed",
     "other size": "not compared, another achieved sparsity",
-    "too few seeds": "not compared, no spread is known",
+    "too few seeds": "not compared, too few shared seeds",
 }
 
 
@@ -73,7 +73,7 @@ def judged_by(frame: pd.DataFrame) -> list[Quantity]:
 
 def _unmeasured(tasks: Sequence[Task]) -> str:
     """``Neither A nor B was``: what could have judged."""
-    titles = [task.quantity(name).title for task in tasks for name in task.leaders]
+    titles = [task.quantity(name).title for task in tasks for name in task.leaders if not task.quantity(name).at_n]
     if len(titles) == 1:
         return f"{titles[0]} was not"
     return f"Neither {' nor '.join(titles)} was"
@@ -149,7 +149,7 @@ def _scope(claim: Claim) -> str:
 def at_most(claim: Claim) -> str:
     """``it loses at most 0.40 TITLE``."""
     if claim.bound <= 0:
-        return f"it loses nothing (at most {amount_text(claim, claim.bound)})"
+        return f"it gains at least {amount_text(claim, -claim.bound)}"
     return f"it loses at most {amount_text(claim, claim.bound)}"
 
 
@@ -253,7 +253,7 @@ def difference_text(claim: Claim) -> str:
     power = power_for(claim.quantity, [claim.difference])
     mean, low, high = (value * 10**power for value in (claim.difference, claim.low, claim.high))
     half = min((abs(end - mean) for end in (low, high) if math.isfinite(end)), default=math.nan)
-    digits = places_for(half, claim.quantity.decimals)
+    digits = places_of(half, claim.quantity.decimals)
     ends = [number(end, digits, signed=True) if math.isfinite(end) else "" for end in (low, high)]
     between = f"{ends[0]} to {ends[1]}" if all(ends) else (f"above {ends[0]}" if ends[0] else f"below {ends[1]}")
     shown = f"{number(mean, digits, signed=True)} ({between})" if any(ends) else number(mean, digits, signed=True)

@@ -25,7 +25,7 @@ from bench.report.slices import Slice, slices_of
 from bench.report.words import quality_label
 from bench.tables import granularity_of, main_metric, strategy_order
 from bench.tables.hypervolume import hypervolume_table
-from bench.tables.lead import Judge, areas_of, bounds_of, judges, judges_of, leads_of, task_of, tasks_of
+from bench.tables.lead import Judge, areas_of, judges, judges_of, leads_of, task_of, tasks_of, watched_of
 from bench.tables.naming import DENSE
 from bench.tables.places import by_place
 from bench.tables.run_tables import RunTables
@@ -329,10 +329,9 @@ def _layers(part: Slice, records: Sequence[Record]) -> list[Drawing]:
 def _curves(part: Slice, records: Sequence[Record], frame: pd.DataFrame) -> list[Drawing]:
     curves = curves_frame(records)
     drawn = []
-    bounds = bounds_of(frame)
+    watched = watched_of(frame)
     for workload in sorted(set(curves["workload"])):
-        quantity = task_of(frame[frame["workload"] == workload]).bounding
-        judge = bounds.get(workload) or Judge(quantity, quantity.name)
+        judge = watched[workload]
         mine = curves[curves["workload"] == workload]
         kinds = mine["strategy"].map(granularity_of)
         many = mine["strategy"].nunique() > MOST_CURVES

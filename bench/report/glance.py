@@ -32,7 +32,7 @@ SIGNS: dict[Verdict, tuple[str, str]] = {
     "better: the other collapsed": ("·", "better: the other collapsed"),
     "both collapsed": ("×", "both collapsed"),
     "other size": ("·", "not compared: another achieved sparsity"),
-    "too few seeds": ("·", "not compared: no spread is known"),
+    "too few seeds": ("·", "not compared: too few shared seeds"),
 }
 
 

@@ -19,7 +19,7 @@ QUALITY = "quality"
 
 def quality_key(record: Record) -> str:
     """Under which name the points of a record's curve hold what judges the network."""
-    return task_named(record.task).bound
+    return task_named(record.task).watched
 
 
 def curves_frame(records: Sequence[Record]) -> pd.DataFrame:

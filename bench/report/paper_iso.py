@@ -10,12 +10,12 @@ from bench.report.best import not_separable
 from bench.report.paper_captions import cheapest_rule, masks, same_network, setting
 from bench.report.papertable import Column, Line, PaperTable, Value, counted, missing, text, tidied
 from bench.tables.isoquality import CURVE, Margin, iso_points, iso_quality, margins_of
-from bench.tables.lead import Judge
+from bench.tables.lead import Judge, family_of
 from bench.tables.naming import DENSE, strategy_order
 from bench.tables.run_tables import RunTables
 from bench.tables.summary import SHOWN_BATCHES
 from bench.tables.tidy import rows_of
-from bench.tasks import task_named
+from bench.tasks import quantity_of
 
 _TIMED = "Latency: dense latency / measured speed-up; its interval covers {}, not the timing."
 
@@ -33,7 +33,7 @@ def iso_quality_table(
     rows = rows_of(iso_quality(numbers.frame, points))
     if not rows:
         return None
-    quantity = task_named(rows[0]["task"]).bounding
+    quantity = quantity_of(family_of(rows[0]["metric"]))
     labels = [margin.label(quantity) for margin in (margins_of(quantity) if margins is None else margins)]
     shares: dict[Key, dict[int, float]] = {}
     for point in rows_of(points):

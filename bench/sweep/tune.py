@@ -19,6 +19,7 @@ from bench.base.machine import one_thread
 from bench.base.ranges import SEEDS
 from bench.experiments.schema import MOST_IMAGES
 from bench.records import Cell
+from bench.statistics import paired
 from bench.sweep.cell import make
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
@@ -54,8 +55,11 @@ class Loss:
 
     @property
     def noise(self) -> float:
-        """Standard error of the mean over the folds."""
-        return float(np.std(self.folds, ddof=1) / math.sqrt(len(self.folds)))
+        """Standard error of the mean over the folds, each paired with dense's; NaN where one is not finite."""
+        if not all(map(math.isfinite, self.folds)):
+            return math.nan
+        estimate = paired([0.0] * len(self.folds), self.folds)
+        return math.nan if estimate is None else estimate.error
 
 
 Verdict = Literal["found", "none", "cannot be resolved", "not applicable"]
@@ -93,7 +97,7 @@ def tune(
 
     Args:
         tolerance: largest mean loss, a share of the dense quality: .1 lets what is lower the better rise by a tenth.
-        metric: one of those that the task's gate tests; None: the one that leads.
+        metric: one of those that the task's gate tests; None: the one that trainings are watched by.
         folds: disjoint parts of the training images, each with inputs of its own.
         num_images: generated images in each fold.
 
@@ -112,7 +116,7 @@ def tune(
             recovery=recovery,
             seed=seed,
         )
-        quantity = loaded.task.quantity(metric or loaded.task.leaders[0])
+        quantity = loaded.task.quantity(metric or loaded.task.watched)
         judges = Folded(loaded.judge.folds(folds, num_images, seed, quantity.name), quantity)
         dense = judges.losses(make(shop.resolve(cell), shop, watch=False).recovered.generator)
         return [_tune_one(name, cell, shop, judges, dense, tolerance, progress) for name in strategies]

@@ -7,6 +7,7 @@ was run.
 from __future__ import annotations
 
 from bench.tables.aggregate import AGGREGATED_COLUMNS, aggregate
+from bench.tables.claims import claims_of
 from bench.tables.latency import LATENCY_COLUMNS, latency_table, main_setting, with_latency
 from bench.tables.naming import granularity_of, main_metric, row_order, strategy_order
 from bench.tables.run_tables import RunTables, run_tables
@@ -21,6 +22,7 @@ __all__ = [
     "TIDY_COLUMNS",
     "RunTables",
     "aggregate",
+    "claims_of",
     "escape",
     "granularity_of",
     "latency_table",

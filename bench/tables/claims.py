@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from bench.statistics import Simultaneous, above, below, between, estimated
+from bench.statistics import Estimate, Simultaneous, above, below, between, estimated, first_levels
 from bench.tables.best_claims import against_best
 from bench.tables.claim import ALL, BEST, LEAST_CHECKPOINTS, LEVEL, Claim, Claims, Key, Verdict, in_order
 from bench.tables.evidence import Evidence, over_checkpoints
@@ -30,6 +30,17 @@ from bench.tables.groups import (
     groups_of,
 )
 from bench.tables.naming import DENSE
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons with one reference that share an error, with what each of them was tested by; in one order."""
+
+    comparisons: tuple[Comparison, ...]
+    estimates: tuple[Estimate | None, ...]
+    levels: tuple[float, ...]
+    """The one-sided level that each is tested at whatever the others are; NaN: it is not made."""
+    claims: tuple[Claim, ...]
 
 
 def claims_of(frame: pd.DataFrame, reference: str, evidence: Evidence | None = None) -> Claims:
@@ -61,6 +72,20 @@ def against_dense(frame: pd.DataFrame, evidence: Evidence | None = None) -> list
 def _against_reference(groups: dict[Key, Group], reference: str, evidence: Evidence) -> list[Claim]:
     if reference == BEST:
         return against_best(groups, evidence)
+    found = _with_reference(groups, reference, evidence)
+    return in_order(claim for family in _families(found) for claim in _judged_by_reference(family))
+
+
+def judged_families(groups: dict[Key, Group], reference: str, evidence: Evidence) -> list[Family]:
+    """The families of `against_reference`, whole; ``reference`` is a strategy or dense."""
+    families = _families(_with_reference(groups, reference, evidence))
+    return [
+        Family(tuple(one), tuple(_estimates(one)), tuple(_first_levels(one)), tuple(_judged_by_reference(one)))
+        for one in families
+    ]
+
+
+def _with_reference(groups: dict[Key, Group], reference: str, evidence: Evidence) -> list[Comparison]:
     found = []
     for key, group in groups.items():
         if key[2] in (reference, DENSE):
@@ -71,7 +96,7 @@ def _against_reference(groups: dict[Key, Group], reference: str, evidence: Evide
             other = groups.get(changed(key, strategy=reference)) if not math.isnan(group.first["requested"]) else None
         if other is not None:
             found.append(compare(group, other, evidence, same_size=reference != DENSE))
-    return in_order(claim for family in _families(found) for claim in _judged_by_reference(family))
+    return found
 
 
 def _against_dense(groups: dict[Key, Group], evidence: Evidence) -> list[Claim]:
@@ -132,6 +157,13 @@ def _estimates(family: Sequence[Comparison]) -> list[Any]:
 def _names(family: Sequence[Comparison]) -> list[Key]:
     """The strategies, at each target: what a family is grouped by."""
     return [(one.mine.key[2], one.mine.key[3]) for one in family]
+
+
+def _first_levels(family: Sequence[Comparison]) -> list[float]:
+    """`first_levels` of the comparisons that are made; NaN: this one is not."""
+    made = [estimate is not None for estimate in _estimates(family)]
+    levels = iter(first_levels([name for name, is_made in zip(_names(family), made, strict=True) if is_made], LEVEL))
+    return [next(levels) if is_made else math.nan for is_made in made]
 
 
 def _judged_by_reference(family: Sequence[Comparison]) -> list[Claim]:

@@ -121,7 +121,7 @@ def _difference(
     images, least = [each.estimate for each in errors], statistics.fmean(each.least for each in errors)
     if any(map(math.isnan, images)):
         images, least, varies = [0.0] * len(values), 0.0, varies | {UNKNOWN}
-    if compared_on is not None and compared_on.scale == "log":
+    if compared_on is not None and compared_on.scale != "share":  # compared, and moderated, as it is on its scale
         return Difference(tuple(values), tuple(images), tuple(values), 1.0, varies, least)
     logs = tuple(math.log(a / b) for a, b in positive) if all(min(pair) > 0 for pair in positive) else None
     one, other = (statistics.fmean(side) for side in zip(*positive, strict=True))

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.statistics import Difference, Simultaneous
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.claim import SAME_SIZE, Claim, Key, Verdict
-from bench.tables.evidence import Evidence, compared
+from bench.tables.evidence import UNKNOWN, Evidence, compared
 from bench.tables.lead import Judge, judges_of, task_of
 from bench.tables.naming import DENSE
 from bench.tables.tidy import rows_of
@@ -21,6 +21,9 @@ from bench.tables.tidy import rows_of
 Row = dict[str, Any]
 Cells = dict[int, dict[str, Row]]
 """Seed -> metric -> row, of one group."""
+
+LEAST_SEEDS = 3
+"""Where nothing is known of the images, the spread over fewer seeds says too little."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def compare(mine: Group, base: Group, evidence: Evidence, *, same_size: bool) ->
             obstacle = "both collapsed"
     elif same_size and abs(mine.achieved - base.achieved) > SAME_SIZE:
         obstacle = "other size"
-    elif difference is None:
+    elif difference is None or (UNKNOWN in difference.varies and len(difference.values) < LEAST_SEEDS):
         obstacle = "too few seeds"
     return Comparison(mine, base, difference, obstacle)
 

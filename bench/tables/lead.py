@@ -58,7 +58,19 @@ def bounds_of(table: pd.DataFrame) -> dict[str, Judge | None]:
     """As `judges_of`: the quantity of *at equal quality*, where it was measured."""
     found: dict[str, Judge | None] = {}
     for workload, rows in table.groupby("workload", sort=True):
-        found[str(workload)] = _measured_as(task_of(rows).bounding, rows)
+        task = task_of(rows)
+        found[str(workload)] = _measured_as(task.bounding, rows)
+        if found[str(workload)] is None and task.bounding.at_n:  # an older run, or a judge without it
+            found[str(workload)] = _measured_as(task.quantity(task.bounding.at_n), rows)
+    return found
+
+
+def watched_of(table: pd.DataFrame) -> dict[str, Judge]:
+    """As `judges_of`: the quantity of learning curves, by its plain name where it was not measured besides."""
+    found: dict[str, Judge] = {}
+    for workload, rows in table.groupby("workload", sort=True):
+        quantity = task_of(rows).watching
+        found[str(workload)] = _measured_as(quantity, rows) or Judge(quantity, quantity.name)
     return found
 
 

@@ -199,10 +199,11 @@ def difference_text(row: Mapping[str, Any], lead: Quantity, power: int = 0) -> s
     ``+1.98 (−1.66 to 6.34)``; ends of 0 say that only the direction is shown."""
     mean = float(row[f"{lead.name}_finite_delta_mean"]) * 10.0**power
     low, high = (float(row[name]) * 10.0**power for name in ("delta_low", "delta_high"))
-    places = places_for(high - low, seen_places(float(row[f"{lead.name}_finite_mean"]) * 10.0**power, lead.decimals))
+    seen = seen_places(float(row[f"{lead.name}_finite_mean"]) * 10.0**power, lead.decimals)
+    if math.isnan(low) or math.isnan(high):
+        return number(mean, seen, signed=True)
+    places = places_of(min(high - mean, mean - low), seen)
     shown = number(mean, places, signed=True)
-    if shown == MISSING or math.isnan(low) or math.isnan(high):
-        return shown
     ends = [number(end, places, signed=True) for end in (low, high)]
     return f"{shown} ({ends[0]} to {ends[1]})"
 
@@ -239,6 +240,13 @@ def seen_places(value: float, digits: int) -> int:
     if not math.isfinite(value) or value == 0 or abs(value) >= 1:
         return digits
     return max(digits, min(2 - math.floor(math.log10(abs(value))), MOST_PLACES))
+
+
+def places_of(half: float, digits: int) -> int:
+    """Decimals for a difference beside its interval: two digits of the interval's half, no more than `places_for` has."""
+    if not 0 < half < math.inf:
+        return digits
+    return min(places_for(half, digits), max(0, 1 - math.floor(math.log10(half))))
 
 
 def places_for(half: float, digits: int) -> int:

@@ -61,8 +61,8 @@ def hypervolume_csv(frame: pd.DataFrame) -> pd.DataFrame:
     the quantity, as in the main table, where all workloads have the same.
     """
     table = hypervolume_table(frame)
-    bounds = {task.bound for task in tasks_of(table)}
-    name = f"{bounds.pop()}_metric" if len(bounds) == 1 else "metric"
+    areas = {task.area for task in tasks_of(table)}
+    name = f"{areas.pop()}_metric" if len(areas) == 1 else "metric"
     shown = table.assign(values=[" ".join(f"{value:.6g}" for value in values) for values in table["values"]])
     return _without_task(shown.rename(columns={"metric": name}))
 

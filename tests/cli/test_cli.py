@@ -53,6 +53,7 @@ OPTIONS = {
     "validate": {"EXPERIMENT"},
     "plan": {"EXPERIMENT"},
     "report": {"RUN"},
+    "power": {"RUN", "--difference", "--reference", "--results", "--json"},
     "compare": {"BASE", "HEAD", "--strict", "--format", "--write", "--timing", "--results"},
     "baseline accept": {"RUN", "--reason"},
     "baseline show": {"EXPERIMENT"},

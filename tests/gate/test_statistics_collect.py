@@ -112,7 +112,7 @@ def test_what_is_kept_of_pairs_is_in_the_order_of_the_networks() -> None:
         before.append((Variant("dense", 0.0, kind), found))
     texts = collecting._paired(*before.pop(), before)
     # The twin is compared with the drawn network alone.
-    difference = found["fid-inf"].linear - before[0][1]["fid-inf"].linear
+    difference = found[collecting.LEADING].linear - before[0][1][collecting.LEADING].linear
     assert float(texts["paired second"]) > 0
-    assert len(texts["paired fid-inf"].split()) == 1
+    assert len(texts[f"paired {collecting.LEADING}"].split()) == 1
     assert difference.var(ddof=1) / 100 > 0

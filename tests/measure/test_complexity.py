@@ -11,8 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.measure.complexity import _traced_attention, count_macs, count_macs_fvcore, skipping_zeros
-from bench.measure.footprint import footprint
+from bench.measure.complexity import (
+    Macs,
+    _traced_attention,
+    count_macs,
+    count_macs_fvcore,
+    count_products_fvcore,
+    skipping_zeros,
+)
+from bench.measure.footprint import LayerSize, footprint
 from bench.workloads.networks import DcganGenerator, MlpGenerator
 from strategies.layers import prunable_layers
 
@@ -155,7 +162,7 @@ def test_a_traced_attention_is_counted_from_its_shapes() -> None:
     # 2 x 3 heads, 5 queries of 8 numbers, 7 keys, values of 4: each pair takes 8 and 4 products.
     inputs = [traced(2, 3, 5, 8), traced(2, 3, 7, 8), traced(2, 3, 7, 4)]
     assert dict(_traced_attention(inputs, [])) == {"scaled_dot_product_attention": 2 * 3 * 5 * 7 * (8 + 4)}
-    inputs = [traced(2, 5, 8), traced(2, 7, 8), traced(2, 7, 4)]  # one head
+    inputs = [traced(2, 5, 8), traced(2, 7, 8), traced(2, 7, 4), None, None]  # one head, and arguments that are none
     assert dict(_traced_attention(inputs, [])) == {"scaled_dot_product_attention": 2 * 5 * 7 * (8 + 4)}
 
 
@@ -285,3 +292,31 @@ def test_effective_macs_of_an_architecture_follow_from_the_weights() -> None:
     pruned = count_macs(dense, (torch.zeros(1, 8),))
     assert skipping_zeros(counted, footprint(dense).layers) == pruned
     assert pruned.effective < counted.effective == counted.dense
+
+
+@pytest.mark.parametrize(
+    ("size", "effective"),
+    [((1, 1), 30), ((1, 0), 20), ((4, 3), 27), ((4, 1), 22), ((0, 0), 20)],
+)
+def test_effective_macs_are_the_share_of_what_is_not_zero_and_what_is_outside_of_layers(
+    size: tuple[int, int], effective: int
+) -> None:
+    macs = Macs(30, 30, {"a": 10}, ())
+    assert skipping_zeros(macs, {"a": LayerSize(*size)}).effective == effective
+
+
+def test_fvcore_counts_products_as_we_do_beside_norms_and_with_attention() -> None:
+    pytest.importorskip("fvcore")
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.norm(self.conv(x)).flatten(2)
+            return functional.scaled_dot_product_attention(y, y, y)
+
+    products = 4 * 4 * 2 * 4 * 9 + 2 * 4 * 4 * 16
+    assert count_products_fvcore(Net(), (torch.zeros(1, 2, 6, 6),)) == products
+    assert count_macs(Net(), (torch.zeros(1, 2, 6, 6),)).dense == products

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -132,3 +137,28 @@ def test_a_bitmask_has_a_bit_for_each_value_in_whole_bytes_and_four_bytes_for_ea
 ) -> None:
     assert _bitmask_bytes(torch.zeros(count), 0) == mask
     assert _bitmask_bytes(torch.zeros(count), 5) == mask + 20
+
+
+def test_peak_memory_is_what_the_kernel_says_of_this_process_and_not_of_its_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/proc/self/status")
+    monkeypatch.setattr(Path, "read_text", lambda self: "Name:\tx\nVmPeak:\t  9000 kB\nVmHWM:\t     3 kB\n")
+    assert peak_resident_bytes() == 3 * 1024
+
+
+def test_peak_memory_is_asked_of_getrusage_where_there_is_no_such_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=7))
+    assert peak_resident_bytes() == rusage_bytes(7, sys.platform)
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "expected"), [("cuda", True, 5), ("cuda", False, None), ("cpu", True, None)]
+)
+def test_cuda_memory_is_that_of_a_device_that_is_there(
+    device: str, there: bool, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda asked: 5)
+    assert peak_cuda_bytes(device) == expected

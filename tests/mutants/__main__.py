@@ -192,7 +192,10 @@ def table(drawn: Sequence[Mutant], results: Results) -> tuple[str, float]:
         if failing:
             lines += ["", f"{room}: these fail without any change and were left out: {', '.join(failing)}"]
     share = sum(outcome != "survived" for outcome in tried.values()) / max(len(tried), 1)
-    lines += ["", f"{len(tried)} of {len(drawn)} tried; noticed, those that hang too: {100 * share:.1f} %"]
+    lines += [
+        "",
+        f"{len(tried)} of {len(drawn)} tried; noticed, with those that hang and do not without it: {100 * share:.1f} %",
+    ]
     return "\n".join(lines), share
 
 

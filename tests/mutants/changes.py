@@ -40,10 +40,19 @@ CALLED = {
 """Functions and methods by what they may be confused with."""
 CHOOSES = {"replace", "sorted", "min", "max", "clamp", "std", "var"}
 """Functions whose named arguments are rules: they are left out in turn."""
-TOLD = {"print", "progress", "warn", "echo", "UserError", "NotApplicable", "Infeasible", "ValueError", "TypeError"}
-"""Calls whose arguments are words for people."""
-NO_RULE = {"strict", "encoding", "dtype", "device", "frozen", "inplace"}
-"""Keywords whose value no number hangs on: checks that hold anyway, and what is not a number."""
+TOLD = {
+    "print", "progress", "warn", "echo", "UserError", "NotApplicable", "Infeasible", "ValueError", "TypeError",
+    "unsupported_ops_warnings", "uncalled_modules_warnings", "tracer_warnings",
+}  # fmt: skip
+"""Calls whose arguments are words for people, or say whether there are any."""
+NO_RULE = {
+    "strict", "encoding", "dtype", "device", "frozen", "inplace", "compare", "kw_only", "stable", "set_to_none",
+    "sort", "ignore_index",
+}  # fmt: skip
+"""Keywords whose value no number hangs on: checks that hold anyway, how a class may be made and compared, what is not
+a number, and in which order a table's rows are put together before they are sorted. On the CPU, where scores lie, every
+sort of PyTorch's is stable; a gradient that is nothing and one of zeros are the same where each step makes all of
+them."""
 TEXTS = (ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp)
 """Operands that are joined, not added."""
 GUARD = 1e-5

@@ -60,7 +60,8 @@ ROOMS = {
         (
             "tests/strategies/test_weight.py", "tests/strategies/test_nm.py", "tests/strategies/test_block.py",
             "tests/strategies/test_merged.py", "tests/strategies/test_connection.py", "tests/strategies/test_graph.py",
-            "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py",
+            "tests/strategies/test_channel.py", "tests/strategies/test_prunable.py", "tests/strategies/test_units.py",
+            "tests/strategies/test_wiring.py", "tests/strategies/test_settings.py",
             "tests/strategies/test_proof.py", "tests/strategies/test_coupling.py", "tests/strategies/test_slicing.py",
             "tests/strategies/test_allocation.py",
             "tests/strategies/test_sorting.py", "tests/strategies/test_layers.py", "tests/strategies/test_criteria.py",
@@ -72,6 +73,7 @@ ROOMS = {
         (
             "tests/strategies/test_schedules.py", "tests/strategies/test_schedule_plans.py",
             "tests/strategies/test_schedule_hooks.py", "tests/strategies/test_hooks.py",
+            "tests/strategies/test_settings.py",
         ),
         whole=STRATEGIES,
     ),
@@ -89,10 +91,73 @@ ELSEWHERE = {
 """Functions that need a device; `make test-gpu` is about them."""
 
 EQUIVALENT = {
-    # On the CPU, where scores of parts lie, every sort of PyTorch's is stable.
-    ("strategies/granularity/connection.py", "last = int(torch.argsort(priorities[name], stable=True)[-1])", "False"),
-    # How long a thread is waited for, 20 times over, before it is asked again.
+    # How long a thread is waited for, and how often it is asked, before it is given up.
     ("strategies/granularity/graph.py", "thread.join(0.5)", "0.75"),
+    (
+        "strategies/granularity/graph.py",
+        "for _ in range(20):  # a bare `except:` in there may swallow one",
+        "21",
+    ),
+    # A thread that was started has a number; one that has ended ends at once, however often it is asked.
+    (
+        "strategies/granularity/graph.py",
+        "ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OutOfTime))",
+        "1",
+    ),
+    ("strategies/granularity/graph.py", "break", "continue"),
+    # Without dense there is nothing that its diversity would be divided by.
+    (
+        "bench/tasks/generation/collapse.py",
+        "of_dense = 0.0 if dense is None else diversity(dense)",
+        "1.0",
+    ),
+    # How many are looked at together, to bound the memory: what is found of each is the same.
+    ("bench/tasks/generation/neighbours.py", "ROWS = 1_000", "1001"),
+    ("bench/tasks/generation/collapse.py", "CHUNK = 64", "65"),
+    ("bench/tasks/generation/gaussian.py", "CHUNK_ROWS = 4096", "4097"),
+    ("bench/tasks/generation/extractors.py", "BATCH = 250", "251"),
+    ("bench/tasks/generation/discriminator.py", "BATCH = 250", "251"),
+    # What each weight is worth, in a share of all of them.
+    (
+        "strategies/granularity/units.py",
+        'worth = {name: work.per_entry(name) if target == "macs" else 1 for name in masks}',
+        "2",
+    ),
+    # A sign is 1 or -1.
+    (
+        "bench/tasks/base.py",
+        "return dense * (1 + margin) if self.sign > 0 else dense / (1 + margin)",
+        ">=",
+    ),
+    # The billionth is there for rounding, and nothing is exactly so far away.
+    ("bench/tables/select.py", "elif distance <= tolerance + 1e-9:", "<"),
+    ("bench/tables/select.py", "if off(value, level) <= tolerance + 1e-9:", "<"),
+    # Dense stands before all others of its place, whatever follows.
+    (
+        "bench/tables/select.py",
+        'return (*(row[name] for name in PLACE), not first, 0.0 if first else row["at"], '
+        'strategy_order(row["strategy"]))',
+        "1.0",
+    ),
+    # Of a covariance one side has to be without its mean: what is constant in the other adds nothing.
+    (
+        "strategies/criteria/latent_moves.py",
+        "covariance = (latents - latents.mean(0)).double().T @ (features - features.mean(0)).double()",
+        "+",
+    ),
+    (
+        "strategies/criteria/latent_moves.py",
+        "covariance = (latents - latents.mean(0)).double().T @ (features - features.mean(0)).double()",
+        "sum",
+    ),
+    # Both pools are judged, the one first or the other.
+    (
+        "bench/gate/compare.py",
+        "pool = [(i, p) for i, p in enumerate(parts) if isinstance(p, Judgeable) and p.row.gated is gated]",
+        "is not",
+    ),
+    # Once the centres stay where they are, further rounds leave them there.
+    ("strategies/granularity/quantised.py", "break", "continue"),
     # The old width is the same both ways, and the new one is used of a transposed convolution alone, where both agree.
     (
         "strategies/slicing.py",

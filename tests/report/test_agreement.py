@@ -25,9 +25,12 @@ Row = tuple[str, str, str]
 
 WORDS = {
     "lower": "lower", "higher": "higher", "not separable": "n.s.", "identical": "identical",
-    "not compared, a seed collapsed": "collapsed", "not compared: a seed collapsed": "collapsed",
+    "not compared, some seeds collapsed": "collapsed", "not compared: some seeds collapsed": "collapsed",
+    "worse, collapsed": "worse: coll.", "worse: collapsed": "worse: coll.",
+    "better, as the other collapsed": "better: ref. coll.", "better: the other collapsed": "better: ref. coll.",
+    "not compared, both collapsed": "both coll.", "both collapsed": "both coll.",
     "not compared, another achieved sparsity": "other size", "not compared: another achieved sparsity": "other size",
-    "not compared, fewer than 3 shared seeds": "few seeds", "not compared: fewer than 3 shared seeds": "few seeds",
+    "not compared, too few shared seeds": "few seeds", "not compared: too few shared seeds": "few seeds",
 }  # fmt: skip
 
 
@@ -40,7 +43,7 @@ def in_markdown(text: str) -> dict[Row, str]:
     part = text.split("**Against `l1-weight-global`**", 1)[1].split("\n\n", 2)[1]
     found = {}
     for line in part.splitlines():
-        place, rest = line.removeprefix("- ").removesuffix(".").split(": ", 1)
+        place, rest = line.removeprefix("- for this one network, ").removesuffix(".").split(": ", 1)
         workload, level = place.rsplit(", ", 1)
         for segment in rest.split("; "):
             words, names = segment.split(": ", 1)

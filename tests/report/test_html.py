@@ -27,7 +27,7 @@ from tests.report.drawn import HEADLINE
 from tests.report.synthetic import make_failure, make_latency, make_record, make_records
 
 HOSTILE = "</style></script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\"']]>&`|$_x_-channel"
-TABLES = ("summary", "cells", "metrics", "latency", "hypervolume")
+TABLES = ("summary", "cells", "metrics", "latency", "claims", "hypervolume")
 QUICK = {"name": "quick", "report": {"reference": "l1-weight-global"}}
 VOID = {"meta", "img", "input", "br", "hr", "link"}
 
@@ -186,8 +186,15 @@ def test_hostile_names_stay_text(tmp_path: Path):
         ([], "No cell has a usable result"),
         ([make_record(status="collapsed", seed=seed, reason="IS 1.0") for seed in range(3)], "collapsed 3/3"),
         ([make_record(status="infeasible", empty=True, reason="at most 0.8")], "at most 0.8"),
-        ([make_record()], "n = 1 is too few for a claim"),
-        ([make_record(seed=seed) for seed in range(2)], "n = 2 is too few for a claim"),
+        ([make_record()], "without an interval: no claim"),
+        (
+            [
+                make_record(strategy=name, seed=seed, fid=9.0 + len(name))
+                for seed in range(2)
+                for name in ("l1-weight-global", "dense")
+            ],
+            "could be compared with dense",
+        ),
         ([make_record(seed=seed) for seed in range(3)], "Latency was not measured"),
         ([make_record(level={"threshold": 0.2})], "knob of their own"),
     ],

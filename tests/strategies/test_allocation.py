@@ -204,3 +204,45 @@ def test_every_allocation_splits_a_real_generator(granularity: Granularity, allo
 
 def test_quantiles_are_the_middles_of_the_places() -> None:
     assert quantiles(torch.tensor([5.0, 1.0, 3.0])).tolist() == pytest.approx([5 / 6, 1 / 6, 3 / 6])
+
+
+def test_low_layers_first_orders_a_layer_by_its_scores_and_starts_the_rest_together() -> None:
+    """Ten units are at .05, .15, ..., .95 of their layer: nine go early, from 0 to 1, the last one behind all."""
+    scores = {"first": torch.arange(10.0).flip(0), "second": torch.arange(10.0)}
+    found = lowfirst(scores, LAYOUT)
+    early = [(k + 0.5) / 10 / 0.9 for k in range(9)]
+    assert found["first"].flip(0).tolist() == pytest.approx([*early, 2.95])
+    assert found["second"].tolist() == pytest.approx([*(1 + place for place in early), 2.95])
+
+
+def test_a_unit_at_nine_tenths_of_its_layer_stays_to_the_end() -> None:
+    found = lowfirst({"a": torch.arange(5.0)}, LAYOUT)["a"]
+    assert found.tolist() == pytest.approx([0.1 / 0.9, 0.3 / 0.9, 0.5 / 0.9, 0.7 / 0.9, 1.9])
+
+
+def test_sensitivity_looks_at_32_images_and_at_no_prefix_as_harmless_as_a_shorter_one() -> None:
+    """The output's distances are 3 without one unit and 1 without more: a longer prefix is at 3 too."""
+    asked = []
+
+    def draw(count: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+        asked.append(count)
+        return (torch.ones(1, 1),)
+
+    class Shift(nn.Module):
+        def __init__(self, by: float) -> None:
+            super().__init__()
+            self.by = by
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.by
+
+    def without(name: str, gone: Tensor) -> nn.Module:
+        return Shift({0: 0.0, 1: 3**0.5}.get(len(gone), 1.0))
+
+    context = replace(context_of("mlp"), generator=Shift(0.0), draw_inputs=draw)
+    scores = {"a": torch.tensor([4.0, 3.0, 2.0, 1.0, 0.0, 9.0, 8.0, 7.0, 6.0, 5.0])}
+    priorities = sensitivity_(scores, Layout(context, {"a": torch.Size([10])}, without))["a"]
+    assert asked == [32]
+    # Half a tenth: half of what a tenth costs; all behind it 3.
+    order = scores["a"].argsort()
+    assert priorities[order].tolist() == pytest.approx([1.5, *[3.0] * 9])

@@ -133,3 +133,97 @@ def test_a_block_cannot_be_held_back_in_training() -> None:
     with pytest.raises(NotApplicable, match="one shot"):
         removed.hold(copy.deepcopy(Resnet()))
     assert len(prunable_layers(Resnet())) == 5
+
+
+class Uneven(nn.Module):
+    """Blocks of 4, 9 + 9 and 1 weights that are all alike in one of them, on 3 numbers a row."""
+
+    def __init__(self, guarded: bool = False) -> None:
+        super().__init__()
+        self.small = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+        self.large = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+        self.guarded = guarded
+        for layer, value in ((self.small, 2.0), (self.large[0], 1.0), (self.large[1], -1.5)):
+            nn.init.constant_(layer.weight, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.small(x)
+        if self.guarded and isinstance(self.small, nn.Identity):
+            x = 2 * x
+        y: Tensor = self.large(x)
+        return y
+
+
+ROWS = (torch.ones(1, 1, 3),)
+
+
+def test_a_block_has_the_mean_score_of_its_weights_whatever_their_number_and_its_own_shares() -> None:
+    model = Uneven()
+    ranking = block.rank(context(model, ROWS), l1, global_)
+    assert ranking.blocks == ("large.0", "large.1", "small")
+    assert ranking.priorities.tolist() == [1.0, 1.5, 2.0]
+    # Of 21 weights and 3 * 3 + 9 + 9 = 27 products.
+    assert ranking.shares["params"].tolist() == pytest.approx([0, 9 / 21, 18 / 21, 1])
+    assert ranking.shares["macs"].tolist() == pytest.approx([0, 9 / 27, 18 / 27, 1])
+
+
+@pytest.mark.parametrize(("value", "gone"), [(1.0, 0), (1.1, 1), (1.5, 1), (2.0, 2), (2.5, 3)])
+def test_at_a_threshold_go_the_blocks_below_it(value: float, gone: int) -> None:
+    removal = block.rank(context(Uneven(), ROWS), l1, global_).at(value)
+    assert removal.blocks == ("large.0", "large.1", "small")[:gone]
+
+
+def test_blocks_of_one_priority_go_in_the_order_of_the_network() -> None:
+    def alike(values: dict[str, Tensor], layout: object) -> dict[str, Tensor]:
+        return {name: torch.zeros(1) for name in values}
+
+    ranking = block.rank(context(Resnet(), X), l1, replace(global_, prioritise=alike))
+    assert ranking.blocks == ("body.0", "body.1", "body.2")
+
+
+def test_a_block_without_which_the_network_computes_something_else_again_is_refused() -> None:
+    removal = block.rank(context(Uneven(guarded=True), ROWS), l1, global_).at(9.0)
+    with pytest.raises(NotApplicable, match=r"without large.0, large.1, small the output is not that of the dense"):
+        removal.apply(Uneven(guarded=True))
+    assert removal.apply(Uneven()).bypassed == ("large.0", "large.1", "small")
+
+
+def test_a_block_whose_absence_makes_the_forward_pass_fail_or_its_output_infinite_is_no_candidate() -> None:
+    class Needs(nn.Module):
+        """The first block's weight is asked for, the second one keeps a logarithm finite, the third can go."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(2, 2, bias=False) for _ in range(3))
+            self.image = nn.Linear(2, 1)
+            nn.init.eye_(self.a.weight)
+            nn.init.constant_(self.b.weight, 1.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.image(self.c(torch.log(self.b(self.a(x) + self.a.weight[0]))))
+            return y
+
+    x = (torch.tensor([[-1.0, 3.0]]),)  # + (1, 0): the sum is 3, the first number 0
+    assert torch.isfinite(Needs()(*x)).all()
+    assert removable_blocks(Needs(), x) == ("c",)
+
+
+def test_two_blocks_that_cannot_go_together_save_no_more_than_one() -> None:
+    class One(nn.Module):
+        """One of its two blocks has to be there."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+            self.image = nn.Linear(2, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if isinstance(self.a, nn.Identity) and isinstance(self.b, nn.Identity):
+                raise RuntimeError("nothing is left")
+            y: Tensor = self.image(self.b(self.a(x)))
+            return y
+
+    ranking = block.rank(context(One(), (torch.ones(1, 2),)), l1, global_)
+    assert ranking.shares["params"].tolist() == pytest.approx([0, 0.4, 0.4])
+    assert ranking.shares["macs"].tolist() == pytest.approx([0, 0.4, 0.4])
+    assert len(ranking.cut(0.39, "params").blocks) == 1

@@ -19,14 +19,16 @@ from torch import Tensor, nn
 from bench.measure.complexity import count_macs
 from strategies.allocation import Allocation, global_, global_mean, uniform
 from strategies.base import (
+    Criterion,
     Infeasible,
     Kept,
     Target,
 )
 from strategies.criteria import l1, random
 from strategies.granularity import channel as module
-from strategies.granularity.channel import ChannelRanking, ChannelRemoval, TwinMismatch, channel
+from strategies.granularity.channel import ChannelRanking, ChannelRemoval, TwinMismatch, channel, channel_scores
 from strategies.granularity.coupling import Coupling, couple
+from strategies.granularity.groups import Group, Member
 from strategies.layers import named_weights, out_dim, prunable_layers, widths
 from strategies.slicing import shrink, twin_error
 from tests.helpers.properties import examples
@@ -338,3 +340,107 @@ def test_the_cut_is_bit_for_bit_that_of_torch_pruning(name: str, share: float) -
     ours = removal.apply(dense(name)).generator.state_dict()
     assert list(ours) == list(expected)
     assert all(torch.equal(value, expected[key]) for key, value in ours.items())
+
+
+# Which prefix has the MACs that are asked for, where the forecast is right and where it is not.
+
+
+def ranking_of(forecast: list[float], counted: Callable[[int], float]) -> ChannelRanking:
+    """Of one group of channels, the first of which go first, whose networks have these shares of MACs gone."""
+    size = len(forecast)
+    every = torch.arange(size)
+    group = Group("a", size, (Member("a", "out", every, every), Member("b", "in", every, every)))
+    return ChannelRanking(
+        Coupling((group,), {}),
+        tuple((0, channel) for channel in range(size - 1)),
+        np.arange(size - 1, dtype=np.float64),
+        {"params": np.arange(size) / size, "macs": np.array(forecast)},
+        (),
+        lambda removal: counted(len(removal.removed["a"])),
+    )
+
+
+FORECAST = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+COUNTED = [0.0, 0.0625, 0.125, 0.25, 0.625, 0.875]
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [(0.0, 0), (0.06, 1), (0.09, 1), (0.1, 2), (0.125, 2), (0.2, 3), (0.43, 3), (0.44, 4), (0.7, 4),
+     (0.8, 5), (0.875, 5)],
+)  # fmt: skip
+def test_where_the_forecast_of_macs_is_wrong_the_nearest_counted_network_is_taken(asked: float, count: int) -> None:
+    removal = ranking_of(FORECAST, COUNTED.__getitem__).cut(asked, "macs")
+    assert removal.removed["a"].tolist() == list(range(count))
+    assert removal.sparsity("params") == count / 6
+    assert removal.sparsity("macs") == (COUNTED[count] if asked else 0.0)
+
+
+def test_more_than_the_smallest_network_saves_is_infeasible_whatever_the_forecast() -> None:
+    with pytest.raises(Infeasible) as caught:
+        ranking_of(FORECAST, COUNTED.__getitem__).cut(0.88, "macs")
+    assert caught.value.maximum == 0.875
+    with pytest.raises(Infeasible) as caught:
+        ranking_of(FORECAST, FORECAST.__getitem__).cut(0.51, "macs")
+    assert caught.value.maximum == 0.5
+
+
+@pytest.mark.parametrize(("error", "trusted"), [(1e-12, True), (1e-6, False), (-1e-6, False)])
+def test_a_forecast_is_trusted_up_to_rounding(error: float, trusted: bool) -> None:
+    removal = ranking_of(FORECAST, lambda count: FORECAST[count] + error * (count > 0)).cut(0.31, "macs")
+    assert removal.removed["a"].tolist() == [0, 1, 2]
+    assert removal.sparsity("macs") == (0.3 if trusted else 0.3 + error)
+
+
+def test_few_networks_are_counted_for_a_cut() -> None:
+    size, asked = 1025, []
+
+    def counted(count: int) -> float:
+        asked.append(count)
+        return (count / size) ** 2
+
+    removal = ranking_of([k / size for k in range(size)], counted).cut(0.25, "macs")
+    assert len(removal.removed["a"]) in (512, 513)
+    assert len(asked) == len(set(asked)) <= 13
+
+
+@pytest.mark.parametrize(("value", "gone"), [(0.0, 0), (1.0, 1), (1.5, 2), (9.0, 5)])
+def test_at_a_threshold_goes_what_is_below_it(value: float, gone: int) -> None:
+    assert ranking_of(FORECAST, FORECAST.__getitem__).at(value).removed["a"].tolist() == list(range(gone))
+
+
+# One score a channel.
+
+
+def members(*sides: tuple[str, str, list[int], list[int]]) -> tuple[Member, ...]:
+    return tuple(
+        Member(name, side, torch.tensor(indices), torch.tensor(channels)) for name, side, indices, channels in sides
+    )
+
+
+def test_a_channel_has_the_mean_score_of_what_makes_it_where_each_place_is_scored() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 4))
+    scores = {"0": torch.tensor([1.0, 2.0, 4.0]), "1": torch.tensor([[1.0, 1.0], [2.0, 3.0], [0.0, 7.0], [4.0, 4.0]])}
+    group = Group("0", 3, members(("0", "out", [0, 1, 2], [0, 1, 2]), ("1", "out", [3, 1, 0], [0, 1, 2]),
+                                  ("2", "out", [0, 1, 2], [0, 1, 2]), ("1", "in", [0, 1], [0, 1])))  # fmt: skip
+    found = channel_scores(group, model, scores, l1)
+    assert found is not None and found.tolist() == [(1 + 8) / 2, (2 + 5) / 2, (4 + 2) / 2]
+    partly = Group("0", 3, members(("0", "out", [0, 2], [0, 2])))
+    assert channel_scores(partly, model, scores, l1) is None
+
+
+def test_a_channel_that_a_grouped_layer_reads_is_scored_by_what_makes_it() -> None:
+    """The weight of a grouped layer has fewer inputs than it reads, and does not say which filter reads which."""
+    reading = Criterion("reading", lambda context: {}, "here", "own", reads=True)
+    model = nn.ModuleDict({"a": nn.Conv2d(2, 4, 1), "b": nn.Conv2d(4, 4, 1, groups=2), "c": nn.Conv2d(4, 1, 1)})
+    scores = {name: layer.weight.detach().abs() for name, layer in prunable_layers(model).items()}
+    every = [0, 1, 2, 3]
+    made, plain = ("a", "out", every, every), ("c", "in", every, every)
+    grouped = ("b", "in", every, every)
+    by_reader = channel_scores(Group("a", 4, members(made, plain)), model, scores, reading)
+    assert by_reader is not None
+    torch.testing.assert_close(by_reader, scores["c"].double().flatten())
+    for group in (Group("a", 4, members(made, grouped)), Group("a", 4, members(made, plain, grouped))):
+        by_maker = channel_scores(group, model, scores, reading)
+        assert by_maker is not None
+        torch.testing.assert_close(by_maker, scores["a"].double().flatten(1).sum(1))

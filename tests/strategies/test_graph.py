@@ -111,3 +111,31 @@ def test_a_norm_without_weights_of_another_kind_is_no_member() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3, elementwise_affine=False), nn.Dropout(), nn.Linear(3, 2))
     found = {group.name: [m.module for m in group.members] for group in graph.find(net.eval(), (torch.ones(2, 2),))}
     assert found == {"0": ["0", "3"], "3": ["3"]}
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(None, 60.0), (5.0, 5.0)])
+def test_the_library_has_a_minute(limit: float | None, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def within(limit: float, work: object) -> tuple[()]:
+        given.append(limit)
+        return ()
+
+    monkeypatch.setattr(graph, "within", within)
+    assert graph.find(Net(), X, limit) == () and given == [seconds]
+
+
+def test_what_swallows_the_exception_is_stopped_by_the_next_one() -> None:
+    seen = []
+
+    def stubborn() -> None:
+        for number in range(2):
+            try:
+                while True:
+                    time.sleep(0.001)
+            except graph.OutOfTime:
+                seen.append(number)
+
+    with pytest.raises(TimeoutError):
+        graph.within(0.05, stubborn)
+    assert seen == [0, 1]

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from bench.measure.coded import pack, unpack
 from bench.measure.footprint import footprint
 from bench.workloads.networks import MlpDiscriminator, MlpGenerator
-from strategies.allocation import global_, uniform
+from strategies.allocation import Layout, global_, uniform
 from strategies.base import Infeasible, Level, NotApplicable
 from strategies.composition import Strategy
 from strategies.criteria import l1
 from strategies.criteria.structure import unlike
 from strategies.granularity.connection import ConnectionGranularity, concatenated
 from strategies.granularity.quantised import QuantisedGranularity, QuantisedRemoval, nearest_levels
-from strategies.granularity.share import ShareGranularity, shareable
+from strategies.granularity.share import ShareGranularity, ShareRanking, shareable, tie
 from strategies.hooks import Training
 from strategies.keeping import KeepHooks
 from strategies.layers import named_weights
@@ -310,3 +310,96 @@ def test_without_a_concatenation_there_is_no_connection(name: str) -> None:
     with pytest.raises(NotApplicable, match="no layer reads a concatenation"):
         CONNECTION.rank(context_of(name))
     assert generator(name) is not None
+
+
+# Which pairs are tied, and which levels go.
+
+
+def ties_of(*pairs: str) -> ShareRanking:
+    sizes = {"a": 4, "b": 4, "c": 6, "d": 2}
+    return ShareRanking(pairs, np.arange(len(pairs), dtype=np.float64), sizes, 20, None)
+
+
+def test_a_layer_that_takes_or_gives_a_weight_already_is_left_out() -> None:
+    ranking = ties_of("b<-a", "c<-b", "b<-d", "d<-c", "c<-a", "a<-d")
+    tied = [ranking.at(value).tied for value in (0, 0.4, 1, 1.6, 3, 6)]
+    both = {"b": "a", "d": "c"}
+    assert tied == [{}, {}, {"b": "a"}, both, both, both]
+    assert ranking.shares["params"].tolist() == [0.0, 4 / 20, *[6 / 20] * 5]
+
+
+@pytest.mark.parametrize(("asked", "tied"), [(0.0, 0), (0.09, 0), (0.11, 1), (0.24, 1), (0.26, 2), (0.3, 2)])
+def test_the_number_of_ties_is_that_whose_share_is_nearest(asked: float, tied: int) -> None:
+    assert len(ties_of("b<-a", "d<-c").cut(asked, "params").tied) == tied
+
+
+def test_only_layers_of_one_kind_share_and_d_is_asked_only_where_it_is_meant() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(2, 2, 1), nn.ConvTranspose2d(2, 2, 1)
+            self.c, self.d = nn.Conv2d(2, 2, 1), nn.Linear(3, 2)
+
+    assert shareable(Mixed(), None) == ("c<-a",)
+    theirs = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2), nn.Conv2d(2, 2, 1))
+    assert shareable(Mixed(), theirs) == ("d<-discriminator:0",)
+    assert not ShareGranularity().with_d and ShareGranularity().needs == frozenset()
+    assert ShareGranularity(with_d=True).needs == {"discriminator"}
+    with pytest.raises(NotApplicable, match="the shape of the transpose of a linear layer of D"):
+        ShareGranularity(with_d=True).rank(replace(context(Siblings(), X), discriminator=theirs), unlike, global_)
+
+
+def test_several_layers_become_the_mean_of_all_and_of_their_owner() -> None:
+    model = Siblings()
+    tie(model, {"b": "a", "c": "a"}, None)
+    assert model.a.weight.detach().flatten().tolist() == pytest.approx([1 / 3, 0, 0, 0])
+    assert model.a.weight is model.b.weight is model.c.weight
+
+
+@pytest.mark.parametrize("levels", [2, 255])
+def test_two_levels_and_255_are_allowed(levels: int) -> None:
+    assert QuantisedGranularity(levels).levels == levels
+
+
+def test_a_level_goes_by_the_mean_score_of_its_weights() -> None:
+    """Levels {-1, -.9}, {-.1, 0}, {.1}, {.9, 1, 1.1}: mean sizes .95, .05, .1 and 1, the last of which stays."""
+    ranking = FOUR.rank(context(linear(*ROWS), (torch.randn(2, 4),)))
+    assert ranking.order == (("0", 1), ("0", 2), ("0", 0))
+    assert ranking.priorities.tolist() == pytest.approx([0.05, 0.1, 0.95])
+    assert ranking.shares["params"].tolist() == ranking.shares["macs"].tolist() == [0, 2 / 8, 3 / 8, 5 / 8]
+    exact = float(ranking.priorities[1])
+    assert [ranking.at(value).sparsity("params") for value in (exact, exact + 1e-6, 9.0)] == [2 / 8, 3 / 8, 5 / 8]
+    assert ranking.at(exact).codes["0"].tolist() == [[1, 1, 0, 0], [3, 4, 4, 4]]
+
+
+def test_levels_of_two_layers_are_compared_and_each_weight_costs_its_products() -> None:
+    class Two(nn.Module):
+        """``a`` is used three times an image, ``b`` once."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 1, bias=False), nn.Linear(1, 4, bias=False)
+            with torch.no_grad():
+                self.a.weight.copy_(torch.tensor([[2.0, -1.0]]))
+                self.b.weight.copy_(torch.tensor([[1.5], [0.5], [0.5], [1.5]]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.b(self.a(x).sum(1))
+            return y
+
+    seen: dict[str, list[float]] = {}
+
+    def noted(scores: dict[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+        assert layout.shapes == {"a": (1, 2), "b": (4, 1)}
+        model = layout.without("b", torch.tensor([1]))
+        seen["b"] = model.get_parameter("b.weight").detach().flatten().tolist()
+        seen["a"] = model.get_parameter("a.weight").detach().flatten().tolist()
+        return dict(scores)
+
+    found = context(Two(), (torch.ones(1, 3, 2),))
+    ranking = QuantisedGranularity(2).rank(found, l1, replace(global_, prioritise=noted))
+    assert seen == {"a": [2.0, -1.0], "b": [0.0, 0.5, 0.5, 0.0]}
+    assert ranking.order == (("b", 0), ("a", 0))
+    assert ranking.shares["params"].tolist() == pytest.approx([0, 2 / 6, 3 / 6])
+    assert ranking.shares["macs"].tolist() == pytest.approx([0, 2 / 10, 5 / 10])
+    assert ranking.cut(0.5, "macs").sparsity("macs") == pytest.approx(0.5)

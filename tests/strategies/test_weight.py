@@ -15,6 +15,7 @@ from strategies.base import Context, Criterion, Infeasible, Scores
 from strategies.criteria import l1, random
 from strategies.granularity.weight import WeightRanking, WeightRemoval, weight
 from strategies.layers import named_weights, prunable_layers
+from strategies.work import Work
 from tests.helpers.properties import examples
 from tests.strategies.nets import FACTORIES, context, context_of, generator
 
@@ -188,3 +189,35 @@ def test_scores_that_are_not_numbers_are_refused() -> None:
     _, found = by_hand([1.0, 2.0])
     with pytest.raises(ValueError, match="not numbers"):
         weight.rank(found, criterion_of({"layers.0": torch.tensor([[1.0, float("nan")]])}), global_)
+
+
+@pytest.mark.parametrize(
+    ("asked", "gone"), [(0.0, 0), (0.04, 0), (0.06, 1), (0.14, 1), (0.16, 2), (0.32, 2), (0.33, 3), (0.57, 3), (0.7, 4)]
+)
+def test_weights_that_are_not_all_used_alike_cost_their_share_of_the_products(asked: float, gone: int) -> None:
+    """Of 10 products ``a`` takes part in 2 for its 2 weights, ``b`` in 5 for 2, and 3 are of no weight: weights cost
+    1, 1, 2.5 and 2.5 tenths."""
+    work = Work({"a": 2, "b": 5}, {"a": 2, "b": 2}, 10)
+    assert (work.per_entry("a"), work.per_entry("b"), work.outside) == (1, 2.5, 3)
+    shapes = {"a": torch.Size([2]), "b": torch.Size([1, 2])}
+    ranking = WeightRanking(torch.arange(4), torch.arange(4.0), shapes, work)
+    if gone == 4:
+        with pytest.raises(Infeasible) as caught:
+            ranking.cut(asked, "macs")
+        assert caught.value.maximum == pytest.approx(0.45)
+        return
+    removal = ranking.cut(asked, "macs")
+    kept = torch.cat([mask.flatten() for mask in removal.masks.values()])
+    assert kept.tolist() == [k >= gone for k in range(4)]
+    assert {name: mask.shape for name, mask in removal.masks.items()} == shapes
+
+
+@pytest.mark.parametrize(("asked", "gone"), [(0.0, 0), (0.12, 0), (0.13, 1), (0.5, 2), (0.87, 3)])
+def test_the_rounded_number_of_weights_goes(asked: float, gone: int) -> None:
+    work = Work({"a": 4}, {"a": 4}, 4)
+    ranking = WeightRanking(torch.tensor([3, 0, 2, 1]), torch.arange(4.0), {"a": torch.Size([4])}, work)
+    mask = ranking.cut(asked, "params").masks["a"]
+    assert (~mask).nonzero().flatten().tolist() == sorted([3, 0, 2, 1][:gone])
+    with pytest.raises(Infeasible) as caught:
+        ranking.cut(0.9, "params")
+    assert caught.value.maximum == 0.75

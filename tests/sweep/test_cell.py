@@ -29,9 +29,9 @@ from strategies.layers import prunable_layers
 from tests.helpers.cells import NUM_IMAGES, cell, planned, record_of
 from tests.helpers.scored import count_scores
 
-QUALITY = {f"{name}[dummy-judge]" for name in ("fid", "fid-held-out", "fid-train-subset", "is")}
+QUALITY = {f"{name}[dummy-judge]" for name in ("fid-inf", "fid", "fid-held-out", "fid-train-subset", "is")}
 AGREEMENT = {"psnr-to-dense", "feature-distance-to-dense[dummy-judge]"}
-FLOOR = {"fid_floor[dummy-judge]"}
+FLOOR = {"fid_floor[dummy-judge]", "fid-inf_floor[dummy-judge]"}
 TOLD_APART = {"d-accuracy-real", "d-accuracy-generated"}
 TOLD_FROM_DENSE = {*TOLD_APART, "d-accuracy-dense"}
 SIZE = {"params", "params_nonzero", "bytes", "bytes_bitmask", "macs_dense", "macs_effective", "macs_fvcore"}

@@ -26,28 +26,35 @@ from strategies.builtin import DENSE, STRATEGIES
 
 OUTSIDE = {
     "words, files and pictures made of finished records": [
-        "bench.report", "bench.tables", "bench.statistics", "bench.documentation", "bench.training.card",
+        "bench.report", "bench.tables", "bench.documentation", "bench.training.card",
+        *(f"bench.statistics{name}" for name in (
+            "", ".best", ".components", ".estimates", ".families", ".hypervolume", ".intervals", ".power", ".ranks",
+        )),
         "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.onnx",
         "bench.tasks.generation.card", "bench.tasks.generation.words",
     ],
-    "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation"],
+    "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation",
+                     "bench.tasks.generation.quantities"],
     "comparing finished records": ["bench.gate", "bench.pytest_plugin"],
     "what is asked for, before it is done": [
         "bench", "bench.api", "bench.cli", "bench.experiments", "bench.check",
         "bench.base.ranges", "bench.training.recovery.asked",
         "bench.sweep.settings", "bench.sweep.plan", "bench.sweep.estimate", "bench.sweep.rough",
+        "bench.sweep.foresight",
         "bench.tasks.generation.fitness",
     ],
     "who does it, and where it is kept": [
         "bench.sweep", "bench.sweep.run", "bench.sweep.preload", "bench.sweep.prune",
         "bench.sweep.groups", "bench.sweep.progress", "bench.sweep.steady",
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
-        "bench.records.upgrade",
+        "bench.records.upgrade", "bench.records.contributions",
         "bench.base.outside", "bench.base.printable", "bench.base.consoles",
         "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
         "bench.base.limits", "bench.base.containment", "bench.base.process", "bench.base.raised",
     ],
-    "answers that are printed and kept nowhere": ["bench.sweep.tune", "bench.tasks.generation.folds"],
+    "answers that are printed and kept nowhere": [
+        "bench.sweep.tune", "bench.tasks.generation.folds", "bench.tasks.generation.limit",
+    ],
     "keys themselves": ["bench.sweep.keys", "bench.sweep.closure", "bench.base.code", "bench.base.source"],
     "what is read comes into the key by its content": [
         "bench.workloads", "bench.workloads.builtin", "bench.workloads.catalogue", "bench.workloads.checkpoints",
@@ -73,7 +80,7 @@ OUTSIDE = {
 """Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""
 
 WHOLE = (
-    "bench.report", "bench.tables", "bench.documentation", "bench.gate", "bench.executors", "bench.statistics",
+    "bench.report", "bench.tables", "bench.documentation", "bench.gate", "bench.executors",
     "bench.cli", "bench.check", "bench.experiments", "bench.workloads.public",
 )  # fmt: skip
 """Folders of which every module is outside."""

@@ -10,12 +10,13 @@ import torch
 from bench.base.seeds import stream
 from bench.records import Cell, CurvePoint, Record
 from bench.sweep.cell import make
-from bench.sweep.curve import CURVE_OUTPUTS, CurveRecorder, first_at, recorder
+from bench.sweep.curve import CURVE_OUTPUTS, CurveRecorder, _mean, first_at, recorder, sparse_discriminator
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.tasks.generation import FID
 from bench.tasks.generation.quality import judge
-from bench.training.recovery import watched_steps
+from bench.tasks.generation.quantities import FID, IS
+from bench.training.loop import StepStats
+from bench.training.recovery import parse_recovery, watched_steps
 from bench.workloads.generate import generate
 from tests.helpers.cells import NUM_IMAGES, cell, record_of
 
@@ -224,3 +225,54 @@ def test_a_network_that_is_pruned_on_the_way_regains_nothing_before_its_last_eve
     dense = watcher_of(pruned, shop).quality(shop.load("dummy", "shipped").gan.checkpoint.generator)
     assert first_at(record.curve[:1], None if dense is None else 2 * dense, FID) == 0  # the trap
     assert step is None or step >= 6
+
+
+# By hand.
+
+
+def test_more_is_better_where_the_quantity_says_so_and_as_good_is_good_enough() -> None:
+    assert first_at(points(3, 4, 5, 6), 5.0, IS) == 20 and first_at(points(9, 5, 4), 5.0, FID) == 10
+    assert first_at(points(4.9), 5.0, IS) is None and first_at(points(5.1), 5.0, FID) is None
+    assert first_at([], 5.0, FID) is None
+
+
+def steps(*densities: float, balance: float | None = None) -> list[StepStats]:
+    return [StepStats(k, *[0.0] * 6, d_density=x, balance=balance) for k, x in enumerate(densities)]
+
+
+@pytest.mark.parametrize("name", ["finetune-4-d.sparse0.5", "finetune-4-d.pruned", "finetune-4-d.adapt"])
+def test_what_is_left_of_a_sparse_d_is_that_of_the_last_step(name: str) -> None:
+    found = sparse_discriminator(parse_recovery(name), steps(1.0, 0.75, 0.5))
+    assert {key: number.value for key, number in found.items()} == {"d-density": 0.5}
+    balanced = sparse_discriminator(parse_recovery(name), steps(1.0, 0.5, balance=0.0))
+    assert {key: number.value for key, number in balanced.items()} == {"d-density": 0.5, "balance-ratio": 0.0}
+    assert sparse_discriminator(parse_recovery(name), []) == {}
+
+
+@pytest.mark.parametrize("name", ["finetune-4", "finetune-4-d.frozen", "finetune-4-d.reset", "bn-recalibrate"])
+def test_of_a_whole_d_nothing_is_told(name: str) -> None:
+    assert sparse_discriminator(parse_recovery(name), steps(1.0)) == {}
+
+
+def test_a_point_has_the_means_since_the_last_one_and_the_state_of_the_last_step() -> None:
+    class Watched(CurveRecorder):
+        def quality(self, generator: torch.nn.Module) -> float | None:
+            return 7.0
+
+    watcher = Watched(None, ())  # type: ignore[arg-type]
+    first = StepStats(3, 1.0, 2.0, 0.2, 0.4, 5.0, 6.0, loss_extra=1.0, d_density=0.9, balance=0.1)
+    second = StepStats(4, 3.0, 6.0, 0.4, 0.8, 7.0, 10.0, loss_extra=2.0, d_density=0.8, balance=0.3)
+    assert watcher(5, torch.nn.Identity(), [first, second]) == {
+        "step": 5, "quality": 7.0, "loss_g": 2.0, "loss_d": 4.0, "loss_extra": 1.5, "accuracy_real": pytest.approx(0.3),
+        "accuracy_fake": pytest.approx(0.6), "logit_real": 6.0, "logit_fake": 8.0, "d_density": 0.8, "balance": 0.3,
+    }  # fmt: skip
+    assert (_mean([]), _mean([1.0, torch.nan]), _mean([1.0, 2.0])) == (None, None, 1.5)
+
+
+def test_a_curve_is_watched_where_there_are_steps_a_wish_and_a_leading_metric() -> None:
+    def watched(recovery: str, **settings: object) -> bool:
+        shop = Workshop(Settings(num_images=NUM_IMAGES, **settings))  # type: ignore[arg-type]
+        return recorder(shop.resolve(cell(recovery=recovery)), shop) is not None
+
+    assert watched("finetune-2") and not watched("bn-recalibrate")
+    assert not watched("finetune-2", curve=False) and not watched("finetune-2", metrics=("kid",))

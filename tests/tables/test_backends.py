@@ -7,8 +7,10 @@ import math
 import pandas as pd
 import pytest
 
-from bench.tables.backends import _MEANS, ORDER, _row, place
+from bench.tables import aggregate, latency_table, summarise, tidy
+from bench.tables.backends import _MEANS, ORDER, _row, by_backend, place
 from bench.tables.latency import SETTING
+from tests.report.synthetic import latency_record, make_record
 
 
 def group(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
@@ -46,3 +48,28 @@ def test_backends_stand_in_their_order_and_unknown_ones_behind_by_name() -> None
     names = [*reversed(ORDER), "zz", "aa"]
     assert sorted(names, key=place) == [*ORDER, "aa", "zz"]
     assert place(ORDER[0]) == (0, ORDER[0]) and place("zz") == (len(ORDER), "zz")
+
+
+def test_each_network_stands_with_its_theory_on_every_setting_that_was_timed() -> None:
+    strategy = "l1-channel-global"
+    dense, small = make_record(strategy="dense", sparsity=0.0), make_record(strategy=strategy)
+    other = make_record(strategy="rownorm-channel+everystep", sparsity=0.7)
+    assert small.architecture is not None and other.architecture is not None
+    latency = [
+        latency_record("mnist-dcgan", small.architecture.hash, batch, 2.0).model_copy(
+            update={"speedup": speedup, "backend": backend}
+        )
+        for backend, batch, speedup in (("onnx", 1, 4.0), ("eager", 16, 3.0), ("eager", 1, 2.0))
+    ]
+    frame = tidy([dense, small, other])
+    table = by_backend(frame, summarise(frame, aggregate(frame), latency_table(latency)), latency_table(latency))
+    assert [(row["strategy"], row["backend"], row["batch"], row["speedup"]) for row in table.to_dict("records")] == [
+        (strategy, "eager", 1, 2.0),
+        (strategy, "onnx", 1, 4.0),
+        (strategy, "eager", 16, 3.0),
+    ]
+    theory = float(dense.numbers["macs_dense"].value or 0) / float(small.numbers["macs_effective"].value or 1)
+    assert table["speedup_theoretical"].tolist() == pytest.approx([theory] * 3)
+    assert set(table["status"]) == {"ok"} and set(table["dense_backend"]) == {"eager", "onnx"}
+    assert by_backend(frame, pd.DataFrame(), latency_table(latency))["speedup_theoretical"].isna().all()
+    assert by_backend(frame, pd.DataFrame(), latency_table([])).empty

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from bench.statistics import hypervolume
 from bench.tables import tidy
-from bench.tables.hypervolume import COSTS, HYPERVOLUME_COLUMNS, hypervolume_table
+from bench.tables.hypervolume import COSTS, HYPERVOLUME_COLUMNS, _point, _tolerated, hypervolume_table
+from bench.tables.lead import Judge
+from bench.tasks.generation import GENERATION
 from tests.report.synthetic import FID, make_record, make_records
 
 
@@ -80,3 +83,51 @@ def test_seeds_without_a_dense_cell_are_left_out():
 
 def test_it_is_the_leading_fid_that_counts():
     assert set(hypervolume_table(tidy(make_records()))["metric"]) == {FID}
+
+
+# By hand: points in the plane of decades.
+
+
+def point_of(status: str = "ok", spent: float = 1000.0, value: float = 100.0, judge: Judge | None = None) -> object:
+    cell = {"status": status, "numbers": {"macs_dense": spent, "fid[j]": value}}
+    return _point(cell, "macs_dense", judge or Judge(QUANTITY, "fid[j]"))
+
+
+QUANTITY = GENERATION.quantity("fid")
+
+
+def test_a_point_is_the_logarithm_of_the_cost_and_the_loss_on_its_scale():
+    assert point_of() == pytest.approx((3.0, 2.0))
+    linear, higher = replace(QUANTITY, scale="linear"), replace(QUANTITY, direction="higher")
+    assert point_of(judge=Judge(linear, "fid[j]")) == pytest.approx((3.0, 100.0))
+    assert point_of(judge=Judge(higher, "fid[j]")) == pytest.approx((3.0, -2.0))
+    both = replace(linear, direction="higher")
+    assert point_of(judge=Judge(both, "fid[j]")) == pytest.approx((3.0, -100.0))
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{"status": "collapsed"}, {"spent": 0.0}, {"spent": -1.0}, {"spent": math.inf}, {"spent": math.nan},
+     {"value": math.nan}, {"value": math.inf}, {"value": 0.0}, {"value": -1.0}],
+)  # fmt: skip
+def test_what_has_no_place_in_the_plane_adds_nothing(nothing: dict[str, float]):
+    assert point_of(**nothing) is None  # type: ignore[arg-type]
+
+
+def test_a_value_of_nothing_has_a_place_where_no_logarithm_is_taken():
+    judge = Judge(replace(QUANTITY, scale="linear"), "fid[j]")
+    assert point_of(value=0.0, judge=judge) == pytest.approx((3.0, 0.0))
+    assert point_of(value=-1.0, judge=judge) == pytest.approx((3.0, -1.0))
+
+
+def test_the_tolerated_loss_is_in_the_units_of_the_plane():
+    assert _tolerated(replace(QUANTITY, tolerated=100.0)) == pytest.approx(2.0)
+    assert _tolerated(replace(QUANTITY, tolerated=100.0, scale="linear")) == 100.0
+
+
+def test_cells_that_do_not_apply_and_quantities_without_a_tolerated_loss_have_no_row():
+    dense = make_record(strategy="dense", sparsity=0.0, fid=4.0)
+    refused = make_record(strategy="x-channel", status="not-applicable", empty=True)
+    assert hypervolume_table(tidy([dense, refused])).empty
+    unreachable = make_record(strategy="x-channel", status="infeasible", empty=True)
+    assert hypervolume_table(tidy([dense, unreachable]))["mean"].tolist() == [0.0, 0.0]

@@ -23,7 +23,7 @@ from bench.tables.isoquality import (
 )
 from bench.tables.lead import bounds_of
 from bench.tasks import Quantity
-from bench.tasks.generation import FID
+from bench.tasks.generation.quantities import FID
 from tests.report.synthetic import FID as FID_COLUMN
 from tests.report.synthetic import latency_record, make_record
 

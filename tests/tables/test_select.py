@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from bench.records import LatencyRecord, Record
 from bench.tables import aggregate, latency_table, summarise, tidy
-from bench.tables.isoquality import Level, Margin, iso_points, iso_quality, lowest_cost
+from bench.tables.isoquality import Level, Margin, _about, iso_points, iso_quality, lowest_cost
+from bench.tables.naming import strategy_order
 from bench.tables.select import at_equal_macs, at_equal_params, at_equal_speedup
 from bench.tasks import Quantity
-from bench.tasks.generation import FID, GENERATION
+from bench.tasks.generation import GENERATION
+from bench.tasks.generation.quantities import FID
 from tests.helpers.numbers import HUGE, anything, close
+from tests.report.synthetic import FID as FID_COLUMN
 from tests.report.synthetic import latency_record, make_latency, make_record, make_records
 
 CHANNEL = "l1-channel-global"
@@ -250,3 +253,173 @@ def test_the_interval_of_a_row_with_several_architectures_holds_those_of_all():
     summary = summary_of([*dense, first, second], latency).set_index("strategy").loc[CHANNEL]
     found = [summary[f"speedup_b1{end}"] for end in ("_low", "", "_high")]
     assert found == pytest.approx([1.8, 2.5, 3.5])
+
+
+# Rows by hand: only what a selection looks at.
+
+
+def rows(*given: tuple[str, str, float, float, float], **others: object) -> pd.DataFrame:
+    """(strategy, target, requested, achieved of parameters, achieved of MACs), and dense of the same place."""
+    place = {"workload": "w", "checkpoint": "c", "recovery": "r", "status": "ok", "speedup_b1": math.nan}
+    names = ("strategy", "target", "requested", "achieved_params", "achieved_macs")
+    dense = ("dense", "params", 0.0, 0.0, 0.0)
+    return pd.DataFrame([place | dict(zip(names, row, strict=True)) | others for row in (dense, *given)])
+
+
+def chosen(frame: pd.DataFrame) -> list[tuple[str, float, float]]:
+    """(strategy, level, distance) of each selected row but dense."""
+    assert frame["strategy"].iloc[0] == "dense" and math.isnan(frame["at"].iloc[0]) if len(frame) else True
+    return [(row.strategy, row.at, row.off) for row in frame.iloc[1:].itertuples()]
+
+
+@pytest.mark.parametrize(("achieved", "stands"), [(0.48, True), (0.52, True), (0.4795, False), (0.5205, False)])
+def test_a_row_stands_at_its_level_up_to_the_tolerance_itself(achieved: float, stands: bool):
+    selection = at_equal_params(rows(("a", "params", 0.5, achieved, 0.1), ("b", "params", 0.5, 0.5, 0.1)), 0.02)
+    found = chosen(selection.frame)
+    assert [name for name, *_ in found] == (["a", "b"] if stands else ["b"])
+    shown = f"{achieved:.3f}"
+    assert selection.left_out == (() if stands else (f"w a at 0.5 ({shown} achieved)",))
+    if stands:
+        assert found[0][1:] == (0.5, pytest.approx(0.02))
+
+
+def test_a_row_stands_at_its_own_level_even_where_another_one_is_nearer():
+    frame = rows(("a", "params", 0.5, 0.69, 0.1), ("b", "params", 0.7, 0.7, 0.1), ("k", "params", math.nan, 0.69, 0.1))
+    selection = at_equal_params(frame, 0.02)
+    assert chosen(selection.frame) == [("b", 0.7, 0.0), ("k", 0.7, pytest.approx(0.01))]
+    assert selection.left_out == ("w a at 0.5 (0.690 achieved)",)  # one with a knob of its own is never named
+
+
+def test_levels_may_be_given_and_rows_of_others_are_not_looked_at():
+    frame = rows(("b", "params", 0.7, 0.2, 0.1), ("a", "params", 0.5, 0.5, 0.1))
+    selection = at_equal_params(frame, 0.02, levels=[0.5])
+    assert chosen(selection.frame) == [("a", 0.5, 0.0)] and selection.left_out == ()
+
+
+def test_of_a_strategy_the_nearest_row_counts_and_the_first_of_equals():
+    frame = rows(
+        ("k", "params", math.nan, 0.51, 0.1), ("k", "params", math.nan, 0.495, 0.2),
+        ("k", "params", math.nan, 0.505, 0.3), ("b", "params", 0.5, 0.5, 0.4),
+    )  # fmt: skip
+    found = at_equal_params(frame, 0.02).frame
+    assert found[found["strategy"] == "k"]["achieved_macs"].tolist() == [0.2]
+
+
+def test_only_rows_of_the_target_are_matched_on_it_where_there_are_any():
+    frame = rows(("a", "params", 0.5, 0.5, 0.5), ("b", "macs", 0.5, 0.1, 0.49), ("c", "macs", 0.3, 0.1, 0.31))
+    assert chosen(at_equal_macs(frame, 0.02).frame) == [
+        ("c", 0.3, pytest.approx(0.01)),
+        ("b", 0.5, pytest.approx(0.01)),
+    ]
+    assert [name for name, *_ in chosen(at_equal_params(frame, 0.02).frame)] == ["a"]
+
+
+@pytest.mark.parametrize(("kept", "stands"), [(0.55, True), (0.45, True), (0.5503, False), (0.4497, False)])
+def test_without_such_rows_what_is_kept_may_differ_by_a_tenth_of_it(kept: float, stands: bool):
+    frame = rows(("a", "params", 0.5, 0.5, 0.5), ("b", "params", 0.5, 0.5, 1 - kept))
+    found = chosen(at_equal_macs(frame, 0.02).frame)
+    assert [name for name, *_ in found] == (["a", "b"] if stands else [])  # one alone is no comparison
+    if stands:
+        assert found[1][1:] == (0.5, pytest.approx(0.1))
+
+
+def test_a_row_without_a_network_stays_at_its_level():
+    frame = rows(("a", "params", 0.5, 0.5, 0.5), ("b", "params", 0.5, math.nan, math.nan))
+    frame.loc[2, "status"] = "infeasible"
+    found = chosen(at_equal_params(frame, 0.02).frame)
+    assert [name for name, *_ in found] == ["a", "b"] and math.isnan(found[1][2])
+
+
+@pytest.mark.parametrize(
+    ("speedup", "level"), [(1.8, 2.0), (2.2, 2.0), (2.21, None), (1.66, None), (2.71, 3.0), (30.0, None)]
+)
+def test_a_measured_speedup_stands_at_the_nearest_level_within_a_tenth(speedup: float, level: float | None):
+    frame = rows(*((name, "params", 0.5, 0.5, 0.5) for name in ("untimed", "a", "b")))
+    frame["speedup_b1"] = [math.nan, math.nan, speedup, speedup]
+    selection = at_equal_speedup(frame, 1)
+    assert [(name, at) for name, at, _ in chosen(selection.frame)] == ([("a", level), ("b", level)] if level else [])
+    assert selection.batch == 1 and selection.axis == "speedup"
+    assert "within 10 % of the level's" in selection.how
+
+
+def test_a_collapsed_row_stands_by_what_it_reached_and_one_without_a_number_nowhere():
+    frame = rows(("a", "params", 0.5, 0.51, 0.5), ("b", "params", 0.5, 0.5, 0.5), ("c", "params", 0.5, math.nan, 0.5))
+    frame.loc[1, "status"] = "collapsed"
+    selection = at_equal_params(frame, 0.02)
+    assert chosen(selection.frame) == [("a", 0.5, pytest.approx(0.01)), ("b", 0.5, 0.0)]
+    assert selection.left_out == ("w c at 0.5 (nan achieved)",)
+
+
+def test_where_nobody_asked_for_a_level_nothing_is_selected():
+    frame = rows(("k", "params", math.nan, 0.5, 0.5), ("m", "params", math.nan, 0.5, 0.5))
+    assert at_equal_macs(frame, 0.02).frame.empty and at_equal_params(frame, 0.02).frame.empty
+    assert at_equal_speedup(frame, 1, levels=()).frame.empty
+
+
+# Costs at equal quality, from records.
+
+
+def crossing_points(records: list[Record], latency: list[LatencyRecord] | None = None) -> pd.DataFrame:
+    return iso_points(tidy(records), latency_table(latency or []), [Margin(9.0)])
+
+
+def test_counts_have_no_batch_and_times_those_that_are_asked_for():
+    records = curve({0.0: 1.0, 0.5: 1.0, 0.9: 100.0})
+    assert records[1].architecture is not None
+    timed = [latency_record("mnist-dcgan", records[1].architecture.hash, batch, 2.0) for batch in (1, 16, 4)]
+    points = crossing_points(records, timed)
+    assert list(zip(points["cost"], points["batch"], strict=True)) == [
+        ("params", 0), ("macs", 0), ("latency", 1), ("latency", 16),
+    ]  # fmt: skip
+    assert set(points["margin"]) == {"+900 %"} and points["reached"].all()
+
+
+def test_seeds_without_dense_and_workloads_that_nothing_bounds_are_missing_and_the_others_are_there():
+    alone = curve({0.5: 1.0, 0.9: 2.0}, seed=7)
+    whole = curve({0.0: 1.0, 0.5: 1.0}, seed=8)
+    unjudged = [
+        make_record("mnist-mlp", "dense" if sparsity == 0 else CHANNEL, sparsity, seed=9).model_copy(
+            update={"numbers": {name: number for name, number in make_record().numbers.items() if "fid" not in name}}
+        )
+        for sparsity in (0.0, 0.5)
+    ]
+    assert set(crossing_points([*unjudged, *alone, *whole])["seed"]) == {8}
+
+
+def test_a_level_that_was_not_timed_is_passed_over_and_without_dense_s_time_there_is_none():
+    records = curve({0.0: 1.0, 0.5: 1.0, 0.9: 1.0})
+    assert records[2].architecture is not None
+    timed = latency_record("mnist-dcgan", records[2].architecture.hash, 1, 4.0).model_copy(update={"speedup": 4.0})
+    points = crossing_points(records, [timed]).set_index("cost")
+    assert points.loc["latency", "share"] == pytest.approx(0.25) and points.loc["latency", "bound"]
+    lost = timed.model_copy(update={"status": "unstable"})
+    assert "latency" not in set(crossing_points(records, [lost])["cost"])
+
+
+def test_a_curve_is_described_by_its_cells_and_curves_stand_in_the_order_of_strategies():
+    names = ("l1-channel-global", "taylor-channel-global", "random-channel-uniform", "l1-channel-uniform")
+    records = [record for name in names for record in curve({0.0: 1.0, 0.5: 1.0}, strategy=name)]
+    frame = tidy([*curve({0.0: 1.0}), *(record for record in records if record.cell.strategy != "dense")])
+    table = iso_quality(frame, iso_points(frame, latency_table([]), [Margin(0.1)]))
+    shown = list(dict.fromkeys(table["strategy"]))
+    assert shown == sorted(names, key=strategy_order) != sorted(names)
+    first = table.iloc[0]
+    assert (first["metric"], first["num_images"], first["version"], first["granularity"]) == (
+        FID_COLUMN,
+        1000,
+        "1",
+        "channel",
+    )
+    assert (bool(first["physical"]), first["varies"], first["task"]) == (True, "calibrate+eval", "generation")
+
+
+def test_a_curve_of_a_single_row_is_described_too():
+    frame = tidy([make_record(strategy=CHANNEL, status="collapsed", empty=True)])
+    ((key, about),) = _about(frame).items()
+    assert key[-1] == CHANNEL
+    assert (about["granularity"], about["task"], about["version"], about["physical"]) == (
+        "channel",
+        "generation",
+        "",
+        True,
+    )

@@ -153,7 +153,9 @@ def test_the_main_table_starts_each_group_with_dense(tmp_path: Path):
     assert row["params_ratio"] == pytest.approx(2.0)
     assert row["speedup_theoretical"] == pytest.approx(2**0.9, rel=1e-3)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{kind}" for name in ("summary", "cells", "metrics", "latency", "hypervolume") for kind in ("csv", "md")
+        f"{name}.{kind}"
+        for name in ("summary", "cells", "metrics", "latency", "claims", "hypervolume")
+        for kind in ("csv", "md")
     }
 
 
@@ -177,5 +179,5 @@ def test_names_cannot_break_out_of_a_table(name: str, tmp_path: Path):
     text = write_tables(tmp_path, run_tables([make_record(strategy=name)]))["summary.md"].read_text()
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert "<script" not in text and "](" not in text and len(table) == 3
-    assert {line.replace("\\|", "").count("|") for line in table} == {19}
+    assert {line.replace("\\|", "").count("|") for line in table} == {20}
     assert "\n" not in escape(name)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.tasks import Quantity, task_named
+from bench.base.errors import UserError
+from bench.tasks import Quantity, is_public, known_quantity, quantity_of, task_named
 from bench.tasks.base import TINY
 
 
@@ -72,3 +73,17 @@ def test_the_first_of_the_leaders_that_was_measured_leads() -> None:
     assert task.leader(["other"]) is None
     with pytest.raises(KeyError):
         task.quantity("other")
+
+
+def test_numbers_of_the_public_judge_go_by_their_plain_title() -> None:
+    public = task_named("generation").public_judge
+    assert public != "" and is_public(public)
+    assert not is_public("") and not is_public("another")
+
+
+def test_a_quantity_is_found_by_its_name_in_whatever_task() -> None:
+    assert known_quantity("fid") == task_named("generation").quantity("fid")
+    assert known_quantity("another") is None
+    assert quantity_of("kid").title == "KID" and quantity_of("another").title == "another"
+    with pytest.raises(UserError, match="no task 'another'"):
+        task_named("another")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bench.records import CurvePoint
 from bench.training.diary import Diary
+from bench.training.loop import StepStats
 from bench.training.recovery import parse_recovery, recover
 from bench.training.recovery import run as run_module
 from bench.training.recovery.course import Course, begin
@@ -17,7 +20,7 @@ from bench.training.recovery.run import WATCHED, _check, _continued, watched_ste
 from bench.training.resume import load_training, save_training
 from bench.workloads.data import DATA_SOURCES
 from bench.workloads.loaded import Gan
-from strategies.base import NotApplicable
+from strategies.base import Diverged, NotApplicable
 from tests.training.test_recovery import PLAIN, checkpoint, pruned, same
 
 SPEC = replace(PLAIN.recipe.spec, lr=0.002, lr_discriminator=0.004)
@@ -138,3 +141,23 @@ def test_labels_are_checked_for_a_training_against_d_alone() -> None:
         _check(parse_recovery(name), refusing, None)
     with pytest.raises(NotApplicable, match="no labels"):
         _check(parse_recovery("finetune-6"), refusing, None)
+
+
+def test_a_training_that_loses_its_network_is_looked_at_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Course.step
+
+    def lost_after_three(self: Course) -> StepStats:
+        if self.training.step_count == 3:
+            raise Diverged("the weights are no longer finite")
+        return step(self)
+
+    monkeypatch.setattr(Course, "step", lost_after_three)
+    seen: list[int] = []
+
+    def watch(at: int, generator: torch.nn.Module, since: Sequence[StepStats]) -> CurvePoint:
+        seen.append(at)
+        return CurvePoint(step=at, quality=None, loss_g=None, loss_d=None)
+
+    found = recover(parse_recovery("finetune-6"), gan("none"), pruned("plain", "l1-weight-global"), seed=0, watch=watch)
+    assert seen == [0, 1, 2, 3] == [point["step"] for point in found.points]
+    assert len(found.curve) == 3 and found.pruned is not None

@@ -6,6 +6,7 @@ From Python::
 
     ganprune.run("quick")                     # what `ganprune run quick` does
     table = ganprune.load_run("quick")        # a tidy pandas DataFrame
+    verdicts = ganprune.claims("quick")       # what its report claims, with intervals
     generator = ganprune.load("out/")         # a pruned generator saved by `ganprune prune`
     ganprune.workload("mine", Generator, ...) # a GAN of your own, see docs/bring-your-own-gan.md
 
@@ -18,12 +19,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api import draw_report, load_run, run, workload
+    from bench.api import claims, draw_report, load_run, power, run, workload
     from bench.artifact.folder import load_artifact as load
     from bench.base.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["UserError", "draw_report", "load", "load_run", "run", "workload"]
+__all__ = ["UserError", "claims", "draw_report", "load", "load_run", "power", "run", "workload"]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,13 +85,13 @@ def _quality(logs: Logs, gate: Gate) -> list[str]:
         "BASE and HEAD share the inputs of a seed. Spread: standard deviation over seeds of the logarithm of "
         f"{LEADING} or {BESIDE} (.05 is about 5 %), of BASE alone and of the difference.",
         "",
-        _table(SPREAD, [_spread_row(logs, change) for change in changes()]),
+        table(SPREAD, [_spread_row(logs, change) for change in changes()]),
         "",
         f"Too noisy for three seeds, so `ci` gates only their exact numbers: {', '.join(left_out) or 'none'}.",
         "",
         "What the variances of the other differences have in common (Smyth 2004), as `[gate.prior]` takes it:",
         "",
-        _table(
+        table(
             ["metric", "fitted sd", "fitted degrees", "sd in the experiment", "degrees in the experiment"],
             [[m, *_prior(fitted[m]), *_prior(rules.priors[m])] for m in METRICS],
         ),
@@ -109,13 +109,13 @@ def _quality_rates(logs: Logs, which: Sequence[Change], rules: QualityRules) -> 
     for kind in dict.fromkeys(change.kind for change in which):
         same = [change for change in which if change.kind == kind]
         run, _ = found_in_run(logs, same, rules, centred=True)
-        false_alarms.append([kind, str(len(same)), _rate(run)])
+        false_alarms.append([kind, str(len(same)), rate_words(run)])
         run, cells = found_in_run(logs, same, rules, centred=False)
-        power.append([kind, str(len(same)), _rate(run)])
+        power.append([kind, str(len(same)), rate_words(run)])
         for change, rate in zip(same, cells, strict=True):
             by = float(np.expm1(difference(logs, change)[:, 0].mean()))
             alone, _ = found_in_run(logs, [change], rules, centred=False)
-            singles.append([change.cell, kind, f"{100 * by:+.1f} %", _rate(alone), _rate(rate)])
+            singles.append([change.cell, kind, f"{100 * by:+.1f} %", rate_words(alone), rate_words(rate)])
     margins = ", ".join(f"{m.upper()} {100 * rules.margins[m]:g} %" for m in METRICS)
     return [
         "## Quality: rates with three seeds",
@@ -126,16 +126,16 @@ def _quality_rates(logs: Logs, which: Sequence[Change], rules: QualityRules) -> 
         "",
         "False alarms: the same differences, centred on their mean, so that nothing is worse.",
         "",
-        _table(["change", "cells", "runs with a false regression"], false_alarms),
+        table(["change", "cells", "runs with a false regression"], false_alarms),
         "",
         "Found: the differences as they are.",
         "",
-        _table(["change", "cells", "runs with a regression"], power),
+        table(["change", "cells", "runs with a regression"], power),
         "",
         "Cell by cell: a cell that alone has changed has the whole error to itself. What costs less than the margin is "
         "no regression by definition, and is rightly not found.",
         "",
-        _table(["cell", "change", f"{LEADING} worse by", "found if it alone changed", "found if all changed"], singles),
+        table(["cell", "change", f"{LEADING} worse by", "found if it alone changed", "found if all changed"], singles),
         "",
     ]
 
@@ -180,7 +180,7 @@ def _condition(condition: str, tables: dict[str, np.ndarray], loads: np.ndarray,
         "",
         f"{n} fresh processes on {where}; load average before a process {np.median(loads):.1f} (median).{contended}",
         "",
-        _table(
+        table(
             ["ratio", "processes with a ratio", "mean HEAD / BASE", "spread between processes"],
             [_ratio_row(label, values) for label, values in tables.items()],
         ),
@@ -192,21 +192,21 @@ def _condition(condition: str, tables: dict[str, np.ndarray], loads: np.ndarray,
     rules = {"processes": gate.processes, "margin": gate.margins.time, "error": gate.error}
     rows = []
     whole = timing_rates([tables[label] for label in plain], tests=tests, **rules)  # type: ignore[arg-type]
-    rows.append(["all ratios, A/A", "any", _rate(whole.regression), f"{100 * whole.undecided:.1f} %"])
+    rows.append(["all ratios, A/A", "any", rate_words(whole.regression), f"{100 * whole.undecided:.1f} %"])
     for label in plain:
         for slower in SLOWER:
             injected = f"{label} +{100 * slower:g}%"
             if injected in tables:
                 one = timing_rates([tables[injected]], tests=tests, **rules)  # type: ignore[arg-type]
                 rows.append(
-                    [label, f"{100 * slower:g} % slower", _rate(one.regression), f"{100 * one.undecided:.1f} %"]
+                    [label, f"{100 * slower:g} % slower", rate_words(one.regression), f"{100 * one.undecided:.1f} %"]
                 )
     return [
         *lines,
         f"Comparisons of {gate.processes} processes, margin {100 * gate.margins.time:g} %, {tests} ratios that share "
         f"{gate.error:g}. In the A/A row a regression is a false alarm.",
         "",
-        _table(["ratio", "change", "regression", "invalid or inconclusive"], rows),
+        table(["ratio", "change", "regression", "invalid or inconclusive"], rows),
         "",
     ]
 
@@ -218,10 +218,12 @@ def _ratio_row(label: str, values: np.ndarray) -> list[str]:
     return [label, f"{len(there)}", f"{np.exp(there.mean()):.4f}", f"{100 * there.std(ddof=1):.2f} %"]
 
 
-def _rate(rate: Rate) -> str:
+def rate_words(rate: Rate) -> str:
+    """A rate in percent with its bounds."""
     return f"{100 * rate.value:.2f} % ({100 * rate.low:.2f} to {100 * rate.high:.2f})"
 
 
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heading, ["---"] * len(heading), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -66,9 +66,10 @@ _HERE = "bench.tasks.generation"
 CODE = {
     "judging": tuple(f"{_HERE}.{name}" for name in ("evaluation", "collapse", "quality", "extractors", "judges")),
     "judges": tuple(f"{_HERE}.{name}" for name in ("judge_networks", "classifier", "public")),
-    "metrics": tuple(
-        f"{_HERE}.{name}"
-        for name in ("metrics", "contributions", "frechet", "gaussian", "influence", "kernel", "neighbours")
+    "metrics": (
+        *(f"{_HERE}.{name}" for name in ("metrics", "contributions", "influence")),
+        *(f"{_HERE}.{name}" for name in ("frechet", "gaussian", "kernel", "neighbours")),
+        "bench.statistics.images",
     ),
     "agreement": tuple(f"{_HERE}.{name}" for name in ("agreement", "discriminator")),
 }

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from strategies.allocation import global_
-from strategies.base import Scores
-from strategies.criteria import fpgm, l1, l2, shuffled, shuffledfilters, unlike
+from strategies.base import NotApplicable, Scores
+from strategies.criteria import CRITERIA, bnscale, fpgm, l1, l2, random, rownorm, shuffled, shuffledfilters, unlike
 from strategies.granularity.weight import weight
 from tests.strategies.criteria.hand import KINDS, Net, W, channels_of, context, weights_of
 from tests.strategies.nets import context as given
@@ -80,3 +80,36 @@ def test_unlike_is_the_squared_distance_as_a_share_of_the_squares() -> None:
         model[1].weight.copy_(torch.tensor([[-1.0, 0.0], [0.0, 2.0]]))
     # (4 + 4 + 9 + 4) / (30 + 5)
     assert {name: float(s) for name, s in unlike(given(model, (torch.ones(1, 2),))).items()} == {"1<-0": 21 / 35}
+
+
+def test_bnscale_is_the_magnitude_of_the_scales_of_batchnorms_that_have_one() -> None:
+    model = nn.Sequential(
+        nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False), nn.GroupNorm(1, 2)
+    )
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([0.5, -2.0, 0.0]))
+    assert {k: v.tolist() for k, v in bnscale(given(model, (torch.ones(2, 2),))).items()} == {"1": [0.5, 2.0, 0.0]}
+    with pytest.raises(NotApplicable, match="no BatchNorm"):
+        bnscale(given(nn.Sequential(*model[2:]), (torch.ones(2, 3),)))
+
+
+def test_rownorm_is_the_square_of_a_weight_and_the_norm_of_a_row() -> None:
+    assert weights_of(rownorm, context())["first"].tolist() == [[1, 16], [4, 25], [9, 36]]
+    assert channels_of(rownorm, context()) == pytest.approx([math.sqrt(17), math.sqrt(29), math.sqrt(45)])
+
+
+def test_random_scores_are_even_draws_of_the_prune_stream_for_each_weight() -> None:
+    found = random(context_of("dcgan"))
+    joined = torch.cat([values.flatten() for values in found.values()])
+    assert 0 <= joined.min() < 0.01 and 0.99 < joined.max() < 1 and joined.mean() == pytest.approx(0.5, abs=0.02)
+    rng = context_of("dcgan").rng
+    first = next(iter(found.values()))
+    assert torch.equal(first, torch.rand(first.shape, generator=rng, dtype=torch.float64))
+
+
+def test_which_criteria_draw_at_random_give_several_draws_or_score_readers() -> None:
+    which = {
+        rule: {name for name in CRITERIA if getattr(CRITERIA[name], rule)} for rule in ("random", "draws", "reads")
+    }
+    assert which["random"] == {"random", "shuffled", "shuffledfilters"}
+    assert which["draws"] == which["reads"] == {"taylor", "dguided", "reconstruct"}

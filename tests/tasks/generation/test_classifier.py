@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from bench.tasks.generation.classifier import (
     auto_classifier,
     train_classifier,
 )
+from bench.tasks.generation.extractors import extractor_of
 from bench.workloads.data import ImageData, split_by_hash
 from tests.helpers.pictures import pictures
 
@@ -127,3 +129,45 @@ def test_shifts_reach_an_eighth_of_the_side_and_move_all_images_alike() -> None:
         y, x = (int(where) for where in moved[0, 0].nonzero()[0])
         seen.add((y - 5, x - 3))
     assert seen == {(down, right) for down in range(-2, 3) for right in range(-1, 2)}
+
+
+def test_images_that_are_not_square_are_learnt_from_in_their_own_shape(cache: Path) -> None:
+    given = data()
+    wide = replace(given, train=given.train[:, :, :, :12].contiguous())
+    shapes: list[tuple[int, ...]] = []
+
+    class Watched(Classifier):
+        def __init__(self, shape: tuple[int, int, int], classes: int, width: int) -> None:
+            shapes.append((*shape, classes, width))
+            super().__init__(shape, classes, width)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "Classifier", Watched)
+        train_classifier(wide, 3, Recipe(steps=1, batch=8, width=4))
+        train_classifier(wide, 3, Recipe(steps=1, batch=8, width=4))
+    assert shapes == [(3, 16, 12, 3, 4)] * 2
+
+
+@pytest.mark.parametrize(("side", "layers"), [(3, 1), (4, 1), (5, 2), (8, 2), (9, 3), (16, 3), (17, 4), (2**20, 6)])
+def test_a_side_is_halved_upwards_until_it_is_4_and_at_most_five_times(side: int, layers: int) -> None:
+    net = Classifier((1, 2, side), 2, 4)
+    assert sum(isinstance(module, nn.Conv2d) for module in net.modules()) == layers
+
+
+def test_accuracy_is_the_share_of_held_out_images_that_are_named_rightly() -> None:
+    given = data()
+    labels = given.held_out_labels
+
+    class Says(nn.Module):
+        def __init__(self, wrong: int) -> None:
+            super().__init__()
+            self.wrong = wrong
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            said = labels[: len(x)].clone()
+            said[: self.wrong] += 1
+            return x.flatten(1)[:, :1], torch.nn.functional.one_hot(said % 3, 3).float()
+
+    for wrong in (0, 3):
+        judge = extractor_of("says", Says(wrong), SHAPE)
+        assert accuracy(judge, given) == pytest.approx(1 - wrong / len(labels))

@@ -82,3 +82,27 @@ def test_what_the_shipped_d_says_of_fixed_images_is_asked_once_and_of_a_cell_s_o
     assert sorted(second.values()) == [0.0, 0.5, 1.0]
     told((0, 0, 0, 0), Brightness())
     assert asked == [4] * 7  # another D is asked about all
+
+
+def test_a_logit_of_exactly_zero_calls_nothing_real() -> None:
+    class Zero(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((1, 2, 3)) * 0
+
+    assert says_real(Zero().eval(), images(0, 128, 255)) == 0
+
+
+def test_d_goes_back_to_where_it_was_and_sees_what_it_is_given_with_each_image() -> None:
+    class Given(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor, label: Tensor) -> Tensor:
+            return self.weight * label.to(self.weight)
+
+    judge = Given().train()
+    labels = torch.tensor([1, -1, 1, 1])
+    assert says_real(judge, images(0, 0, 0, 0), given=(labels,)) == 0.75
+    assert says_real(judge, images(*[0] * 300), given=(torch.arange(300) - 30,)) == 269 / 300
+    assert judge.weight.device.type == "cpu" and judge.training

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.tasks.generation.extractors import extractor_of
+from bench.tasks.generation.extractors import extractor_of, nobody
 
 
 def test_a_judge_is_frozen_in_eval_mode() -> None:
@@ -48,3 +48,46 @@ def test_a_judge_may_return_features_alone_in_a_tuple_or_features_and_logits() -
 
     alone, both = (extractor_of("mine", Returns(count), (1, 8, 8)) for count in (1, 2))
     assert (alone.width, alone.classes) == (5, None) and (both.width, both.classes) == (5, 4)
+
+
+def test_a_judge_sees_levels_from_minus_1_to_1_in_parts_and_gives_logits_with_features() -> None:
+    seen: list[torch.Tensor] = []
+
+    class Watched(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            seen.append(x)
+            return x.flatten(1)[:, :2], x.flatten(1)[:, 1:4]
+
+    judge = extractor_of("mine", Watched(), (1, 2, 2), batch=2)
+    seen.clear()
+    images = torch.tensor([[0, 255, 51, 204], [255, 0, 0, 0], [0, 0, 0, 255]], dtype=torch.uint8).view(3, 1, 2, 2)
+    features, logits = judge(images)
+    assert [len(part) for part in seen] == [2, 1]
+    assert features.tolist() == [[-1, 1], [1, -1], [-1, -1]]
+    assert logits is not None and logits[0].tolist() == pytest.approx([1, -0.6, 0.6])
+    assert (judge.batch, judge.standard, extractor_of("mine", Watched(), (1, 2, 2)).batch) == (2, False, 250)
+    assert extractor_of("mine", Watched(), (1, 2, 2), standard=True).standard
+
+
+def test_logits_of_another_form_are_refused_and_a_given_fingerprint_is_kept() -> None:
+    class Returns(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x.flatten(1), x
+
+    with pytest.raises(ValueError, match="gives logits of shape"):
+        extractor_of("mine", Returns(), (1, 2, 2))
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    assert extractor_of("mine", linear, (1, 2, 2), fingerprint="f").fingerprint == "f"
+    other = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    assert extractor_of("m", linear, (1, 2, 2)).fingerprint != extractor_of("m", other, (1, 2, 2)).fingerprint
+
+
+def test_nobody_judges_nothing() -> None:
+    judge = nobody()
+    assert (judge.name, judge.width, judge.classes, judge.image_shape, judge.fingerprint) == (
+        "nobody",
+        0,
+        None,
+        None,
+        "",
+    )

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.tasks.generation.extractors import EXTRACTORS
+from bench.tasks.generation.classifier import accuracy
+from bench.tasks.generation.extractors import EXTRACTORS, Extractor
 from bench.tasks.generation.fitness import of_extractor, of_reference
 from bench.workloads.data import ImageData, Statistics, dummy_blobs, split_by_hash
 
@@ -84,3 +85,25 @@ def test_classes_are_named_up_to_ten() -> None:
     assert ten.endswith("; 10 classes: a, b, c, d, e, f, g, h, i, j")
     assert eleven.endswith("; 11 classes: a, b, c, d, e, f, g, h, i, j, ...")
     assert "classes" not in next(of_reference(dummy_blobs()))[1]
+
+
+def test_a_judge_is_described_by_its_numbers_and_how_well_it_names_held_out_images() -> None:
+    def said(judge: Extractor, labelled: ImageData | None = None) -> str:
+        return next(of_extractor(judge, dummy_blobs(), labelled, ("kid",), 1000))[1]
+
+    assert said(JUDGE) == "extractor: dummy-judge, 6 features, 4 classes"
+    assert said(replace(JUDGE, classes=None)) == "extractor: dummy-judge, 6 features, no classes"
+    data = dummy_blobs()
+    right = accuracy(JUDGE, data)
+    assert said(JUDGE, data).endswith(f"; names {right:.0%} of the held-out images rightly")
+
+
+def test_a_reference_is_described_by_its_images() -> None:
+    data = dummy_blobs()
+    ((kind, said),) = of_reference(replace(data, classes=()))
+    assert (kind, said) == (
+        "ok",
+        f"reference: {data.name}, {len(data.train):,} images, {len(data.held_out):,} more held out",
+    )
+    ((_, of_numbers),) = of_reference(statistics(None))
+    assert of_numbers.startswith("reference: statistics of 4 features, no images; FID to held-out images, KID, prc and")

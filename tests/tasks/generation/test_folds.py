@@ -64,3 +64,13 @@ def test_too_few_images_and_a_judge_without_classes_are_refused() -> None:
         GenerationFolds(gan, extractor, 10_000, 5, 0, "fid")
     with pytest.raises(UserError, match="has no classes"):
         GenerationFolds(gan, replace(extractor, classes=None), 2, 5, 0, "is")
+
+
+def test_two_training_images_a_fold_are_enough_and_every_fold_has_its_own_inputs() -> None:
+    gan, extractor = loaded().gan, EXTRACTORS["dummy-judge"]()
+    count = len(gan.data.train) // 2
+    assert len(GenerationFolds(gan, extractor, count, 1, 0, "is").inputs[0]) == count
+    with pytest.raises(UserError, match="too few"):
+        GenerationFolds(gan, extractor, count + 1, 1, 0, "is")
+    assert GenerationFolds(gan, extractor, 2, 5, 0, "is").reals == []
+    assert len(GenerationFolds(gan, extractor, 2, 5, 0, "fid").reals) == 2

@@ -52,7 +52,18 @@ def test_the_version_says_how_many_training_images_it_was(name: str) -> None:
 
 def test_columns_have_versions_of_their_own() -> None:
     metric = METRICS["fid"]
-    assert [metric.column_version(name, "v") for name in ("fid", "fid-held-out")] == ["v", "v/fid-held-out"]
+    columns = {column.name: column for column in metric.columns}
+    plain = metric.version(TERMS)
+    versions = [metric.column_version(columns[name], TERMS) for name in ("fid", "fid-held-out")]
+    assert versions == [plain, f"{plain}/fid-held-out"]
+
+
+def test_only_the_distance_without_its_bias_has_a_version_for_every_number_of_images() -> None:
+    other = replace(TERMS, num_images=2 * TERMS.num_images)
+    for name in METRICS:
+        for column in METRICS[name].columns:
+            same = METRICS[name].column_version(column, TERMS) == METRICS[name].column_version(column, other)
+            assert same == (column.name == "fid-inf")
 
 
 def test_no_column_belongs_to_two_metrics() -> None:

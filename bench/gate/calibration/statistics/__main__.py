@@ -13,8 +13,8 @@ from bench.base.errors import UserError
 from bench.gate.calibration.statistics.cells import WORKLOADS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-DATA = Path("results/calibration")
-SEEDS = "0:48"
+DATA, PAGE = Path("results/calibration"), Path("docs/statistics.md")
+SEEDS = "0:96"
 DataOption = Annotated[Path, typer.Option("--data", help="Where the collected data is kept.")]
 
 
@@ -47,6 +47,15 @@ def merge(data: DataOption = DATA) -> None:
     from bench.gate.calibration.statistics.collect import merge as merged
 
     typer.echo(f"{merged(data, '')} rows")
+
+
+@app.command()
+def write(data: DataOption = DATA, page: Path = PAGE) -> None:
+    """Write the tables of the page from whatever is collected."""
+    from bench.gate.calibration.statistics.document import document, write_between
+
+    write_between(page, document(data))
+    typer.echo(str(page))
 
 
 if __name__ == "__main__":

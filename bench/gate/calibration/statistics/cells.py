@@ -56,7 +56,7 @@ DRAWN = (
     ("random-channel-uniform", 0.3),
     ("random-channel-uniform", 0.5),
 )
-TWINS = ((DENSE, 0.0), ("l1-weight-global", 0.5), ("random-channel-uniform", 0.3))
+TWINS = ((DENSE, 0.0), ("l1-weight-global", 0.5), ("random-weight-global", 0.2), ("random-channel-uniform", 0.3))
 FIXED_ONES = (
     (DENSE, 0.0),
     ("l1-weight-global", 0.5),
@@ -66,7 +66,10 @@ FIXED_ONES = (
     ("random-channel-uniform", 0.3),
 )
 
-LEFT_OUT: dict[str, tuple[str, ...]] = {"mnist-mlp": ("bnscale-channel-global",)}
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "mnist-mlp": ("bnscale-channel-global",),
+    "cifar10-cgan": ("l1-channel-global", "bnscale-channel-global", "random-channel-uniform"),
+}
 """Workload -> strategies that do not fit it."""
 
 WORKLOADS = ("mnist-dcgan", "mnist-mlp", "cifar10-cgan")

@@ -22,27 +22,28 @@ from bench.sweep.cell import make
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
-from bench.tasks.generation.evaluation import GenerationJudge, Images
+from bench.tasks.evaluation import Judge
+from bench.tasks.generation import GENERATION
+from bench.tasks.generation.evaluation import Images
 from strategies.base import Pruned
 from strategies.builtin import DENSE
 
 RECOVERY = "bn-recalibrate"
-METRICS = ("fid", "is", "kid", "prc")
-OF_STATISTICS = ("fid", "is")
-"""What can be measured where the reference is statistics without images."""
-VALUES = ("fid", "fid-inf", "is", "kid", "precision", "recall")
-WITH_ERROR = ("fid-inf", "is", "kid", "precision", "recall")
-PAIRED = ("fid-inf", "is", "kid")
+LEADING = GENERATION.leaders[0]
+VALUES = tuple(quantity.name for quantity in GENERATION.quantities)
+PAIRED = tuple(dict.fromkeys((*GENERATION.leaders, *GENERATION.beside)))
 
 PARTS = ("first", "own", "second")
-"""Of the variance of FID: the first order as it is, what of it is the error of the contributions, the second order."""
+"""Of the variance of the leading number: first order as it is, what of it is the error of the contributions, second
+order."""
 
 COLUMNS = (
     "workload", "seed", "num_images", "network", "varies", "collapsed", *VALUES,
-    *(f"variance {name}" for name in WITH_ERROR), *PARTS,
+    *(f"variance {name}" for name in VALUES), *PARTS,
     *(f"paired {name}" for name in PAIRED), *(f"paired {part}" for part in PARTS),
 )  # fmt: skip
-"""One row a network. ``variance``: of the number (of IS: of its logarithm) over new images, as these images say.
+"""One row a network. ``variance``: of the number over new images as these images say, on the scale of contributions;
+empty where it has none.
 ``paired``: the same of the difference to each network before it that it is compared with, in the order of `variants`,
 with blanks between."""
 
@@ -105,7 +106,7 @@ def collect(
     end = time.monotonic() + seconds
     shops = {
         metrics: KeepingWorkshop(Settings(num_images=num_images, metrics=metrics, curve=False))
-        for metrics in (METRICS, OF_STATISTICS)
+        for metrics in (GENERATION.known_metrics, GENERATION.metrics)
     }
     for seed in seeds:
         for workload in workloads:
@@ -113,7 +114,7 @@ def collect(
                 continue
             if time.monotonic() > end:
                 return
-            shop = shops[METRICS if workload in WITH_IMAGES else OF_STATISTICS]
+            shop = shops[GENERATION.known_metrics if workload in WITH_IMAGES else GENERATION.metrics]
             with one_thread():
                 rows, more = measured(shop, workload, seed)
             # The sums first: they know their seeds, so one whose rows were not written is measured, not added, again.
@@ -138,7 +139,7 @@ def measured(shop: KeepingWorkshop, workload: str, seed: int) -> tuple[list[dict
             seed=variant.made_with(seed),
         )
         todo = shop.resolve(cell)
-        judge: GenerationJudge = todo.loaded.judge
+        judge = todo.loaded.judge
         seen = judge.see(shop.network(todo, variant), judge.draw(seed))
         if not seen.finite:
             raise UserError(f"{workload}, {variant.label}, seed {seed}: output that is not finite has no place here.")
@@ -155,8 +156,8 @@ def measured(shop: KeepingWorkshop, workload: str, seed: int) -> tuple[list[dict
             "varies": varies_name(streams | {"eval"}),
             "collapsed": int(bool(collapse)),
             **_values(judge, seen),
-            **{f"variance {name}": found[name].variance if name in found else None for name in WITH_ERROR},
-            **_parts(found["fid-inf"]),
+            **{f"variance {name}": found[name].variance if name in found else None for name in VALUES},
+            **_parts(found[LEADING]),
             **_paired(variant, found, before),
         })  # fmt: skip
         before.append((variant, found))
@@ -164,7 +165,7 @@ def measured(shop: KeepingWorkshop, workload: str, seed: int) -> tuple[list[dict
     return rows, sums
 
 
-def _values(judge: GenerationJudge, seen: Images) -> dict[str, float | None]:
+def _values(judge: Judge[Images], seen: Images) -> dict[str, float | None]:
     numbers = judge.numbers(seen)
     return {name: numbers[full].value if (full := f"{name}[{judge.name}]") in numbers else None for name in VALUES}
 
@@ -187,10 +188,10 @@ def _paired(
             continue
         for name in PAIRED:
             both = difference(found[name], theirs[name]) if name in found else None
-            if both is None:
+            if both is None:  # nothing is known of what images contribute to it
                 continue
             texts[name].append(f"{both.variance:.4g}")
-            if name == "fid-inf":
+            if name == LEADING:
                 for part, value in _parts(both).items():
                     texts[part].append(f"{value:.4g}")
     return {f"paired {name}": " ".join(words) for name, words in texts.items()}
@@ -212,5 +213,6 @@ def merge(folder: Path, into: str) -> int:
     whole = pd.concat([part for part in rows if len(part)]).sort_values(["workload", "seed"], kind="stable")
     write_sums(beside, sums)
     path.unlink(missing_ok=True)
-    add_rows(path, COLUMNS, whole.astype(object).where(whole.notna(), None).to_dict("records"))
+    kept = whole.astype(object).where(whole.notna(), None)
+    add_rows(path, COLUMNS, ({str(name): value for name, value in row.items()} for row in kept.to_dict("records")))
     return len(whole)

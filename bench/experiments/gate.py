@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from bench.base.ranges import number_between, short_text, whole_between
+from bench.statistics import NO_EXCESS, Difference, Prior
 from bench.tasks import DEFAULT, GATED, TASKS, quantity_of
 from bench.workloads.spec import MOST_IN_BATCH, PathText
 
@@ -103,11 +104,26 @@ else:
     )
 
 
+Degrees = Annotated[float, AfterValidator(number_between(1e-3, 1e6, "degrees of freedom"))]
+
+
 class PriorRule(_Rules):
     """What calibration says of the spread over seeds of a difference of logarithms (`docs/calibration.md`)."""
 
     sd: Annotated[float, AfterValidator(number_between(1e-9, 10, "of logarithms"))]
-    degrees: Annotated[float, AfterValidator(number_between(1e-3, 1e6, "degrees of freedom"))]
+    """Where networks are drawn, and where nothing is known of the images."""
+    degrees: Degrees
+    """What ``sd`` is worth."""
+    excess: Annotated[float, AfterValidator(number_between(1e-3, 1e3, "a ratio of variances"))] = NO_EXCESS.variance
+    """Where nothing but calibration inputs is drawn: the variance over seeds, divided by that from the images."""
+    excess_degrees: Degrees = NO_EXCESS.degrees
+    """What ``excess`` is worth."""
+
+    def of(self, found: Difference) -> Prior:
+        """Of the class that a comparison belongs to."""
+        if found.calibrated:
+            return Prior(self.excess, self.excess_degrees)
+        return Prior(self.sd**2, self.degrees)
 
 
 class Gate(_Rules):

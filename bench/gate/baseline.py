@@ -4,6 +4,7 @@ results/baselines/<experiment>/
   baseline.json        which experiment, why and when, where it was measured, checksums
   cells.json           every cell: its numbers, one line a metric, one value a seed
   architectures.json   the pruned generators as channel widths
+  images.safetensors   what each image contributes to the gated numbers, where the run has kept it
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.base.errors import UserError
 from bench.base.files import clear_unfinished, write_atomically
-from bench.base.outside import RECORDS, json_of, read_text, there
+from bench.base.outside import RECORDS, json_of, read_bytes, read_text, there
 from bench.base.printable import shortened
 from bench.gate.contents import CellValues, Contents, Environment, Shape, Terms
+from bench.gate.images import IMAGES_FILE, Images, Kept, no_images, read, written
+from bench.records.contributions import LARGEST
 from bench.records.paths import safe
 from bench.records.store import writable
 
@@ -69,12 +72,15 @@ def baseline_folder(results: Path, experiment: str) -> Path:
     return results / "baselines" / safe(experiment)
 
 
-def write_baseline(folder: Path, contents: Contents, *, reason: str, run: str) -> BaselineHead:
-    """Write the three files; a baseline that is there is replaced (git keeps it)."""
-    files = {
+def write_baseline(
+    folder: Path, contents: Contents, *, reason: str, run: str, images: Kept | None = None
+) -> BaselineHead:
+    """Write the files; a baseline that is there is replaced (git keeps it)."""
+    texts = {
         CELLS_FILE: readable({key: cell.model_dump(mode="json") for key, cell in sorted(contents.cells.items())}),
         SHAPES_FILE: readable({key: shape.model_dump(mode="json") for key, shape in sorted(contents.shapes.items())}),
     }
+    files = {name: text.encode() for name, text in texts.items()} | ({IMAGES_FILE: written(images)} if images else {})
     head: dict[str, Any] = {
         "baseline_version": BASELINE_VERSION,
         "reason": reason,
@@ -82,12 +88,14 @@ def write_baseline(folder: Path, contents: Contents, *, reason: str, run: str) -
         "run": run,
         **contents.model_dump(mode="json", exclude={"cells", "shapes"}),
     }
-    checksums = {name: _sha256(text) for name, text in files.items()} | {HEAD_FILE: _head_sum(head)}
+    checksums = {name: _sha256(content) for name, content in files.items()} | {HEAD_FILE: _head_sum(head)}
     head["checksums"] = checksums
     with writable(folder):
         clear_unfinished(folder)
-        for name, text in files.items():
-            write_atomically(folder / name, text)
+        for name, content in files.items():
+            write_atomically(folder / name, content)
+        if not images:
+            (folder / IMAGES_FILE).unlink(missing_ok=True)  # of the baseline that this one replaces
         write_atomically(folder / HEAD_FILE, readable(head))  # last: its checksums fit nothing half written
     return BaselineHead.model_validate(head)
 
@@ -118,7 +126,7 @@ def read_baseline(folder: Path) -> tuple[BaselineHead, Contents]:
     parts = {}
     for name in (CELLS_FILE, SHAPES_FILE):
         text = _text(folder / name)
-        if _sha256(text) != head.checksums.get(name):
+        if _sha256(text.encode()) != head.checksums.get(name):
             raise DamagedBaseline(_not_as_accepted(folder / name))
         parts[name] = _table(text, folder / name)
     try:
@@ -138,6 +146,28 @@ def read_baseline(folder: Path) -> tuple[BaselineHead, Contents]:
     except (ValueError, KeyError, TypeError) as error:  # keys that are no cells, an experiment without a name
         raise DamagedBaseline(f"{folder}: {shortened(str(error), 200)}. {_MEND}") from error
     return head, contents
+
+
+def read_images(folder: Path, head: BaselineHead) -> Images:
+    """What the images of a baseline contribute to its gated numbers; none of one that was accepted without them.
+
+    Raises:
+        DamagedBaseline: the file is not what was accepted.
+    """
+    path, expected = folder / IMAGES_FILE, head.checksums.get(IMAGES_FILE)
+    if expected is None:
+        return no_images
+    try:
+        content = read_bytes(path, LARGEST)
+    except UserError as error:
+        raise DamagedBaseline(f"{error} {_MEND}") from error
+    if _sha256(content) != expected:
+        raise DamagedBaseline(_not_as_accepted(path))
+    try:
+        kept = read(content)
+    except ValueError as error:
+        raise DamagedBaseline(f"{path}: {shortened(str(error), 200)}. {_MEND}") from error
+    return lambda place, seed: kept.get((place, seed))
 
 
 _MEND = "Take it again from git (`git checkout`), or accept a new one."
@@ -171,13 +201,13 @@ def _table(text: str, path: Path) -> dict[str, Any]:
     return found
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _head_sum(head: dict[str, Any]) -> str:
     rest = {key: value for key, value in head.items() if key != "checksums"}
-    return _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")))
+    return _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
 
 
 def readable(value: Any) -> str:

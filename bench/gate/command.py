@@ -11,8 +11,9 @@ from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.places import chosen
 from bench.gate.baseline import HEAD_FILE, baseline_folder, read_baseline, write_baseline
 from bench.gate.compare import compare
-from bench.gate.contents import Contents, contents_of_run, gate_of
+from bench.gate.contents import Contents, contents_of_records, gate_of, records_of_run
 from bench.gate.history import drift, history
+from bench.gate.images import gated_images, images_of_run
 from bench.gate.render import FORMATS, format_of, write
 from bench.gate.render.order import number
 from bench.gate.render.terminal import terminal
@@ -83,7 +84,8 @@ def accept_run(run: str, *, reason: str, results: Path) -> str:
     store = RunStore(folder)
     manifest = store.read_manifest()
     wrong = [f"{p.cell.label}: {_why_absent(store, p)}" for p in manifest.cells if store.read_record(p) is None]
-    contents = contents_of_run(folder)
+    _, records = records_of_run(folder)
+    contents = contents_of_records(manifest, records)
     rules = gate_of(contents, str(folder))
     places = contents.places
     gated: list[GatedCell | GatedTiming] = [*rules.cells, *rules.latency]
@@ -94,7 +96,8 @@ def accept_run(run: str, *, reason: str, results: Path) -> str:
     if wrong:
         raise Mistakes(wrong, "nothing was accepted")
     target = baseline_folder(results, contents.name)
-    write_baseline(target, contents, reason=" ".join(reason.split()), run=manifest.run)
+    images = gated_images(contents, rules, images_of_run(folder, records))
+    write_baseline(target, contents, reason=" ".join(reason.split()), run=manifest.run, images=images)
     dirty = [revision for revision in contents.git if revision.endswith("-dirty")]
     note = f"\nMeasured with uncommitted changes ({', '.join(dirty)})." if dirty else ""
     return f"{len(contents.cells)} cells of {folder} are the baseline of {contents.name!r} now.{note}\n{target}"

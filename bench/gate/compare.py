@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from bench.base.errors import UserError
 from bench.experiments.gate import Gate, GatedTiming
 from bench.experiments.places import Place, chosen
-from bench.gate.contents import CellValues, Contents, gate_of
+from bench.gate.both import Both, Part, row_of
+from bench.gate.contents import Contents, gate_of
 from bench.gate.exact import exact_rows, shape_at, shape_row, status_row
+from bench.gate.noisy import LACKING, noisy_part
 from bench.gate.sides import Side
 from bench.gate.timing import Network, Ratio, Timed, time_ratios
 from bench.gate.verdicts import Judgeable, Result, Row, Verdict, exit_code, judge
-from bench.statistics import Prior, paired, welch
-from bench.tasks import GATED
+from bench.tasks import BOUNDS, GATED
 
-STOCHASTIC = GATED
+STOCHASTIC = (*GATED, *BOUNDS)
 """Metrics that are tested; all others with noise are for information and have no verdict here."""
 
-Part = Row | Judgeable
 TimeRatios = Callable[..., list[Timed]]
-
-
-@dataclass(frozen=True)
-class Both:
-    """What the rows of one comparison have in common."""
-
-    base: Contents
-    head: Contents
-    gate: Gate
-    notes: list[str]
-
-    @property
-    def sides(self) -> tuple[Contents, Contents]:
-        return self.base, self.head
-
-    @property
-    def same_numbers(self) -> bool:
-        """Whether the same cell would have the same number to the last bit on both sides."""
-        first, last = self.base.environments, self.head.environments
-        return len(first) == len(last) == 1 and first[0].same_numbers(last[0])
 
 
 def compare(
@@ -68,9 +46,11 @@ def compare(
     if base.contents is None or head.contents is None or base.contents.name != head.contents.name:
         parts: list[Part] = list(_nothing_comparable(base, head, gate, readable))
     else:
-        both = Both(base.contents, head.contents, gate, notes)
+        both = Both(base.contents, head.contents, gate, notes, (base.images, head.images))
         _say_what_differs(both, head)
-        parts = [*_cells(both), *_times(both, base, head, timing=timing, time_them=time_them, advance=advance)]
+        cells = _cells(both)
+        _say_what_is_lacking(cells, notes)
+        parts = [*cells, *_times(both, base, head, timing=timing, time_them=time_them, advance=advance)]
     if not gate.cells and not gate.latency:
         notes.append("nothing is gated: the experiment's [gate] names no cells")
     rows = _judged(parts, gate.error)
@@ -106,12 +86,8 @@ def _nothing_comparable(base: Side, head: Side, gate: Gate, readable: Contents) 
         reason = next(side.problem for side in (base, head) if side.contents is None)
     verdict: Verdict = "not comparable"
     places = [chosen(rule, readable.experiment) for rule in gate.cells]
-    rows = [_row(place, gated=True).model_copy(update={"verdict": verdict, "reason": reason}) for place in places]
+    rows = [row_of(place, gated=True).model_copy(update={"verdict": verdict, "reason": reason}) for place in places]
     return rows or [Row(cell="all", metric="", kind="cell", gated=True, verdict=verdict, reason=reason)]
-
-
-def _row(place: Place, *, gated: bool) -> Row:
-    return Row(cell=place.label, metric="", kind="cell", gated=gated, verdict="ok", reason="")
 
 
 def _say_what_differs(both: Both, head: Side) -> None:
@@ -123,6 +99,17 @@ def _say_what_differs(both: Both, head: Side) -> None:
         both.notes.append("BASE's experiment has another [gate]; HEAD's rules are used")
     if len(both.head.git) > 1:
         both.notes.append(f"{head.label} was measured by several revisions: {', '.join(both.head.git)}")
+
+
+def _say_what_is_lacking(parts: Sequence[Part], notes: list[str]) -> None:
+    """That gated numbers differ and were compared without what their images contribute."""
+    judged = [part for part in parts if isinstance(part, Judgeable)]
+    found = [part for part in judged if part.row.gated and any(LACKING in note for note in part.notes)]
+    if found:
+        notes.append(
+            f"{len(found)} gated numbers that differ are compared by the spread of their seeds alone, because a side "
+            "has kept no contributions of its images; run it anew, or accept a new baseline, and less is undecided"
+        )
 
 
 def _cells(both: Both) -> list[Part]:
@@ -137,14 +124,14 @@ def _cells(both: Both) -> list[Part]:
         parts += _cell(both, place, gated=True, metrics=metrics)
     for place in dropped:
         reason = "gated in BASE, no longer in HEAD; accept a new baseline if that is meant"
-        parts.append(_row(place, gated=True).model_copy(update={"verdict": "missing", "reason": reason}))
+        parts.append(row_of(place, gated=True).model_copy(update={"verdict": "missing", "reason": reason}))
     for place in others:
         parts += _cell(both, place, gated=False, metrics=())
     return parts
 
 
 def _cell(both: Both, place: Place, *, gated: bool, metrics: Sequence[str]) -> list[Part]:
-    row = _row(place, gated=gated)
+    row = row_of(place, gated=gated)
     base, head = both.base.places.get(place), both.head.places.get(place)
     if base is None or head is None:
         return [row.model_copy(update=_absent(base is None, head is None))]
@@ -164,7 +151,7 @@ def _cell(both: Both, place: Place, *, gated: bool, metrics: Sequence[str]) -> l
     values = (base, head)
     shape = shape_row(row, seeds_ok, both.sides, values)
     exact = exact_rows(row, place, seeds_ok, both.sides, values)
-    noisy = [_stochastic(both, place, name, seeds_ok, values, gated=gated and name in metrics) for name in STOCHASTIC]
+    noisy = [noisy_part(both, place, name, seeds_ok, values, gated=gated and name in metrics) for name in STOCHASTIC]
     return [status, shape, *exact, *(part for part in noisy if part is not None)]
 
 
@@ -174,80 +161,6 @@ def _absent(in_base: bool, in_head: bool) -> dict[str, str]:
     if in_head:
         return {"verdict": "missing", "reason": "BASE has this cell, HEAD does not"}
     return {"verdict": "new", "reason": "HEAD has this cell, BASE does not; it is compared once it is accepted"}
-
-
-def _stochastic(
-    both: Both,
-    place: Place,
-    metric: str,
-    seeds: Sequence[int],
-    values: tuple[CellValues, CellValues],
-    *,
-    gated: bool,
-) -> Part | None:
-    """A tested number of one cell; None where neither side has it."""
-    tables = [side.terms.get(place.workload, {}) for side in both.sides]
-    names = [next((n for n in table if n.partition("[")[0] == metric), None) for table in tables]
-    row = _row(place, gated=gated).model_copy(update={"metric": names[0] or names[1] or metric, "kind": "stochastic"})
-    if names == [None, None]:
-        return row.model_copy(update={"verdict": "missing", "reason": "not measured on either side"}) if gated else None
-    if None in names:
-        verdict, side = ("new", "BASE") if names[0] is None else ("missing", "HEAD")
-        return row.model_copy(update={"verdict": verdict, "reason": f"{side} has no such number"})
-    first, last = (table[name] for table, name in zip(tables, names, strict=True) if name)
-    if first != last or names[0] != names[1]:
-        reason = f"BASE: {first.version}, {first.num_images} images; HEAD: {last.version}, {last.num_images} images"
-        return row.model_copy(update={"verdict": "not comparable", "reason": reason})
-    before, after = (
-        [x for x in side.at(seeds, name) if x is not None and x > 0]
-        for side, name in zip(values, names, strict=True)
-        if name
-    )
-    if len(before) != len(seeds) or len(after) != len(seeds):
-        return row.model_copy(update={"verdict": "missing", "reason": "a seed has no value, or none above 0"})
-    row = row.model_copy(update={"base": sum(before) / len(before), "head": sum(after) / len(after), "n": len(seeds)})
-    if before == after:
-        return row.model_copy(update={"verdict": "ok", "reason": "identical under every seed", "change": 0.0})
-    return _tested(both, place, metric, seeds, (before, after), values, row, first.direction == "lower")
-
-
-def _tested(
-    both: Both,
-    place: Place,
-    metric: str,
-    seeds: Sequence[int],
-    numbers: tuple[Sequence[float], Sequence[float]],
-    values: tuple[CellValues, CellValues],
-    row: Row,
-    lower_is_better: bool,
-) -> Part:
-    before, after = ([math.log(x) for x in side] for side in numbers)
-    rule = both.gate.prior.get(metric)
-    prior = Prior(rule.sd**2, rule.degrees) if rule else None
-    why_not = _why_not_paired(both, place, seeds, values)
-    notes: list[str] = []
-    if why_not:
-        found, notes = welch(before, after), [f"not paired: {why_not}"]
-    else:
-        found = paired(before, after, prior)
-        if prior is None:
-            notes = ["no prior in [gate]: only the spread of these seeds"]
-    if found is None:
-        reason = f"{len(seeds)} seed(s) say nothing of the spread; " + "; ".join(notes)
-        return row.model_copy(update={"verdict": "inconclusive", "reason": reason})
-    return Judgeable(row, found, both.gate.margin(metric), lower_is_better, tuple(notes))
-
-
-def _why_not_paired(both: Both, place: Place, seeds: Sequence[int], values: tuple[CellValues, CellValues]) -> str:
-    """Why the differences of equal seeds are not differences of the networks alone; empty where they are."""
-    if not both.same_numbers and any("train" in side.varies.split("+") for side in values):
-        return "the networks were trained in different environments, and training does not repeat there"
-    keys = [f"{place.workload} {seed}" for seed in seeds]
-    inputs = [[side.inputs.get(key) for key in keys] for side in both.sides]
-    if None not in inputs[0] and None not in inputs[1]:
-        return "" if inputs[0] == inputs[1] else "the same seeds stand for other evaluation inputs"
-    versions = {environment.torch for side in both.sides for environment in side.environments}
-    return "" if len(versions) == 1 else "another torch may draw other evaluation inputs from the same seeds"
 
 
 def _times(
@@ -290,7 +203,7 @@ def _times(
 def _time_row(both: Both, rule: GatedTiming) -> Row:
     usual = rule.device == "cpu" and rule.backend == "eager"
     setting = "" if usual else f" {rule.device} {rule.backend}"
-    row = _row(chosen(rule, both.head.experiment), gated=True)
+    row = row_of(chosen(rule, both.head.experiment), gated=True)
     return row.model_copy(update={"metric": f"time b{rule.batch}{setting}", "kind": "timing"})
 
 

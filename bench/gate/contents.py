@@ -152,26 +152,31 @@ def gate_of(contents: Contents, label: str) -> Gate:
         raise UserError(f"{label}: its {where} is not understood ({first['msg']}).") from error
 
 
-def contents_of_run(folder: Path) -> Contents:
+def records_of_run(folder: Path) -> tuple[Manifest, list[Record]]:
     """What a run has finished, every cell of its manifest.
 
     Cells that failed or are not there yet have no seed: the comparison calls them missing.
 
     Raises:
-        UserError: a damaged file; numbers of different versions under one name.
+        UserError: a damaged file.
     """
     store = RunStore(folder)
     manifest = store.read_manifest()
-    records: list[Record] = []
-    for planned in manifest.cells:
-        record = store.read_record(planned)
-        if record is not None:
-            records.append(record)
-    return contents_of_records(manifest, records)
+    records = [record for planned in manifest.cells if (record := store.read_record(planned)) is not None]
+    return manifest, records
+
+
+def contents_of_run(folder: Path) -> Contents:
+    """The same as what is compared.
+
+    Raises:
+        UserError: also numbers of different versions under one name.
+    """
+    return contents_of_records(*records_of_run(folder))
 
 
 def contents_of_records(manifest: Manifest, records: Sequence[Record]) -> Contents:
-    """The same from records in memory."""
+    """What is compared, from records in memory."""
     by_place: dict[Place, list[Record]] = {}
     shapes: dict[str, Shape] = {}
     environments: list[Environment] = []

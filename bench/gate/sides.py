@@ -6,13 +6,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.base.errors import UserError
 from bench.base.printable import shortened
-from bench.gate.baseline import HEAD_FILE, DamagedBaseline, baseline_folder, read_baseline
-from bench.gate.contents import Contents, contents_of_run
+from bench.gate.baseline import HEAD_FILE, DamagedBaseline, baseline_folder, read_baseline, read_images
+from bench.gate.contents import Contents, contents_of_records, records_of_run
+from bench.gate.images import Images, images_of_run, no_images
 from bench.gate.source import PACKAGES, commit_of, extract, same_source, top_of
 from bench.records.paths import RunPaths, safe
 from bench.report.loading import newest_run
@@ -32,6 +33,8 @@ class Side:
     source: Path | None = None
     """The folder with this side's own packages, where it is a revision that differs from what runs here."""
     revision: bool = False
+    images: Images = no_images
+    """What its images contribute to its numbers."""
 
 
 @contextmanager
@@ -84,7 +87,8 @@ def _side(given: str, results: Path, folder: Path, *, baseline_first: bool, expe
 
 def _run(folder: Path) -> Side:
     try:
-        return Side(f"run {folder}", contents_of_run(folder))
+        manifest, records = records_of_run(folder)
+        return Side(f"run {folder}", contents_of_records(manifest, records), images=images_of_run(folder, records))
     except UserError as error:
         return Side(f"run {folder}", None, str(error))
 
@@ -92,9 +96,10 @@ def _run(folder: Path) -> Side:
 def _baseline(folder: Path, label: str) -> Side:
     try:
         head, contents = read_baseline(folder)
+        images = read_images(folder, head)
     except DamagedBaseline as error:
         return Side(label, None, str(error))
-    return Side(f"{label} (accepted {head.accepted[:10]})", contents)
+    return Side(f"{label} (accepted {head.accepted[:10]})", contents, images=images)
 
 
 def _revision(revision: str, experiment: str | None, results: Path, folder: Path) -> Side | None:
@@ -115,4 +120,5 @@ def _revision(revision: str, experiment: str | None, results: Path, folder: Path
     whole = (folder / "bench" / "gate" / "rebuild.py").exists() and set(PACKAGES) <= set(there)
     source = folder if whole and not same_source(folder) else None
     side = _baseline(folder / inside, f"baseline of {label}")
-    return Side(side.label, side.contents, side.problem.replace(f"{folder}/", f"{label}: "), source, revision=whole)
+    problem = side.problem.replace(f"{folder}/", f"{label}: ")
+    return replace(side, problem=problem, source=source, revision=whole)

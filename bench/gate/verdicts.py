@@ -66,16 +66,27 @@ class Judgeable:
 
     row: Row
     estimate: Estimate
-    """Of log HEAD - log BASE."""
+    """Of log HEAD - log BASE; of HEAD - BASE where there is a ``unit``."""
     margin: float
     """Relative."""
     lower_is_better: bool
     notes: tuple[str, ...] = field(default=())
+    unit: float | None = None
+    """Of a number that may fall to 0 and below, so that it has no logarithm: what its margin is a share of."""
 
     @property
     def worse(self) -> Estimate:
         """The difference turned so that positive is worse."""
         return self.estimate if self.lower_is_better else self.estimate.negative()
+
+    @property
+    def limit(self) -> float:
+        """The margin, on the scale of the estimate."""
+        return math.log1p(self.margin) if self.unit is None else self.margin * self.unit
+
+    def relative(self, difference: float) -> float:
+        """The share that a difference on the scale of the estimate is."""
+        return _relative(difference) if self.unit is None else difference / self.unit
 
 
 def judge(pool: Sequence[Judgeable], error: float) -> list[Row]:
@@ -85,7 +96,7 @@ def judge(pool: Sequence[Judgeable], error: float) -> list[Row]:
     procedure gives it; improved the same way round. Else it is ok where it is shown not to be worse by the margin,
     and inconclusive where it is not.
     """
-    margins = [math.log1p(item.margin) for item in pool]
+    margins = [item.limit for item in pool]
     worse = holm_levels([item.worse.p_above(m) for item, m in zip(pool, margins, strict=True)], error)
     better = holm_levels([item.worse.negative().p_above(m) for item, m in zip(pool, margins, strict=True)], error)
     return [
@@ -96,30 +107,34 @@ def judge(pool: Sequence[Judgeable], error: float) -> list[Row]:
 
 def _judged(item: Judgeable, margin: float, is_worse: bool, level: float, is_better: bool, better_level: float) -> Row:
     worse = item.worse
-    change = _percent(worse.difference)
+
+    def percent(difference: float) -> str:
+        return f"{100 * item.relative(difference):.1f} %"
+
+    change = percent(worse.difference)
     within = f"{100 * item.margin:g} %"
     verdict: Verdict
     if is_worse:
         verdict, bound = "regression", worse.lower(level)
-        reason = f"worse by {change}, at least {_percent(bound)}: above the margin of {within}"
+        reason = f"worse by {change}, at least {percent(bound)}: above the margin of {within}"
     elif is_better:
         verdict, bound = "improved", worse.negative().lower(better_level)
-        reason = f"better by {_percent(-worse.difference)}, at least {_percent(bound)}: above the margin of {within}"
+        reason = f"better by {percent(-worse.difference)}, at least {percent(bound)}: above the margin of {within}"
     elif worse.upper(PER_ROW) < margin:
         verdict = "ok"
-        reason = f"{_worse_or_better(worse.difference)}: not worse by {within}"
+        reason = f"{_worse_or_better(item)}: not worse by {within}"
     else:
         verdict = "inconclusive"
         reason = (
-            f"{_worse_or_better(worse.difference)}, but it could be {_percent(worse.upper(PER_ROW))} worse, "
+            f"{_worse_or_better(item)}, but it could be {percent(worse.upper(PER_ROW))} worse, "
             f"and the margin is {within}"
         )
-    bounds = sorted(_relative(x) for x in (item.estimate.lower(level), item.estimate.upper(level)))
+    bounds = sorted(item.relative(x) for x in (item.estimate.lower(level), item.estimate.upper(level)))
     return item.row.model_copy(
         update={
             "verdict": verdict,
             "reason": "; ".join([reason, *item.notes]),
-            "change": _finite(_relative(item.estimate.difference)),
+            "change": _finite(item.relative(item.estimate.difference)),
             "low": _finite(bounds[0]),
             "high": _finite(bounds[1]),
         }
@@ -134,14 +149,12 @@ def _relative(log_difference: float) -> float:
         return math.inf
 
 
-def _percent(log_difference: float) -> str:
-    return f"{100 * _relative(log_difference):.1f} %"
-
-
-def _worse_or_better(difference: float) -> str:
-    if abs(difference) < 5e-4:
+def _worse_or_better(item: Judgeable) -> str:
+    share = item.relative(item.worse.difference)
+    if abs(share) < 5e-4:
         return "the same to a tenth of a percent"
-    return f"worse by {_percent(difference)}" if difference > 0 else f"better by {_percent(-difference)}"
+    better = item.relative(-item.worse.difference)
+    return f"worse by {100 * share:.1f} %" if share > 0 else f"better by {100 * better:.1f} %"
 
 
 def _finite(value: float) -> float | None:

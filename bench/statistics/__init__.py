@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.statistics.best import Standing, among_best
-from bench.statistics.components import Difference, estimated
+from bench.statistics.components import NO_EXCESS, Difference, estimate_of, estimated
 from bench.statistics.estimates import (
     Estimate,
     Prior,
@@ -22,6 +22,7 @@ from bench.statistics.power import Design, Needed, Spread, needed, reach, tellab
 from bench.statistics.ranks import kendall, mean_ranks, spearman
 
 __all__ = [
+    "NO_EXCESS",
     "Contributions",
     "Design",
     "Difference",
@@ -39,6 +40,7 @@ __all__ = [
     "below",
     "between",
     "difference",
+    "estimate_of",
     "estimated",
     "first_levels",
     "fit_prior",

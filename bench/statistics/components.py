@@ -105,7 +105,7 @@ def estimated(differences: Sequence[Difference]) -> list[Estimate | None]:
     priors = {
         varies: _prior([d for d in differences if d.varies == varies]) for varies in {d.varies for d in differences}
     }
-    return [_estimate(difference, priors[difference.varies]) for difference in differences]
+    return [estimate_of(difference, priors[difference.varies]) for difference in differences]
 
 
 def _prior(members: Sequence[Difference]) -> Prior | None:
@@ -129,7 +129,12 @@ def _spread(difference: Difference) -> float | None:
     return statistics.variance(difference.logs) if difference.logs is not None else None
 
 
-def _estimate(difference: Difference, prior: Prior | None) -> Estimate | None:
+def estimate_of(difference: Difference, prior: Prior | None) -> Estimate | None:
+    """One comparison by the rules of `estimated`, with a prior of its class that is known beforehand.
+
+    Args:
+        prior: of the ratio S^2 / v under calibration, of S^2 of the logarithms where networks are drawn.
+    """
     if not difference.finite:
         return None
     n = len(difference.values)

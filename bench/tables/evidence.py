@@ -31,40 +31,47 @@ class Evidence:
     cells: Mapping[str, CellContributions] = field(default_factory=dict)
     """By ``eval_key``; a cell that is missing has only its own error."""
 
-    def paired(self, one: Row, other: Row, scale: Scale) -> Variance:
-        """Variance of the difference of two cells' numbers from the images, on ``scale``; NaN: not known.
+    def paired(self, one: Row, other: Row, scale: Scale, times: float = 1.0) -> Variance:
+        """Variance of one cell's number less ``times`` another's from the images, on ``scale``; NaN: not known.
 
         On common inputs image by image; otherwise the images are independent.
         """
-        mine, theirs = self._of(one), self._of(other)
-        if mine is not None and theirs is not None and self._inputs(one) == self._inputs(other):
-            pair = difference(mine[1], theirs[1])
+        mine, theirs = self._on(one, scale), self._on(other, scale, times)
+        if mine is not None and theirs is not None:
+            common = self.cells[one["eval_key"]].inputs == self.cells[other["eval_key"]].inputs
+            pair = difference(mine, theirs) if common else None
             if pair is not None:
-                value = math.sqrt(max(float(one["value"]) * float(other["value"]), 0.0))
-                return _moved(pair.parts, mine[0], scale, value)
-        each = [self.own(row, scale) for row in (one, other)]
-        return Variance(sum(part.estimate for part in each), sum(part.least for part in each))
+                return pair.parts
+        first, second = self.own(one, scale), self.own(other, scale)
+        return Variance(
+            first.estimate + second.estimate * times**2,
+            first.least + second.least * times**2,
+        )
 
     def own(self, row: Row, scale: Scale) -> Variance:
         """Variance of a cell's number from its images, on ``scale``; NaN: not known."""
-        mine, value = self._of(row), float(row["value"])
+        mine = self._on(row, scale)
         if mine is not None:
-            return _moved(mine[1].parts, mine[0], scale, value)
-        known = float(row["error"]) ** 2
-        return _moved(Variance(known, known), "linear", scale, value)
+            return mine.parts
+        known = (float(row["error"]) * _slopes("linear", scale, float(row["value"]))) ** 2
+        return Variance(known, known)
 
-    def _inputs(self, row: Row) -> str:
-        return self.cells[row["eval_key"]].inputs
-
-    def _of(self, row: Row) -> tuple[Scale, Contributions] | None:
-        """The contributions to a cell's number, and the scale that they are on; None: they were not kept."""
+    def _on(self, row: Row, scale: Scale, times: float = 1.0) -> Contributions | None:
+        """What a cell's images contribute to ``times`` its number on ``scale``, to first order at its own value; of a
+        difference of logarithms that is each side's share of its value, whatever lies between the two values."""
         metric = str(row["metric"])
-        quantity = known_quantity(_family(metric))
-        name = metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
-        source, kept = known_quantity(_family(name)), self.cells.get(row["eval_key"])
-        if kept is None or name not in kept.numbers:
+        name = _contributed(known_quantity(_family(metric)), metric)
+        kept = self.cells.get(row["eval_key"])
+        found = kept.numbers.get(name) if kept else None
+        if found is None:
             return None
-        return (source.scale if source else "linear"), kept.numbers[name]
+        source = known_quantity(_family(name))
+        slope = times * _slopes(source.scale if source else "linear", scale, float(row["value"]))
+        if slope == 1:
+            return found
+        if math.isnan(slope):
+            return None
+        return Contributions(found.count, found.linear * slope, found.noise * slope, found.pairs * slope)
 
 
 def compared(
@@ -73,11 +80,14 @@ def compared(
     metric: str,
     quantity: Quantity,
     evidence: Evidence,
+    times: float = 1.0,
 ) -> Difference | None:
     """The comparison of two groups of cells, seed by seed: ``mine`` minus ``base``; None without a common seed.
 
     Args:
         mine, base: seed -> metric -> row.
+        times: what ``base`` counts for. A test of "larger by more than a share of ``base``" is one of ``mine`` less
+            so many times ``base``: that share has an error too.
     """
     seeds = [seed for seed in mine if seed in base]
     pairs = [
@@ -90,9 +100,9 @@ def compared(
     images: list[Variance] = []
     for a, b in pairs:
         # What differs by one rounding is equal: a test of such differences would find noise of the arithmetic.
-        equal = same(a["value"], b["value"])
-        values.append(0.0 if equal else quantity.on_scale(a["value"]) - quantity.on_scale(b["value"]))
-        images.append(Variance(0.0, 0.0) if equal else evidence.paired(a, b, quantity.scale))
+        equal = same(a["value"], b["value"]) and times == 1
+        values.append(0.0 if equal else quantity.on_scale(a["value"]) - times * quantity.on_scale(b["value"]))
+        images.append(Variance(0.0, 0.0) if equal else evidence.paired(a, b, quantity.scale, times))
     named = quantity.at_n and metric.replace(quantity.name, quantity.at_n, 1)
     positive = [(mine[a["seed"]].get(named, a)["value"], base[b["seed"]].get(named, b)["value"]) for a, b in pairs]
     return _difference(values, images, positive, quantity, [row for pair in pairs for row in pair])
@@ -153,12 +163,16 @@ def _family(metric: str) -> str:
     return metric.partition("[")[0]
 
 
-def _moved(variance: Variance, before: Scale, after: Scale, value: float) -> Variance:
-    """A variance on another scale, to first order, by the slopes of both at ``value``; NaN where these have none."""
+def _contributed(quantity: Quantity | None, metric: str) -> str:
+    """The number whose contributions are those of ``metric``."""
+    return metric.replace(quantity.name, quantity.errors_of, 1) if quantity and quantity.errors_of else metric
+
+
+def _slopes(before: Scale, after: Scale, value: float) -> float:
+    """What small differences on a scale are multiplied by to be ones on another, at ``value``."""
     if before == after or {before, after} <= {"linear", "share"}:
-        return variance
-    square = (_slope(after, value) / _slope(before, value)) ** 2
-    return Variance(variance.estimate * square, variance.least * square)
+        return 1.0
+    return _slope(after, value) / _slope(before, value) if _slope(before, value) else math.nan
 
 
 def _slope(scale: Scale, value: float) -> float:

@@ -7,6 +7,7 @@ from bench.tasks.base import Quantity, Scale, Task
 from bench.tasks.generation import GENERATION
 
 __all__ = [
+    "BOUNDS",
     "DEFAULT",
     "GATED",
     "TASKS",
@@ -28,6 +29,9 @@ DEFAULT = GENERATION.name
 
 GATED = tuple(dict.fromkeys(name for task in TASKS.values() for name in task.gated))
 """What the gate tests, of whatever task."""
+
+BOUNDS = tuple(dict.fromkeys(task.bound for task in TASKS.values() if task.bound not in GATED))
+"""What it compares beside, for information: where N differs, these alone."""
 
 
 def task_named(name: str) -> Task:

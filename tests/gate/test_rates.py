@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,17 @@ from scipy.special import betaincinv
 from bench.base.errors import UserError
 from bench.executors import Done, Stage
 from bench.experiments import load_experiment
+from bench.experiments.gate import PriorRule
 from bench.gate.calibration import rates, timing
 from bench.gate.calibration.document import document
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
-from bench.gate.calibration.quality import WORKLOADS, variants
+from bench.gate.calibration.quality import WORKLOADS, bases, variants
 from bench.gate.calibration.rates import (
+    Network,
+    Pairs,
     QualityRules,
     changes,
+    difference,
     found_in_run,
     gated,
     p_values,
@@ -29,14 +34,18 @@ from bench.gate.calibration.rates import (
     read_timing,
     timing_rates,
     triples,
+    unpaired,
 )
 from bench.gate.calibration.rows import add_rows, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.calibration.timing import slowed
 from bench.gate.timing import Taken
-from bench.statistics import Prior, paired
+from bench.statistics import Difference, Prior, estimate_of, paired
 
-PRIOR = {"fid": Prior(0.02**2, 4.0), "is": Prior(0.01**2, 4.0)}
+PRIOR = {
+    "fid": PriorRule(sd=0.02, degrees=4.0, excess=1.2, excess_degrees=6.0),
+    "is": PriorRule(sd=0.01, degrees=4.0),
+}
 RULES = QualityRules(PRIOR, {"fid": 0.05, "is": 0.05}, 0.005)
 
 
@@ -46,6 +55,11 @@ def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "RESAMPLES", 40)
 
 
+def _variance(head: float, base: float) -> float:
+    """Of the difference of two values of which 20 % are common noise and 1.4 % each one's own."""
+    return 0.2**2 * (head - base) ** 2 + 0.014**2 * (head**2 + base**2)
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Thirty seeds in which FID rises by 3 % with every point of sparsity, and the noise of a difference is 2 %."""
@@ -53,14 +67,23 @@ def data(tmp_path: Path) -> Path:
     for workload in WORKLOADS:
         for seed in range(30):
             common = rng.normal(0, 0.2)
+            fid = {v: float(np.exp(2 + common + 3 * v.sparsity + rng.normal(0, 0.014))) for v in variants()}
             rows = [
                 {
                     "workload": workload,
                     "seed": seed,
                     "num_images": 500,
                     "variant": v.label,
-                    "fid": float(np.exp(2 + common + 3 * v.sparsity + rng.normal(0, 0.014))),
+                    "varies": "calibrate+eval" if workload == "mnist-dcgan" else "eval",
+                    "fid": fid[v],
                     "is": float(np.exp(1.5 + rng.normal(0, 0.005))),
+                    "fid-inf": fid[v] - 1,
+                    "fid own": 0.2**2 + 0.014**2,
+                    "is own": 0.005**2,
+                    "fid-inf own": (0.2**2 + 0.014**2) * fid[v] ** 2,
+                    **dict.fromkeys(("fid pair", "is pair", "fid-inf pair"))
+                    | ({"fid pair": 2 * 0.014**2, "is pair": 2 * 0.005**2} if v in bases() else {})
+                    | ({"fid-inf pair": _variance(fid[v], fid[bases()[v]])} if v in bases() else {}),
                 }
                 for v in variants()
             ]
@@ -68,14 +91,47 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_in_bulk_it_is_the_arithmetic_of_the_gate() -> None:
+LIMITS = np.zeros(2)
+
+
+@pytest.mark.parametrize("varies", [(), ("calibrate",), ("prune",), ("prune", "calibrate")])
+def test_in_bulk_it_is_the_arithmetic_of_the_gate(varies: tuple[str, ...]) -> None:
     rng = np.random.default_rng(1)
-    differences = rng.normal(0.04, 0.02, 12)
+    pairs = Pairs(rng.normal(0.01, 0.02, (12, 2)), rng.uniform(0.015, 0.02, (12, 2)) ** 2, frozenset(varies), LIMITS)
     drawn = triples(12, rng)[:20]
-    bulk = p_values(differences, drawn, PRIOR["fid"], 0.05)
+    bulk = p_values(pairs, 0, drawn, PRIOR["fid"], "images")
     for p, seeds in zip(bulk, drawn, strict=True):
-        one = paired([0.0] * 3, list(differences[seeds]), PRIOR["fid"])
-        assert one is not None and p == pytest.approx(one.p_above(np.log1p(0.05)))
+        values = tuple(pairs.tested[seeds, 0].tolist())
+        one = Difference(values, tuple(pairs.images[seeds, 0].tolist()), values, 1.0, pairs.varies)
+        found = estimate_of(one, PRIOR["fid"].of(one))
+        assert found is not None and p == pytest.approx(found.p_above(0.0))
+
+
+def test_in_bulk_it_is_the_arithmetic_of_the_gate_without_images() -> None:
+    rng = np.random.default_rng(1)
+    pairs = Pairs(rng.normal(0.01, 0.02, (12, 2)), np.ones((12, 2)), frozenset(), LIMITS)
+    drawn = triples(12, rng)[:20]
+    bulk = p_values(pairs, 0, drawn, PRIOR["fid"], "spread")
+    for p, seeds in zip(bulk, drawn, strict=True):
+        one = paired([0.0] * 3, pairs.tested[seeds, 0].tolist(), Prior(0.02**2, 4.0))
+        assert one is not None and p == pytest.approx(one.p_above(0.0))
+
+
+def test_a_tested_fid_has_the_variance_of_its_two_sides_and_their_difference() -> None:
+    """h - 1.05 b of images that contribute (1, -1, 2, -2) to h and (1, 1, -1, -1) to b, by hand and by the identity."""
+    h, b = np.array([1.0, -1.0, 2.0, -2.0]), np.array([1.0, 1.0, -1.0, -1.0])
+    by_hand = float((h - 1.05 * b).var(ddof=1))
+    own = [float(x.var(ddof=1)) for x in (h, b)]
+    two = np.zeros((1, 2))
+    rest = {"own": two, "pair": two, "varies": frozenset({"calibrate"})}
+    head = Network(logs=np.log([[6.0, 1.0]]), bound=np.array([[0, own[0], (h - b).var(ddof=1)]]), **rest)
+    base = Network(logs=np.log([[4.0, 1.0]]), bound=np.array([[0, own[1], np.nan]]), **rest)
+    change = next(change for change in changes() if change.workload == WORKLOADS[0])
+    quality = {change.workload: {change.head.label: head, change.base.label: base}}
+    found = difference(quality, change, {"fid": 0.05, "is": 0.05})
+    assert found.tested[0, 0] == pytest.approx(6 - 1.05 * 4)
+    assert found.images[0, 0] == pytest.approx(by_hand)
+    assert found.margin == pytest.approx([0.05 * 4, math.log(1.05)])
 
 
 def test_every_triple_is_three_seeds() -> None:
@@ -104,13 +160,34 @@ def test_a_rate_has_the_bounds_of_what_was_drawn_from_where_they_are_wider() -> 
 
 
 def test_a_large_change_is_found_and_a_centred_one_is_not(data: Path) -> None:
-    logs = read_quality(data / "quality.csv")
+    quality = read_quality(data / "quality.csv")
     five = [change for change in changes() if change.kind == "+5 points"]
-    found, cells = found_in_run(logs, five, RULES, centred=False)
+    found, cells = found_in_run(quality, five, RULES)
     assert found.value == 1.0 and found.low > 0.99
     assert min(rate.value for rate in cells) < 1.0 or len(cells) == len(five)
-    silent, _ = found_in_run(logs, five, RULES, centred=True)
+    silent, _ = found_in_run(quality, five, RULES, truth=0.0)
     assert silent.value < 0.005 and silent.low == 0.0 and silent.high < 0.03
+
+
+def test_what_is_worse_by_the_margin_is_called_so_as_seldom_as_the_error_says(data: Path) -> None:
+    """The variances in the data are the true ones; 2,000 draws of 30 seeds know the rate to some thousandths."""
+    quality = read_quality(data / "quality.csv")
+    for workload in WORKLOADS:
+        five = [change for change in changes() if change.kind == "+5 points" and change.workload == workload]
+        rules = replace(RULES, error=0.05)
+        assert found_in_run(quality, five, rules, truth=1.0)[0].value < 0.1
+        rate, networks = unpaired(quality, workload, rules, truth=1.0)
+        assert rate.value < 0.1 and networks == len(variants())
+
+
+def test_by_images_more_is_found_than_by_the_spread_of_three_seeds(data: Path) -> None:
+    quality = read_quality(data / "quality.csv")
+    five = [change for change in changes() if change.kind == "+5 points"]
+    rules = replace(RULES, priors={m: PriorRule(sd=0.02, degrees=1.0) for m in PRIOR}, error=1e-3)
+    _, images = found_in_run(quality, five, rules)
+    _, spread = found_in_run(quality, five, replace(rules, rule="spread"))
+    assert all(a.value >= b.value for a, b in zip(images, spread, strict=True))
+    assert any(a.value > b.value + 0.5 for a, b in zip(images, spread, strict=True))
 
 
 def test_what_ci_gates_has_data() -> None:

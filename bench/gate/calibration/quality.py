@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from bench.base.machine import one_thread
+from bench.base.seeds import varies_name
 from bench.gate.calibration.rows import Value, add_rows, read_rows
 from bench.records import Cell
+from bench.records.contributions import CellContributions
 from bench.sweep.cell import make
 from bench.sweep.resolved import Loaded
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
+from bench.tables.evidence import Evidence, Row
+from bench.tasks import quantity_of
 from bench.tasks.generation import GENERATION
 from strategies.builtin import DENSE
 from strategies.layers import prunable_layers
@@ -24,7 +28,13 @@ WORKLOADS = ("mnist-dcgan", "mnist-mlp")
 RECOVERY = "bn-recalibrate"
 SEEDS = 60
 METRICS = GENERATION.gated
-COLUMNS = ("workload", "seed", "num_images", "variant", *METRICS)
+BOUND = GENERATION.bound
+"""Beside the gated metrics, for what their choice rests on."""
+NUMBERS = (*METRICS, BOUND)
+OWN, PAIR = (tuple(f"{metric} {which}" for metric in NUMBERS) for which in ("own", "pair"))
+"""On each number's scale the variance that comes from its images: of the network's own, and of its difference from the
+network that it is a change of, on common images (empty: it is a change of none)."""
+COLUMNS = ("workload", "seed", "num_images", "variant", "varies", *NUMBERS, *OWN, *PAIR)
 STEPS = (0.0, 0.02, 0.05)
 """Sparsity added to a cell: none, two points, five points."""
 NOISE = 0.1
@@ -59,6 +69,17 @@ def variants() -> tuple[Variant, ...]:
     clean = [Variant(DENSE, 0.0)]
     clean += [Variant(strategy, round(level + step, 6)) for strategy, level in CELLS for step in STEPS]
     return (*clean, *(Variant(strategy, level, NOISE) for strategy, level in NOISY))
+
+
+def bases() -> dict[Variant, Variant]:
+    """Each changed network, and the one that it is a change of."""
+    more = {
+        Variant(strategy, round(level + step, 6)): Variant(strategy, level)
+        for strategy, level in CELLS
+        for step in STEPS
+        if step
+    }
+    return more | {Variant(strategy, level, NOISE): Variant(strategy, level) for strategy, level in NOISY}
 
 
 class NoisyWorkshop(Workshop):
@@ -99,13 +120,13 @@ def collect(
             if time.monotonic() > end:
                 return
             shared: dict[str, Value] = {"workload": workload, "seed": seed, "num_images": num_images}
-            rows: list[dict[str, Value]] = []
+            measured: dict[str, Measured] = {}
             with one_thread():
                 for variant in variants():
                     if variant.noise not in shops:
                         shops[variant.noise] = _shop(num_images, variant.noise)
-                    measured = _measured(shops[variant.noise], workload, variant, seed)
-                    rows.append({**shared, "variant": variant.label, **measured})
+                    measured[variant.label] = _measured(shops[variant.noise], workload, variant, seed)
+            rows = [{**shared, "variant": label, **one} for label, one in _with_errors(measured).items()]
             add_rows(path, COLUMNS, rows)
             yield seed, workload
 
@@ -115,11 +136,44 @@ def _shop(num_images: int, noise: float) -> Workshop:
     return NoisyWorkshop(settings, noise) if noise else Workshop(settings)
 
 
-def _measured(shop: Workshop, workload: str, variant: Variant, seed: int) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Measured:
+    """What the gate compares of one cell."""
+
+    varies: str
+    numbers: dict[str, float | None]
+    """By full name, the judge in brackets."""
+    images: CellContributions
+
+
+def _measured(shop: Workshop, workload: str, variant: Variant, seed: int) -> Measured:
     """What the gate tests, as a cell of this seed would have it."""
     level = {"sparsity": variant.sparsity}
     cell = Cell(workload=workload, strategy=variant.strategy, level=level, recovery=RECOVERY, seed=seed)
     todo = shop.resolve(cell)
     judge = todo.loaded.judge
-    numbers = judge.numbers(judge.see(make(todo, shop, watch=False).recovered.generator, judge.draw(seed)))
-    return {name: numbers[f"{name}[{judge.name}]"].value for name in METRICS}
+    seen = judge.see(make(todo, shop, watch=False).recovered.generator, judge.draw(seed))
+    numbers = {name: number.value for name, number in judge.numbers(seen).items()}
+    images = CellContributions(f"{workload} {seed}", judge.contributions(seen))
+    return Measured(varies_name(todo.streams | {"eval"}), numbers, images)
+
+
+def _with_errors(measured: Mapping[str, Measured]) -> dict[str, dict[str, Value]]:
+    """By variant the values of `COLUMNS` that are its own."""
+    evidence = Evidence({label: one.images for label, one in measured.items()})
+    changed = {variant.label: base.label for variant, base in bases().items()}
+    found: dict[str, dict[str, Value]] = {}
+    for label, one in measured.items():
+        names = {name.partition("[")[0]: name for name in one.numbers}
+        found[label] = {"varies": one.varies, **{metric: one.numbers[names[metric]] for metric in NUMBERS}}
+        for metric, own, pair in zip(NUMBERS, OWN, PAIR, strict=True):
+            mine = _row(measured, label, names[metric])
+            found[label][own] = evidence.own(mine, quantity_of(metric).scale).known
+            base = changed.get(label)
+            theirs = _row(measured, base, names[metric]) if base else None
+            found[label][pair] = evidence.paired(mine, theirs, quantity_of(metric).scale).known if theirs else None
+    return found
+
+
+def _row(measured: Mapping[str, Measured], label: str, metric: str) -> Row:
+    return {"metric": metric, "eval_key": label, "value": measured[label].numbers[metric]}

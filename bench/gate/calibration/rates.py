@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import ndtr, stdtr
 from scipy.stats import binomtest
 
 from bench.base.errors import UserError
-from bench.experiments.gate import Gate
-from bench.gate.calibration.quality import CELLS, METRICS, NOISE, NOISY, STEPS, WORKLOADS, Variant
+from bench.experiments.gate import Gate, PriorRule
+from bench.gate.calibration.quality import BOUND, METRICS, WORKLOADS, Variant, bases
 from bench.gate.calibration.quality import COLUMNS as QUALITY_COLUMNS
 from bench.gate.calibration.rows import RESTORE, read_rows
 from bench.gate.calibration.timing import COLUMNS as TIMING_COLUMNS
 from bench.gate.timing import MIN_PROCESSES
-from bench.statistics import Prior, fit_prior
+from bench.statistics import fit_prior
+from bench.statistics.components import CALIBRATE, DEGREES
+from bench.tasks import quantity_of
 from strategies.builtin import DENSE
 
 Array = NDArray[np.float64]
@@ -52,13 +56,7 @@ class Change:
 
 def changes() -> list[Change]:
     """Every change that the data holds."""
-    found = []
-    for workload in WORKLOADS:
-        for strategy, level in CELLS:
-            base = Variant(strategy, level)
-            found += [Change(workload, base, Variant(strategy, round(level + step, 6))) for step in STEPS if step]
-        found += [Change(workload, Variant(s, level), Variant(s, level, NOISE)) for s, level in NOISY]
-    return found
+    return [Change(workload, base, head) for workload in WORKLOADS for head, base in bases().items()]
 
 
 def gated(change: Change, gate: Gate) -> bool:
@@ -70,45 +68,120 @@ def gated(change: Change, gate: Gate) -> bool:
     )
 
 
-Logs = dict[str, dict[str, Array]]
-"""Workload -> network -> logarithms ``(seeds, metrics)``."""
+@dataclass(frozen=True)
+class Network:
+    """The collected numbers of one network; arrays are ``(seeds, metrics)``."""
+
+    logs: Array
+    own: Array
+    """Variance of each logarithm from its images."""
+    pair: Array
+    """Of its difference from the network that it is a change of, on common images; NaN: it is a change of none."""
+    bound: Array
+    """``(seeds, 3)``: the number less its bias, and the variances as above."""
+    varies: frozenset[str]
+    """What it draws beside evaluation inputs."""
 
 
-def read_quality(path: Path) -> Logs:
+Quality = dict[str, dict[str, Network]]
+"""Workload -> label of the network."""
+
+
+def read_quality(path: Path) -> Quality:
     """The collected numbers; only seeds that every workload has."""
     rows = read_rows(path, QUALITY_COLUMNS)
     whole = rows.groupby("seed")["workload"].nunique() == len(WORKLOADS)
     rows = rows[rows["seed"].map(whole).astype(bool)]
     return {
         workload: {
-            str(label): np.log(np.asarray(group.sort_values("seed")[list(METRICS)], float))
+            str(label): _network(group.sort_values("seed"))
             for label, group in rows[rows["workload"] == workload].groupby("variant", sort=False)
         }
         for workload in WORKLOADS
     }
 
 
-def difference(logs: Logs, change: Change) -> Array:
+def _network(rows: pd.DataFrame) -> Network:
+    own, pair = (np.asarray(rows[[f"{m} {which}" for m in METRICS]], float) for which in ("own", "pair"))
+    bound = np.asarray(rows[[BOUND, f"{BOUND} own", f"{BOUND} pair"]], float)
+    varies = frozenset(str(rows["varies"].iloc[0]).split("+")) - {"eval"}
+    return Network(np.log(np.asarray(rows[list(METRICS)], float)), own, pair, bound, varies)
+
+
+Rule = Literal["images", "spread"]
+"""``spread``: what stands where a side has kept no contributions of its images."""
+
+SIGNS = np.array([quantity_of(metric).sign for metric in METRICS])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """BASE against HEAD, seed by seed, as they are tested; arrays are ``(seeds, metrics)``, positive is worse.
+
+    By images, FID of a cell that draws no network is tested by HEAD less (1 + margin) BASE; all else by the logarithm
+    of HEAD / BASE less that of the margin.
+    """
+
+    tested: Array
+    images: Array
+    """Variance of ``tested`` from the images."""
+    varies: frozenset[str]
+    margin: Array
+    """``(metrics,)``: how much of ``tested`` is the margin."""
+
+    def moved(self, truth: float | None) -> Pairs:
+        """The same with so many margins as the mean loss; as it is for None."""
+        if truth is None:
+            return self
+        return replace(self, tested=self.tested - self.tested.mean(axis=0) + (truth - 1) * self.margin)
+
+
+def logarithms(quality: Quality, change: Change) -> Array:
     """log HEAD - log BASE, ``(seeds, metrics)``, turned so that positive is worse."""
-    table = logs[change.workload]
-    return np.asarray((table[change.head.label] - table[change.base.label]) * np.array([1.0, -1.0]))
+    table = quality[change.workload]
+    return np.asarray((table[change.head.label].logs - table[change.base.label].logs) * SIGNS)
 
 
-def correlation(logs: Logs, change: Change) -> Array:
-    """Of BASE and HEAD over the seeds, one for each metric."""
-    table = logs[change.workload]
+def difference(quality: Quality, change: Change, margins: Mapping[str, float], rule: Rule = "images") -> Pairs:
+    """HEAD against BASE."""
+    table = quality[change.workload]
     head, base = table[change.head.label], table[change.base.label]
+    limits = np.array([math.log1p(margins[m]) for m in METRICS])
+    varies = head.varies | base.varies
+    tested, images = logarithms(quality, change) - limits, head.pair.copy()
+    if rule == "images" and varies <= {CALIBRATE}:
+        # var(h - k b) = k var(h - b) - (k - 1) var(h) + k (k - 1) var(b)
+        k = 1 + margins[METRICS[0]]
+        values = np.exp(head.logs[:, 0]), np.exp(base.logs[:, 0])
+        tested[:, 0] = values[0] - k * values[1]
+        images[:, 0] = k * head.bound[:, 2] - (k - 1) * head.bound[:, 1] + k * (k - 1) * base.bound[:, 1]
+        limits[0] = (k - 1) * values[1].mean()
+    return Pairs(tested, images, varies, limits)
+
+
+def correlation(quality: Quality, change: Change) -> Array:
+    """Of BASE and HEAD over the seeds, one for each metric."""
+    table = quality[change.workload]
+    head, base = table[change.head.label].logs, table[change.base.label].logs
     return np.array([np.corrcoef(base[:, i], head[:, i])[0, 1] for i in range(len(METRICS))])
 
 
-def priors(logs: Logs, which: Sequence[Change] | None = None) -> dict[str, Prior]:
-    """What all real changes together say of the variance of a difference, for each metric."""
-    differences = [difference(logs, change) for change in which or changes()]
-    degrees = len(differences[0]) - 1
-    return {
-        metric: fit_prior([float(d[:, i].var(ddof=1)) for d in differences], degrees)
-        for i, metric in enumerate(METRICS)
-    }
+def rules_of(quality: Quality, which: Sequence[Change], margins: Mapping[str, float]) -> dict[str, PriorRule]:
+    """What all real changes together say of the variance of a difference, for each metric.
+
+    The excess is worth no more than the variance of one change over all seeds: the changes share them.
+    """
+    degrees = len(logarithms(quality, which[0])) - 1
+    found = {}
+    for i, metric in enumerate(METRICS):
+        spread = fit_prior([float(logarithms(quality, c)[:, i].var(ddof=1)) for c in which], degrees)
+        pairs = [difference(quality, change, margins) for change in which]
+        ratios = [float(p.tested[:, i].var(ddof=1) / p.images[:, i].mean()) for p in pairs if p.varies == {CALIBRATE}]
+        excess = fit_prior(ratios, degrees, (DEGREES[0], max(DEGREES[1], float(degrees))))
+        found[metric] = PriorRule(
+            sd=spread.variance**0.5, degrees=spread.degrees, excess=excess.variance, excess_degrees=excess.degrees
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -146,27 +219,35 @@ def seed_weights(drawn: NDArray[np.int64], seeds: int, rng: np.random.Generator)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def p_values(differences: Array, drawn: NDArray[np.int64], prior: Prior, margin: float) -> Array:
-    """The p-value of "worse by more than the margin" in every draw: as `bench.statistics.paired`, in bulk."""
-    taken = differences[drawn]
+def p_values(pairs: Pairs, metric: int, drawn: NDArray[np.int64], prior: PriorRule, rule: Rule) -> Array:
+    """The p-value of "worse by more than the margin" in every draw, as `bench.gate.noisy` has it, in bulk."""
+    taken = pairs.tested[drawn, metric]
     n = drawn.shape[1]
-    degrees = prior.degrees + n - 1
-    variance = (prior.degrees * prior.variance + (n - 1) * taken.var(axis=1, ddof=1)) / degrees
-    t = (taken.mean(axis=1) - math.log1p(margin)) / np.sqrt(variance / n)
-    return np.asarray(stdtr(degrees, -t))
+    own, v = taken.var(axis=1, ddof=1), pairs.images[drawn, metric].mean(axis=1)
+    if rule == "images" and not pairs.varies:
+        return np.asarray(ndtr(-taken.mean(axis=1) / np.sqrt(v / n)))
+    if rule == "images" and pairs.varies == {CALIBRATE}:
+        degrees = prior.excess_degrees + n - 1
+        variance = v * np.maximum(1, (prior.excess_degrees * prior.excess + (n - 1) * own / v) / degrees)
+    else:
+        degrees = prior.degrees + n - 1
+        variance = (prior.degrees * prior.sd**2 + (n - 1) * own) / degrees
+        variance = np.maximum(v, variance) if rule == "images" else variance
+    return np.asarray(stdtr(degrees, -taken.mean(axis=1) / np.sqrt(variance / n)))
 
 
 @dataclass(frozen=True)
 class QualityRules:
     """What of ``[gate]`` the rates depend on."""
 
-    priors: dict[str, Prior]
+    priors: dict[str, PriorRule]
     margins: dict[str, float]
     error: float
+    rule: Rule = "images"
 
 
 def found_in_run(
-    logs: Logs, which: Sequence[Change], rules: QualityRules, *, centred: bool, seed: int = 0
+    quality: Quality, which: Sequence[Change], rules: QualityRules, *, truth: float | None = None, seed: int = 0
 ) -> tuple[Rate, list[Rate]]:
     """How often a run of three seeds, in which all of ``which`` happened at once, is called a regression.
 
@@ -174,25 +255,64 @@ def found_in_run(
     run's verdict hangs on. For a single cell the same level is used: what it is tested at where all cells changed.
 
     Args:
-        centred: the differences are moved to mean 0: nothing is worse, and every call is a false alarm.
+        truth: the differences are moved to this share of the margin, so that no more than it is lost, and every call
+            is a false alarm: 0, nothing is worse; 1, the worst that is none. None: as they are.
 
     Returns:
         The rate of the run, and those of the cells (any of its metrics).
     """
     rng = np.random.default_rng(seed)
-    seeds = len(next(iter(logs[which[0].workload].values())))
+    seeds = len(next(iter(quality[which[0].workload].values())).logs)
     drawn = triples(seeds, rng)
     weights = seed_weights(drawn, seeds, rng)
-    tests = len(which) * len(METRICS)
-    cells = []
-    for change in which:
-        differences = difference(logs, change)
-        if centred:
-            differences = differences - differences.mean(axis=0)
-        p = [p_values(differences[:, i], drawn, rules.priors[m], rules.margins[m]) for i, m in enumerate(METRICS)]
-        cells.append(np.minimum(*p) < rules.error / tests)
+    pairs = [difference(quality, change, rules.margins, rules.rule).moved(truth) for change in which]
+    cells = [_found(one, drawn, rules, len(which)) for one in pairs]
     run = np.any(cells, axis=0)
     return rate_of(run, weights @ run), [rate_of(cell, weights @ cell) for cell in cells]
+
+
+def _found(pairs: Pairs, drawn: NDArray[np.int64], rules: QualityRules, cells: int) -> NDArray[np.bool_]:
+    """In which draws any metric of a cell is found, where so many cells share the error."""
+    p = [p_values(pairs, i, drawn, rules.priors[m], rules.rule) for i, m in enumerate(METRICS)]
+    return np.asarray(np.minimum(*p) < rules.error / (cells * len(METRICS)))
+
+
+def unpaired(quality: Quality, workload: str, rules: QualityRules, *, truth: float, seed: int = 0) -> tuple[Rate, int]:
+    """How often equal networks on other inputs are called a regression, by what their images contribute.
+
+    Every network whose noise the images and the calibration are: BASE is three seeds of it, HEAD three others, and
+    HEAD's numbers are worse by ``truth`` times the margin. All of them share the error.
+
+    Returns:
+        The rate, and of how many networks.
+    """
+    rng = np.random.default_rng(seed)
+    networks = [n for n in quality[workload].values() if n.varies <= {CALIBRATE}]
+    seeds = len(networks[0].logs)
+    order = np.argsort(rng.random((DRAWS, seeds)), axis=1)
+    base, head = order[:, :SEEDS_OF_A_RUN], order[:, SEEDS_OF_A_RUN : 2 * SEEDS_OF_A_RUN]
+    hits = np.zeros(DRAWS, bool)
+    for one in networks:
+        # A seed of HEAD less one of BASE: as many rows as there are draws times seeds, each drawn once.
+        pairs = _on_other_inputs(one, base.ravel(), head.ravel(), rules.margins, truth)
+        rows = np.arange(base.size).reshape(DRAWS, SEEDS_OF_A_RUN)
+        hits |= _found(pairs, rows, rules, len(networks))
+    weights = seed_weights(order[:, : 2 * SEEDS_OF_A_RUN], seeds, rng)
+    return rate_of(hits, weights @ hits), len(networks)
+
+
+def _on_other_inputs(
+    one: Network, base: NDArray[np.int64], head: NDArray[np.int64], margins: Mapping[str, float], truth: float
+) -> Pairs:
+    """Seeds ``head`` of a network, made worse by ``truth`` margins, against its seeds ``base``."""
+    limits = np.array([math.log1p(margins[m]) for m in METRICS])
+    tested = (one.logs[head] - one.logs[base]) * SIGNS + (truth - 1) * limits
+    images = one.own[head] + one.own[base]
+    k, worse = 1 + margins[METRICS[0]], 1 + truth * margins[METRICS[0]]
+    values, own = np.exp(one.logs[:, 0]), one.bound[:, 1]
+    tested[:, 0] = worse * values[head] - k * values[base]
+    images[:, 0] = worse**2 * own[head] + k**2 * own[base]
+    return Pairs(tested, images, one.varies, limits)
 
 
 def read_timing(path: Path) -> tuple[dict[str, Array], Array]:

@@ -13,6 +13,20 @@ from strategies.granularity.groups import Group, Member, kept_without
 from strategies.slicing import shrink, side_tensors, side_width, twin_error
 
 
+def indices(*values: int) -> Tensor:
+    return torch.tensor(values)
+
+
+class Modulated(nn.Module):
+    """A layer of somebody's own: outputs along dimension 1 of its weight, inputs along dimension 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_channel = 5
+        self.weight = nn.Parameter(torch.arange(60.0).view(1, 5, 3, 2, 2))
+        self.bias = nn.Parameter(torch.arange(5.0))
+
+
 @pytest.mark.parametrize(
     ("module", "side", "width"),
     [

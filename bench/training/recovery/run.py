@@ -104,7 +104,7 @@ def recover(
         if watch:
             looked = time.perf_counter()
             with torch.random.fork_rng():
-                now = finished(copy.deepcopy(training.ema.model), recovery, gan, seed, passing=True)
+                now = finished(copy.deepcopy(training.ema.model), recovery, gan, seed, passing=stop < stops[-1])
                 run.diary.points.append(watch(stop, now, run.diary.stats[before:]))
             run.diary.watch_seconds += time.perf_counter() - looked
     generator = training.ema.model

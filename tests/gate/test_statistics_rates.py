@@ -69,7 +69,9 @@ def test_what_was_collected_is_read_by_seed_and_network(data: Collected) -> None
 
 def test_a_seed_without_all_networks_is_said(tmp_path: Path) -> None:
     row: dict[str, Value] = dict.fromkeys(COLUMNS)
-    add_rows(numbers_file(tmp_path, ""), COLUMNS, [row | {"workload": WORKLOAD, "seed": 0, "network": "dense@0"}])
+    rows = [row | {"workload": WORKLOAD, "seed": 0, "network": "dense@0"} for row in (row, row)]
+    rows[1] |= {"seed": 1, "network": "l1-weight-global@0.5"}
+    add_rows(numbers_file(tmp_path, ""), COLUMNS, rows)
     with pytest.raises(UserError, match="other networks"):
         read_collected(tmp_path)
 
@@ -141,7 +143,7 @@ def test_an_interval_covers_and_is_narrower_than_that_of_three_seeds(data: Colle
 def test_all_tables_are_written(data: Collected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rate = Rate(0.9, 0.8, 1.0)
     monkeypatch.setattr(document, "read_collected", lambda folder: [data])
-    monkeypatch.setattr(document, "limits", lambda data, sums: [Limit("", 1.0, 2, 3.0, rate) for _ in data.of("fixed")])
+    monkeypatch.setattr(document, "limits", lambda data, sums: [Limit(i, 1.0, 2, 3.0, rate) for i in data.of("fixed")])
     monkeypatch.setattr(runs, "DRAWS", 20)
     text = document.document(tmp_path)
     assert text.count("### ") == 5

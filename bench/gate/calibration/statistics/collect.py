@@ -130,6 +130,7 @@ def measured(shop: KeepingWorkshop, workload: str, seed: int) -> tuple[list[dict
     sums: dict[str, Sum] = {}
     before: list[tuple[Variant, Mapping[str, Contributions]]] = []
     dense: Mapping[str, Tensor] | None = None
+    judged: dict[object, Images] = {}
     for variant in variants(workload):
         cell = Cell(
             workload=workload,
@@ -140,7 +141,10 @@ def measured(shop: KeepingWorkshop, workload: str, seed: int) -> tuple[list[dict
         )
         todo = shop.resolve(cell)
         judge = todo.loaded.judge
-        seen = judge.see(shop.network(todo, variant), judge.draw(seed))
+        key = (variant.strategy, variant.sparsity, cell.seed if todo.streams else None)
+        if key not in judged:  # where nothing is drawn twins and fixed networks are the network itself
+            judged[key] = judge.see(shop.network(todo, variant), judge.draw(seed))
+        seen = judged[key]
         if not seen.finite:
             raise UserError(f"{workload}, {variant.label}, seed {seed}: output that is not finite has no place here.")
         found = {name.partition("[")[0]: each for name, each in judge.contributions(seen).items()}

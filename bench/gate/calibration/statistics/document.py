@@ -36,9 +36,15 @@ SAME = (
     "comparisons of its family."
 )
 
+ERRORS = (
+    "Fixed networks, and drawn ones of which calibration alone is drawn (the images' error is then a little too small, "
+    "and by right). Error: root of the mean variance."
+)
+
 LIMITS = (
-    f"Fixed networks: does {TITLE} of one seed, with 1.96 of its errors to either side, cover the value of all images "
-    "of all seeds together (their distance less its bias)?"
+    f"Does {TITLE} of one seed, with 1.96 of its errors to either side, cover the value of all images "
+    "of all seeds together (their distance less its bias)? Of drawn networks these are images of as many "
+    "networks, which differ by their calibration."
 )
 
 WIDTHS = (
@@ -82,29 +88,33 @@ def _about(found: Sequence[Collected]) -> Iterator[str]:
 
 def _errors(found: Sequence[Collected]) -> Iterator[str]:
     yield "### Error from the images against the spread over seeds\n"
-    yield "Fixed networks; the first of a workload is the nearest to the floor. Error: root of the mean variance.\n"
+    yield f"{ERRORS}\n"
     rows = []
     for data in found:
-        for i in data.of("fixed"):
+        for i in [*data.of("fixed"), *data.calibrated()]:
             level = f"{data.raw[LEADING][:, i].mean():.2f}"
             own = single(data, LEADING, i)
             others = [_ratio(single(data, name, i)) if _there(data, name) else "" for name in _beside()]
-            rows.append([data.workload, _name(data, i), level, f"{own.spread:.3f}", _ratio(own), *others])
+            rows.append(
+                [data.workload, _name(data, i), data.networks[i].kind, level, f"{own.spread:.3f}", _ratio(own), *others]
+            )
     titles = [GENERATION.quantity(name).title for name in _beside()]
-    yield table(["workload", "network", TITLE, "spread", f"error / spread, {TITLE}", *titles], rows) + "\n"
+    yield table(["workload", "network", "made", TITLE, "spread", f"error / spread, {TITLE}", *titles], rows) + "\n"
     yield "Differences on common inputs:\n"
     beside = [name for name in _beside() if name in found[0].paired]
     rows = []
     for data in found:
-        fixed, values = data.of("fixed"), data.raw[LEADING]
-        for one, other in [(i, fixed[0]) for i in fixed[1:]] + [(i, fixed[1]) for i in fixed[2:]]:
+        values = data.raw[LEADING]
+        for one, other in [*_pairs(data.of("fixed")), *_pairs(data.calibrated())]:
             both = pair(data, LEADING, one, other)
             others = [_ratio(pair(data, name, one, other)) if _there(data, name) else "" for name in beside]
             change = f"{(values[:, one] - values[:, other]).mean():.2f}"
             name = f"{_name(data, one)} less {_name(data, other)}"
-            rows.append([data.workload, name, change, f"{both.spread:.3f}", _ratio(both), *others])
+            rows.append(
+                [data.workload, name, data.networks[one].kind, change, f"{both.spread:.3f}", _ratio(both), *others]
+            )
     titles = [GENERATION.quantity(name).title for name in beside]
-    yield table(["workload", "difference", TITLE, "spread", f"error / spread, {TITLE}", *titles], rows) + "\n"
+    yield table(["workload", "difference", "made", TITLE, "spread", f"error / spread, {TITLE}", *titles], rows) + "\n"
     yield "How much of the spread of drawn networks the images account for (the rest must come from seeds):\n"
     rows = []
     for data in found:
@@ -126,7 +136,7 @@ def _same(found: Sequence[Collected]) -> Iterator[str]:
     for data in found:
         for seeds in SEEDS_OF_A_RUN:
             rates = unpaired_same(data, seeds, LEVELS)
-            rows.append([data.workload, "other inputs, all fixed networks", str(seeds), *map(rate_words, rates)])
+            rows.append([data.workload, "other inputs", str(seeds), *map(rate_words, rates)])
         family = _family(data, *REFERENCES[0])
         for i in data.of("twin", whole=True):
             original = data.index(Variant(data.networks[i].strategy, data.networks[i].sparsity))
@@ -144,12 +154,13 @@ def _limits(found: Sequence[Collected], folder: Path) -> Iterator[str]:
     rows = []
     for data in found:
         plain = data.raw[GENERATION.leaders[1]]
-        for i, each in zip(data.of("fixed"), limits(data, sums), strict=True):
+        for each in limits(data, sums):
+            i = each.network
             rows.append([
-                data.workload, _name(data, i), f"{each.images}", f"{each.pooled:.3f}", f"{each.mean:.3f}",
-                f"{plain[:, i].mean():.3f}", rate_words(each.covered),
+                data.workload, _name(data, i), data.networks[i].kind, f"{each.images}", f"{each.pooled:.3f}",
+                f"{each.mean:.3f}", f"{plain[:, i].mean():.3f}", rate_words(each.covered),
             ])  # fmt: skip
-    heading = ["workload", "network", "images", f"{TITLE} of all", f"mean {TITLE} of a seed",
+    heading = ["workload", "network", "made", "images", f"{TITLE} of all", f"mean {TITLE} of a seed",
                f"mean {GENERATION.quantity(GENERATION.leaders[1]).title} of a seed", "covered"]  # fmt: skip
     yield table(heading, rows) + "\n"
 
@@ -159,7 +170,7 @@ def _widths(found: Sequence[Collected]) -> Iterator[str]:
     yield f"{WIDTHS}\n"
     rows = []
     for data in found:
-        for kind in ("drawn", "fixed"):
+        for kind in _kinds(data):
             family = _family(data, DENSE, 0.0, kind)
             for i, each in zip(family.others, widths(family, 3), strict=True):
                 rows.append([
@@ -175,7 +186,7 @@ def _verdicts(found: Sequence[Collected]) -> Iterator[str]:
     yield f"Family-wise error {ERROR:g}, {TITLE}, groups are strategies. {VERDICTS}\n"
     rows = []
     for data in found:
-        for kind in ("drawn", "fixed"):
+        for kind in _kinds(data):
             for strategy, level in REFERENCES:
                 family = _family(data, strategy, level, kind)
                 for seeds in SEEDS_OF_A_RUN:
@@ -203,6 +214,16 @@ def _verdicts(found: Sequence[Collected]) -> Iterator[str]:
 def _family(data: Collected, strategy: str, level: float, kind: str = "drawn") -> Family:
     reference = data.index(Variant(strategy, level, kind))  # type: ignore[arg-type]
     return Family(data, reference, tuple(i for i in data.of(kind, whole=True) if i != reference))
+
+
+def _kinds(data: Collected) -> list[str]:
+    """Which of the two were collected."""
+    return [kind for kind in ("drawn", "fixed") if data.of(kind)]
+
+
+def _pairs(networks: Sequence[int]) -> list[tuple[int, int]]:
+    """All with the first, all others with the second."""
+    return [(i, networks[0]) for i in networks[1:]] + [(i, networks[1]) for i in networks[2:]]
 
 
 def _beside() -> list[str]:

@@ -59,12 +59,13 @@ def pair(data: Collected, name: str, one: int, other: int) -> Ratio:
 
 
 def unpaired_same(data: Collected, seeds_a_side: int, levels: tuple[float, ...], seed: int = 0) -> list[Rate]:
-    """Each fixed network against itself on other inputs, as two runs of so many seeds each, by the images' errors
-    alone: how often a difference is said to be there, at each level."""
+    """Each fixed network against itself on other inputs, in two runs of so many seeds, by the images' errors alone:
+    how often a difference is said to be there, at each level. Where there is none: each of which calibration alone is
+    drawn."""
     rng = np.random.default_rng(seed)
     count = len(data.seeds)
     drawn = np.argsort(rng.random((DRAWS, count)), axis=1)[:, : 2 * seeds_a_side]
-    which = data.of("fixed")
+    which = data.of("fixed") or data.calibrated()
     network = rng.choice(which, DRAWS)
     values, variances = (
         table[LEADING][drawn, network[:, None]].reshape(DRAWS, 2, seeds_a_side)
@@ -80,7 +81,7 @@ def unpaired_same(data: Collected, seeds_a_side: int, levels: tuple[float, ...],
 class Limit:
     """Does the interval of one evaluation cover what very many images give?"""
 
-    network: str
+    network: int
     pooled: float
     images: int
     mean: float
@@ -89,23 +90,23 @@ class Limit:
 
 
 def limits(data: Collected, sums: Sums) -> list[Limit]:
-    """Of every fixed network: value -+ 1.96 errors of each seed against the value of all images of all seeds together.
+    """Value -+ 1.96 errors of each seed against the value of all images of all seeds together.
 
-    That value is the distance of their common Gaussian less its bias, which is that of one seed divided by the seeds.
+    Of every fixed network, and of drawn ones of which calibration alone is drawn: there all images are of as many
+    networks, hardly different ones. That value is the distance of their common Gaussian less its bias, which is that of
+    one seed divided by the seeds.
     """
     shop = Workshop(Settings(num_images=data.num_images, metrics=GENERATION.metrics, curve=False))
     judge = shop.load(data.workload, "shipped").judge
     assert isinstance(judge, GenerationJudge)
     found = []
     plain = GENERATION.leaders[1]
-    for i in data.of("fixed"):
+    for i in [*data.of("fixed"), *data.calibrated()]:
         each = sums.sums[data.workload, data.networks[i].label]
         bias = float((data.raw[plain][:, i] - data.raw[LEADING][:, i]).mean()) * data.num_images / each.count
         pooled = limit(judge, each.gaussian, bias)
         hits = np.abs(data.raw[LEADING][:, i] - pooled) <= NORMAL * np.sqrt(data.variances[LEADING][:, i])
-        found.append(
-            Limit(data.networks[i].label, pooled, each.count, float(data.raw[LEADING][:, i].mean()), _share(hits))
-        )
+        found.append(Limit(i, pooled, each.count, float(data.raw[LEADING][:, i].mean()), _share(hits)))
     return found
 
 

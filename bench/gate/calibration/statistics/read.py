@@ -48,6 +48,10 @@ class Collected:
             i for i, v in enumerate(self.networks) if v.kind in kinds and not (whole and self.collapsed[:, i].any())
         ]
 
+    def calibrated(self) -> list[int]:
+        """Drawn networks of which nothing is drawn but calibration inputs."""
+        return [i for i in self.of("drawn") if self.varies[i] == {"calibrate"}]
+
 
 def read_collected(folder: Path) -> list[Collected]:
     """Each workload of which something was collected.
@@ -61,12 +65,12 @@ def read_collected(folder: Path) -> list[Collected]:
 
 
 def _read(path: Path, workload: str, rows: pd.DataFrame) -> Collected:
-    networks = variants(workload)
+    networks = tuple(variant for variant in variants(workload) if (rows["network"] == variant.label).any())
     labels = [variant.label for variant in networks]
     seeds = sorted(set(rows["seed"]))
     rows = rows.set_index(["seed", "network"])
     if len(rows) != len(seeds) * len(labels) or set(rows.index.get_level_values(1)) != set(labels):
-        raise UserError(f"{path}: {workload} has other networks than {', '.join(labels)} a seed. {RESTORE}")
+        raise UserError(f"{path}: {workload} has other networks under some seeds than under others. {RESTORE}")
     rows = rows.loc[[(seed, label) for seed in seeds for label in labels]]
     shape = (len(seeds), len(labels))
 

@@ -19,8 +19,12 @@ from bench.gate.calibration.statistics.bounds import rate_of_runs
 from bench.gate.calibration.statistics.collect import LEADING
 from bench.gate.calibration.statistics.read import Array, Collected
 from bench.statistics import Difference, between, estimated, holm, paired_p
+from bench.tables.evidence import logarithmic_mean
+from bench.tasks.generation import GENERATION
 
 DRAWS = 1_000
+AT_N = GENERATION.quantity(LEADING).at_n
+"""Of which logarithms are taken: it is positive."""
 ERROR = 0.05
 LARGE = 0.1
 """A true difference of this share of the reference's value, and of two errors of a run, is one that should be found."""
@@ -46,8 +50,8 @@ class Family:
 
     @cached_property
     def logs(self) -> Array:
-        """The same of the logarithms; NaN where a value has none."""
-        values = self.data.values[LEADING]
+        """The same of the logarithms of the number at N, as a run takes them; NaN where a value has none."""
+        values = self.data.raw[AT_N]
         logs = np.log(np.where(values > 0, values, np.nan))
         return np.asarray(logs[:, list(self.others)] - logs[:, [self.reference]])
 
@@ -59,14 +63,15 @@ class Family:
             logs = logs - np.nanmean(self.logs, axis=0)
         data = self.data
         images = data.paired[LEADING][seeds][:, list(self.others), self.reference]
-        means = data.values[LEADING][seeds].mean(axis=0)
+        means = data.raw[AT_N][seeds].mean(axis=0)
         return [
             Difference(
                 tuple(values[:, k]),
                 tuple(images[:, k]),
                 tuple(logs[:, k]) if np.isfinite(logs[:, k]).all() else None,
-                float(max(means[i], means[self.reference])),
+                logarithmic_mean(float(means[i]), float(means[self.reference])),
                 data.varies[i] | data.varies[self.reference],
+                ratio=True,
             )
             for k, i in enumerate(self.others)
         ]
@@ -144,8 +149,11 @@ def widths(family: Family, seeds_of_a_run: int, seed: int = 0) -> list[Width]:
     true = family.differences.mean(axis=0)
     own = np.zeros((len(drawn), len(true), 2))
     for row, seeds in zip(own, drawn, strict=True):
-        for k, estimate in enumerate(estimated(family.comparisons(seeds, centred=False))):
-            row[k] = (np.nan, np.nan) if estimate is None else (estimate.lower(0.025), estimate.upper(0.025))
+        comparisons = family.comparisons(seeds, centred=False)
+        base = float(family.data.raw[AT_N][seeds, family.reference].mean())
+        for k, (estimate, made) in enumerate(zip(estimated(comparisons), comparisons, strict=True)):
+            ends = (np.nan, np.nan) if estimate is None else (estimate.lower(0.025), estimate.upper(0.025))
+            row[k] = base * np.expm1(ends) if made.on_logs else ends
     spread = family.differences[drawn].std(axis=1, ddof=1)
     by_t = stdtrit(seeds_of_a_run - 1, 0.975) * spread / np.sqrt(seeds_of_a_run)
     hits = (own[:, :, 0] <= true) & (true <= own[:, :, 1])

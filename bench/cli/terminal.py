@@ -91,7 +91,7 @@ def print_outcome(outcome: Outcome, page: Path) -> None:
     from bench.tables import run_tables
 
     inputs = read_run(outcome.folder)
-    console.print(*_summary_tables(run_tables(inputs.records, inputs.latency).summary), sep="\n")
+    console.print(*_summary_tables(run_tables(inputs.records, inputs.latency, inputs.evidence).summary), sep="\n")
     done = outcome.cells - outcome.failed
     before = f", {outcome.finished_before} of them before" if outcome.finished_before else ""
     console.print(f"{done} of {outcome.cells} cells finished{before}; {outcome.seconds:.0f} s.")

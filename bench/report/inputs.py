@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.records import Failure, LatencyFailure, LatencyRecord, Record
 from bench.report.blocks import Code, Inline, line, listed
+from bench.tables.claim import REFERENCE
 from bench.tables.evidence import Evidence
 from bench.tables.naming import DENSE
 from bench.tables.places import by_place
@@ -19,9 +20,6 @@ from bench.tables.places import by_place
 Images = npt.NDArray[np.uint8]
 SampleKey = tuple[str, str, str]
 """(workload, with its checkpoint where it has several: `bench.tables.places`; strategy; label of the level)"""
-
-REFERENCE = "l1-weight-global"
-"""The strategy that others are compared with where the experiment names none."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ from bench.report.sections import (
 )
 from bench.tables.backends import by_backend
 from bench.tables.claim import Claims
-from bench.tables.claims import claims_of
 from bench.tables.lead import tasks_of
 from bench.tables.naming import DENSE
 from bench.tables.run_tables import RunTables, run_tables
@@ -115,13 +114,13 @@ def build_model(
     Raises:
         UserError: numbers of different versions would stand side by side.
     """
-    numbers = run_tables(inputs.records, inputs.latency, inputs.evidence)
+    numbers = run_tables(inputs.records, inputs.latency, inputs.evidence, reference_of(inputs.experiment))
     frame, summary, latency = numbers.frame, numbers.summary, numbers.latency
     several = latency if latency["backend"].nunique() > 1 else latency.iloc[:0]  # one alone is compared with nothing
     backends = by_backend(frame, summary, several)
     figures, grids = tuple(figures_of(numbers, inputs.records, backends)), tuple(grids_of(inputs, summary))
     planned([*figures, *grids])
-    claims = claims_of(frame, reference_of(inputs.experiment), inputs.evidence)
+    claims = numbers.claims
     judges = tuple(judged_by(frame))
     columns = columns_of(frame, of_dense(inputs.records))
     notes, other = run_notes(frame, latency), tuple(_other(numbers))
@@ -202,6 +201,7 @@ def _table_words(frame: pd.DataFrame) -> dict[str, str]:
         "cells": "one line for each cell, with its seed, cost and keys",
         "metrics": "every metric over the seeds, with its interval",
         "latency": "every timing of dense against pruned",
+        "claims": "every comparison, its interval and its verdict",
         "hypervolume": f"decades of MACs saved over the tolerated {tolerated}, with its interval",
     }
 

@@ -13,7 +13,16 @@ from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.lead import beside_of, lead_of, metric_in, power_in, scaled, times_ten, titled
 from bench.tables.naming import DENSE
 from bench.tables.places import by_place
-from bench.tables.text import MISSING, difference_text, number, seen_places, with_collapse, with_interval
+from bench.tables.text import (
+    MISSING,
+    VERDICTS,
+    bound_places,
+    difference_text,
+    number,
+    seen_places,
+    with_collapse,
+    with_interval,
+)
 from bench.tables.tidy import rows_of
 from bench.tasks import Quantity
 
@@ -169,7 +178,10 @@ def _judging(rows: Sequence[Row], lead: Quantity) -> list[Column]:
     return [
         Column("lead", title, "Quality", MEAN, True, _measured(lead, power)),
         Column(
-            "delta", to_dense, "Quality", "paired by seed and image by image, same recovery", True, _delta(lead, power)
+            "delta", to_dense, "Quality", "same recovery, seeds and inputs, image by image", True, _delta(lead, power)
+        ),
+        Column(
+            "bound", "loses at most", "Quality", "with all others of the table, at 97.5 %", True, _bound(lead, power)
         ),
     ]
 
@@ -269,6 +281,16 @@ def _measured(quantity: Quantity, power: int = 0) -> Callable[[Row], Cell]:
 def _delta(lead: Quantity, power: int) -> Callable[[Row], Cell]:
     used = f"{lead.name}_delta_mean"  # without the seeds that collapsed: those rows are sorted last
     return lambda row: Cell(difference_text(row, lead, power), _sort(row[used]))
+
+
+def _bound(lead: Quantity, power: int) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        value, places = bound_places(row, lead, power)
+        verdict = str(row["against_dense"])
+        note = "" if row["collapsed"] else VERDICTS.get(verdict, verdict)
+        return Cell(number(value, places), _sort(float(row["loses_at_most"]) * lead.sign), note)
+
+    return cell
 
 
 def quality_words(rows: Sequence[Row], *, interval: bool = True) -> Callable[[Row], str]:

@@ -45,6 +45,11 @@ _DIFFERENCE = {
     "difference to dense": "mean of the differences to dense with the same recovery and seed (the same "
     "inputs), ± half width of the 95 % interval, from the differences image by image and seed by seed",
 }
+_BOUND = {
+    "loses at most": "the largest loss against dense that the data allow, for all rows of the table together, and the "
+    "verdict: `as good as dense` (the loss is shown to be within the margin), `worse` (a loss is shown), `not separable` "
+    "(neither)",
+}
 _AFTER = {
     "speed-up theoretical": "dense MACs / effective MACs",
     "measured, batch 1 and 16": "dense time / pruned time, timed in turn in one process; 1.00x for masks, "
@@ -202,7 +207,7 @@ def columns_of(frame: pd.DataFrame, of_dense: frozenset[str] = frozenset()) -> d
             for name in found.keys() & task.of_dense.keys() if mine & of_dense else ():
                 other = f"{found[name]}. Of {', '.join(sorted(mine & of_dense))}: "
                 found[name] = ("" if mine <= of_dense else other) + task.of_dense[name]
-    said = _BEFORE | leaders | _DIFFERENCE | beside | _AFTER | also | _LAST
+    said = _BEFORE | leaders | _DIFFERENCE | _BOUND | beside | _AFTER | also | _LAST
     return {name: coded(text) for name, text in said.items()}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.naming import row_order
@@ -16,6 +18,8 @@ SAME_SIZE = 0.02
 """Achieved sparsities that differ by more are not compared as if they were one level."""
 LEAST_CHECKPOINTS = 3
 """From so many trainings on a claim is made about trainings, not about one network."""
+REFERENCE = "l1-weight-global"
+"""The strategy that others are compared with where the experiment names none."""
 BEST = "best"
 """The reference that stands for the best of each level."""
 ALL = "all {count}"
@@ -82,6 +86,12 @@ class Claim:
         return self.verdict == self.quantity.direction if self.verdict in ("lower", "higher") else None
 
 
+CLAIM_COLUMNS = [
+    "of", *GROUP_COLUMNS, "requested", "achieved", "other", "metric", "n", "difference", "low", "high", "bound", "allowed",
+    "p", "verdict", "varies",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Claims:
     """All claims of a report, each made once."""
@@ -90,6 +100,25 @@ class Claims:
     """The strategy that the others are compared with."""
     against_reference: tuple[Claim, ...]
     against_dense: tuple[Claim, ...]
+
+    def of_workloads(self, workloads: Sequence[str]) -> Claims:
+        """Those about these workloads."""
+        mine = [
+            [one for one in some if one.workload in workloads] for some in (self.against_reference, self.against_dense)
+        ]
+        return Claims(self.reference, tuple(mine[0]), tuple(mine[1]))
+
+    def table(self) -> pd.DataFrame:
+        """One row for each claim: ``of`` (``reference`` or ``dense``), the row that it is about, ``other`` (what it is
+        compared with), ``metric, n, difference, low, high, bound, allowed, p`` and the ``verdict``, see `Claim`."""
+        rows = [
+            {"of": of}
+            | {name: getattr(one, name) for name in CLAIM_COLUMNS if name not in ("of", "p")}
+            | {"p": one.adjusted}
+            for of, some in (("reference", self.against_reference), ("dense", self.against_dense))
+            for one in some
+        ]
+        return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
     def verdicts(self) -> dict[Key, Claim]:
         """The comparison with the reference of each row that has one."""

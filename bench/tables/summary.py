@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.tables.aggregate import GROUP_COLUMNS
+from bench.tables.claim import Claims
 from bench.tables.latency import SETTING, main_setting, with_latency
 from bench.tables.lead import judge_by, task_of, tasks_of
 from bench.tables.naming import DENSE, main_metric
@@ -26,6 +27,8 @@ _AFTER = [
     "latency_setting", "latency_status",
     "n", "finite_n", "seeds", "varies", "collapsed", "physical", "status", "reason", "task",
 ]  # fmt: skip
+_CLAIMED = ("delta_low", "delta_high", "loses_at_most", "allowed_loss", "against_dense", "against_reference")
+_WORDS = ("against_dense", "against_reference")
 _FINITE = ("finite_mean", "finite_ci95")
 _OF_A_LEADER = (
     "metric", "num_images", "mean", "ci95", "delta_mean", "delta_ci95", *_FINITE, "finite_delta_mean",
@@ -41,10 +44,12 @@ def summary_columns(tasks: Sequence[Task]) -> list[str]:
     """The columns of `summarise` for workloads of these tasks: those of each leader, then of what stands beside it."""
     quality = [f"{name}_{part}" for task in tasks for name in task.leaders for part in _OF_A_LEADER]
     quality += [f"{name}_{part}" for task in tasks for name in task.beside for part in _OF_OTHERS]
-    return [*_BEFORE, *dict.fromkeys(quality), *_AFTER]
+    return [*_BEFORE, *dict.fromkeys(quality), *_CLAIMED, *_AFTER]
 
 
-def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
+def summarise(
+    frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFrame, claims: Claims | None = None
+) -> pd.DataFrame:
     """Numbers of the main table, from the `tidy`, the `aggregate`d and the `latency_table` table.
 
     ``params*`` are counts (means over seeds), ``macs_*`` multiply-accumulates for one image: ``macs_dense``
@@ -55,7 +60,9 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
     q_num_images, q_mean, q_ci95`` and ``q_delta_*``, the paired differences to dense of the same recovery; for each
     that stands beside it the first, the mean and its interval. ``n`` is that of the quantity that judges.
     ``q_finite_*`` and ``finite_n`` count the seeds that collapsed as well (see `aggregate`): they are shown, and decide
-    nothing. NaN where there is no number: ``status`` and ``reason`` say why.
+    nothing. From ``claims``: ``delta_low, delta_high`` (the interval of the difference to dense that holds together
+    with all others of its family), ``loses_at_most`` and ``allowed_loss`` (the margin), ``against_dense`` and
+    ``against_reference`` (the verdicts). NaN where there is no number: ``status`` and ``reason`` say why.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows_of(aggregated):
@@ -67,13 +74,31 @@ def summarise(frame: pd.DataFrame, aggregated: pd.DataFrame, latency: pd.DataFra
         for workload, rows in aggregated.groupby("workload", sort=False)
     }
     columns = summary_columns(tasks_of(aggregated))
-    nothing = {name: "" if name.endswith("_metric") else math.nan for name in columns}
+    nothing = {name: "" if name.endswith("_metric") or name in _WORDS else math.nan for name in columns}
     dense = {(key[0], key[1]): _values(rows) for key, rows in groups.items() if key[2] == DENSE}
     rows = [
         nothing | _row(members, dense.get((key[0], key[1]), {}), speed.get(key, {}), tasks[key[0]], metrics[key[0]])
         for key, members in groups.items()
     ]
+    said = _claimed(claims)
+    rows = [row | said.get(tuple(row[name] for name in GROUP_COLUMNS), {}) for row in rows]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _claimed(claims: Claims | None) -> dict[tuple[Any, ...], Row]:
+    """What is claimed of each row of the table."""
+    found: dict[tuple[Any, ...], Row] = {}
+    for claim in claims.against_dense if claims else ():
+        found[claim.row] = {
+            "delta_low": claim.low,
+            "delta_high": claim.high,
+            "loses_at_most": claim.bound,
+            "allowed_loss": claim.allowed,
+            "against_dense": claim.verdict,
+        }
+    for claim in claims.against_reference if claims else ():
+        found.setdefault(claim.row, {})["against_reference"] = claim.verdict
+    return found
 
 
 def _main_metrics(task: Task, metrics: list[str]) -> dict[str, str | None]:

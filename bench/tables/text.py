@@ -85,7 +85,11 @@ def summary_text(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     power = power_in(rows, lead)
     judges = []
     if lead:
-        judges += [" ".join(filter(None, (metric_in(rows, lead), times_ten(power), lead.arrow))), "difference to dense"]
+        judges += [
+            " ".join(filter(None, (metric_in(rows, lead), times_ten(power), lead.arrow))),
+            "difference to dense",
+            "loses at most",
+        ]
     judges += [f"{metric_in(rows, quantity)} {quantity.arrow}" for quantity in beside]
     headers = [
         "strategy", "level", "recovery", "achieved sparsity", "params (M) ↓", "non-zero (M) ↓",
@@ -132,7 +136,7 @@ def other_metrics_text(aggregated: pd.DataFrame) -> tuple[list[str], list[list[s
 def _cells(row: dict[str, Any], lead: Quantity | None, power: int, beside: Sequence[Quantity]) -> list[str]:
     quality = []
     if lead:
-        quality = [judged_text(row, lead, power), difference_text(row, lead, power)]
+        quality = [judged_text(row, lead, power), difference_text(row, lead, power), bound_text(row, lead, power)]
     quality += [judged_text(row, other) for other in beside]
     counted = row["finite_n"]
     count = f"{counted:.0f}" if counted == row["seeds"] else f"{counted:.0f} of {row['seeds']:.0f}"
@@ -184,10 +188,36 @@ def judged_text(row: Mapping[str, Any], quantity: Quantity, power: int = 0) -> s
 
 
 def difference_text(row: Mapping[str, Any], lead: Quantity, power: int = 0) -> str:
-    """The difference to dense of a row of `summarise`, over the same seeds."""
-    names = (f"{lead.name}_finite_delta_mean", f"{lead.name}_finite_delta_ci95")
-    mean = float(row[f"{lead.name}_finite_mean"]) * 10.0**power  # the difference has the decimals of what differs
-    return with_interval(*scaled(row, names, power), seen_places(mean, lead.decimals), signed=True)
+    """The difference to dense of a row of `summarise`, over the same seeds, with the interval of its claim:
+    ``+1.98 (−1.66 to 6.34)``; ends of 0 say that only the direction is shown."""
+    mean = float(row[f"{lead.name}_finite_delta_mean"]) * 10.0**power
+    low, high = (float(row[name]) * 10.0**power for name in ("delta_low", "delta_high"))
+    places = places_for(high - low, seen_places(float(row[f"{lead.name}_finite_mean"]) * 10.0**power, lead.decimals))
+    shown = number(mean, places, signed=True)
+    if shown == MISSING or math.isnan(low) or math.isnan(high):
+        return shown
+    ends = [number(end, places, signed=True) for end in (low, high)]
+    return f"{shown} ({ends[0]} to {ends[1]})"
+
+
+VERDICTS = {"holds": "as good as dense", "identical": "identical", "worse": "worse", "not separable": "not separable"}
+"""What a claim against dense is called in a cell."""
+
+
+def bound_text(row: Mapping[str, Any], lead: Quantity, power: int = 0) -> str:
+    """What a row of `summarise` loses at most against dense, and the verdict: ``0.60, not separable``."""
+    verdict = str(row["against_dense"])
+    bound = number(*bound_places(row, lead, power))
+    return (
+        ", ".join(part for part in (bound if bound != MISSING else "", VERDICTS.get(verdict, verdict)) if part)
+        or MISSING
+    )
+
+
+def bound_places(row: Mapping[str, Any], lead: Quantity, power: int) -> tuple[float, int]:
+    """The bound and its decimals."""
+    value = float(row["loses_at_most"]) * 10.0**power
+    return value, seen_places(value, lead.decimals)
 
 
 def with_collapse(shown: str, collapsed: str) -> str:

@@ -23,13 +23,14 @@ escaped."""
 
 def files_of(numbers: RunTables) -> dict[str, pd.DataFrame]:
     """The tables that a run leaves as files: ``summary`` (the main table), ``cells`` (wide), ``metrics`` (aggregated,
-    long), ``latency`` and ``hypervolume``, with the columns of the files.
+    long), ``latency``, ``claims`` and ``hypervolume``, with the columns of the files.
     """
     return {
         "summary": _without_task(numbers.summary),
         "cells": numbers.cells,
         "metrics": _without_task(numbers.aggregated),
         "latency": numbers.latency,
+        "claims": numbers.claims.table(),
         "hypervolume": hypervolume_csv(numbers.frame),
     }
 

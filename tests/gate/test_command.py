@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -81,6 +82,30 @@ def test_accept_show_compare(ganprune: Command) -> None:
     assert code == 0 and "reason: the first" in out and "dummy l1-channel-global @0.5 none" in out
     code, out, _ = ganprune("compare", "mini", MAIN)
     assert code == 0 and out.splitlines()[-1].startswith("mini: no regression")
+
+
+def test_a_run_is_compared_with_an_accepted_one_by_what_the_images_of_both_contribute(ganprune: Command) -> None:
+    """HEAD says of the same images that FID is half as large again; without its contributions that is less sure."""
+    ganprune("baseline", "accept", MAIN, "--reason", "the first")
+    for path in Path(MAIN, "cells").glob("dummy--l1-channel*"):
+        record = json.loads(path.read_text())
+        name = next(name for name in record["numbers"] if name.startswith("fid["))
+        record["numbers"][name]["value"] *= 1.5
+        path.write_text(json.dumps(record))
+
+    def compared() -> tuple[dict[str, Any], list[str]]:
+        _, out, _ = ganprune("compare", "mini", MAIN, "--format", "json")
+        result = json.loads(out)
+        (row,) = [row for row in result["rows"] if row["gated"] and row["metric"] == name and row["change"]]
+        return row, result["notes"]
+
+    row, notes = compared()
+    assert row["verdict"] == "regression"
+    assert "no contributions" not in row["reason"] and notes == []
+    assert row["high"] - row["low"] < 0.2
+    shutil.rmtree(Path(MAIN, "images"))
+    row, notes = compared()
+    assert "no contributions of its images in HEAD" in row["reason"] and len(notes) == 1
 
 
 def test_every_output_from_one_comparison(ganprune: Command) -> None:

@@ -245,6 +245,7 @@ def test_another_machine_is_noted_and_still_paired() -> None:
     result = compare(side(environment=other), side(cell(fid=scaled(1.15))))
     assert row(result, "fid[judge]").verdict == "regression"
     assert result.notes[0] == f"BASE was measured with {other.label}; HEAD with {HERE.label}"
+    assert [note.partition(" ")[2][:33] for note in result.notes[1:]] == ["gated numbers that differ are com"]
 
 
 def test_another_torch_is_paired_only_where_the_inputs_are_known_to_be_the_same() -> None:

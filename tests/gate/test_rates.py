@@ -33,7 +33,6 @@ from bench.gate.calibration.rates import (
     read_quality,
     read_timing,
     timing_rates,
-    triples,
     unpaired,
 )
 from bench.gate.calibration.rows import add_rows, read_rows
@@ -98,7 +97,7 @@ LIMITS = np.zeros(2)
 def test_in_bulk_it_is_the_arithmetic_of_the_gate(varies: tuple[str, ...]) -> None:
     rng = np.random.default_rng(1)
     pairs = Pairs(rng.normal(0.01, 0.02, (12, 2)), rng.uniform(0.015, 0.02, (12, 2)) ** 2, frozenset(varies), LIMITS)
-    drawn = triples(12, rng)[:20]
+    drawn = rng.permuted(np.tile(np.arange(12), (20, 1)), axis=1)[:, :3]
     bulk = p_values(pairs, 0, drawn, PRIOR["fid"], "images")
     for p, seeds in zip(bulk, drawn, strict=True):
         values = tuple(pairs.tested[seeds, 0].tolist())
@@ -110,7 +109,7 @@ def test_in_bulk_it_is_the_arithmetic_of_the_gate(varies: tuple[str, ...]) -> No
 def test_in_bulk_it_is_the_arithmetic_of_the_gate_without_images() -> None:
     rng = np.random.default_rng(1)
     pairs = Pairs(rng.normal(0.01, 0.02, (12, 2)), np.ones((12, 2)), frozenset(), LIMITS)
-    drawn = triples(12, rng)[:20]
+    drawn = rng.permuted(np.tile(np.arange(12), (20, 1)), axis=1)[:, :3]
     bulk = p_values(pairs, 0, drawn, PRIOR["fid"], "spread")
     for p, seeds in zip(bulk, drawn, strict=True):
         one = paired([0.0] * 3, pairs.tested[seeds, 0].tolist(), Prior(0.02**2, 4.0))
@@ -134,10 +133,11 @@ def test_a_tested_fid_has_the_variance_of_its_two_sides_and_their_difference() -
     assert found.margin == pytest.approx([0.05 * 4, math.log(1.05)])
 
 
-def test_every_triple_is_three_seeds() -> None:
-    drawn = triples(10, np.random.default_rng(0))
+def test_every_draw_is_of_different_seeds_and_resampling_weighs_them() -> None:
+    drawn, weights = rates._runs(10, 3, 2_000, 40, 0)
     assert drawn.shape == (2_000, 3) and drawn.min() == 0 and drawn.max() == 9
     assert all(len(set(row)) == 3 for row in drawn[:200])
+    assert weights.shape == (40, 2_000) and weights.sum(axis=1) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -118,7 +119,11 @@ SIGNS = np.array([quantity_of(metric).sign for metric in METRICS])
 class Pairs:
     """BASE against HEAD, seed by seed, as they are tested; arrays are ``(seeds, metrics)``, positive is worse.
 
+<<<<<<< HEAD
     By images, the leading number of a cell that draws no network is tested by HEAD less (1 + margin) BASE; all else by
+=======
+    By images, the first metric of a cell that draws no network is tested by HEAD less (1 + margin) BASE; all else by
+>>>>>>> gate
     the logarithm of HEAD / BASE less that of the margin.
     """
 
@@ -207,16 +212,22 @@ def rate_of(hits: NDArray[np.bool_], resampled: Array) -> Rate:
     )
 
 
-def triples(seeds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """`DRAWS` sets of three different seeds."""
-    return np.argsort(rng.random((DRAWS, seeds)), axis=1)[:, :SEEDS_OF_A_RUN]
-
-
 def seed_weights(drawn: NDArray[np.int64], seeds: int, rng: np.random.Generator) -> Array:
-    """For each resampling of the seeds, the share of each drawn triple: ``(RESAMPLES, DRAWS)``, rows sum to 1."""
+    """For each resampling of the seeds, the share of each drawn set: ``(RESAMPLES, DRAWS)``, rows sum to 1."""
     counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
-    weights = counts[:, drawn].prod(axis=2).astype(float)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    weights = np.ones((RESAMPLES, len(drawn)))
+    for column in drawn.T:
+        weights *= counts[:, column]
+    return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1.0))
+
+
+@lru_cache(maxsize=2)
+def _runs(seeds: int, of_each: int, draws: int, resamples: int, seed: int) -> tuple[NDArray[np.int64], Array]:
+    """`draws` sets of ``of_each`` different seeds, and their `seed_weights`; the same for every rate of a page."""
+    del resamples
+    rng = np.random.default_rng(seed)
+    drawn = np.argsort(rng.random((draws, seeds)), axis=1)[:, :of_each]
+    return drawn, seed_weights(drawn, seeds, rng)
 
 
 def p_values(pairs: Pairs, metric: int, drawn: NDArray[np.int64], prior: PriorRule, rule: Rule) -> Array:
@@ -261,10 +272,8 @@ def found_in_run(
     Returns:
         The rate of the run, and those of the cells (any of its metrics).
     """
-    rng = np.random.default_rng(seed)
     seeds = len(next(iter(quality[which[0].workload].values())).logs)
-    drawn = triples(seeds, rng)
-    weights = seed_weights(drawn, seeds, rng)
+    drawn, weights = _runs(seeds, SEEDS_OF_A_RUN, DRAWS, RESAMPLES, seed)
     pairs = [difference(quality, change, rules.margins, rules.rule).moved(truth) for change in which]
     cells = [_found(one, drawn, rules, len(which)) for one in pairs]
     run = np.any(cells, axis=0)
@@ -286,18 +295,15 @@ def unpaired(quality: Quality, workload: str, rules: QualityRules, *, truth: flo
     Returns:
         The rate, and of how many networks.
     """
-    rng = np.random.default_rng(seed)
     networks = [n for n in quality[workload].values() if n.varies <= {CALIBRATE}]
-    seeds = len(networks[0].logs)
-    order = np.argsort(rng.random((DRAWS, seeds)), axis=1)
-    base, head = order[:, :SEEDS_OF_A_RUN], order[:, SEEDS_OF_A_RUN : 2 * SEEDS_OF_A_RUN]
+    drawn, weights = _runs(len(networks[0].logs), 2 * SEEDS_OF_A_RUN, DRAWS, RESAMPLES, seed)
+    base, head = drawn[:, :SEEDS_OF_A_RUN], drawn[:, SEEDS_OF_A_RUN:]
     hits = np.zeros(DRAWS, bool)
     for one in networks:
         # A seed of HEAD less one of BASE: as many rows as there are draws times seeds, each drawn once.
         pairs = _on_other_inputs(one, base.ravel(), head.ravel(), rules.margins, truth)
         rows = np.arange(base.size).reshape(DRAWS, SEEDS_OF_A_RUN)
         hits |= _found(pairs, rows, rules, len(networks))
-    weights = seed_weights(order[:, : 2 * SEEDS_OF_A_RUN], seeds, rng)
     return rate_of(hits, weights @ hits), len(networks)
 
 

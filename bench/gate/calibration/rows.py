@@ -48,7 +48,10 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if not content.endswith(b"\n"):
         raise UserError(f"{path}: cut off in its last line. {RESTORE}")
     if tuple(found.columns) != columns:
-        raise UserError(f"{path}: columns {', '.join(found.columns)}; expected {', '.join(columns)}. Move it away.")
+        raise UserError(
+            f"{path}: columns {', '.join(found.columns)}; expected {', '.join(columns)}. Move it away: what "
+            "another version has collected is not continued, it is collected anew."
+        )
     return found
 
 

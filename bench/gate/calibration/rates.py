@@ -119,12 +119,8 @@ SIGNS = np.array([quantity_of(metric).sign for metric in METRICS])
 class Pairs:
     """BASE against HEAD, seed by seed, as they are tested; arrays are ``(seeds, metrics)``, positive is worse.
 
-    <<<<<<< HEAD
-        By images, the leading number of a cell that draws no network is tested by HEAD less (1 + margin) BASE; all else by
-    =======
-        By images, the first metric of a cell that draws no network is tested by HEAD less (1 + margin) BASE; all else by
-    >>>>>>> gate
-        the logarithm of HEAD / BASE less that of the margin.
+    By images, the first metric of a cell that draws no network is tested by HEAD less (1 + margin) BASE; all else by
+    the logarithm of HEAD / BASE less that of the margin.
     """
 
     tested: Array

@@ -92,6 +92,7 @@ from torch import nn
 from bench.tasks.generation.extractors import extractor_of
 from bench.measure.footprint import peak_resident_bytes
 from bench.tasks.generation.frechet import frechet_distance
+from bench.tasks.generation.influence import frechet_influence
 from bench.tasks.generation.quality import gaussian_and_first, judge
 
 torch.set_num_threads(1)
@@ -103,6 +104,8 @@ reference, _ = gaussian_and_first(extractor, images, 0)
 judged = judge(extractor, images)
 assert judged.features.shape == (50_000, 2048)
 assert frechet_distance(reference, judged.gaussian) < 1e-6
+found = frechet_influence(judged.features, judged.gaussian, reference)
+assert found.contributions.count == 50_000 and found.bias > 0
 print(peak_resident_bytes())
 """
 

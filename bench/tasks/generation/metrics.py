@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from bench.statistics import Contributions
-from bench.tasks.generation.contributions import KEPT, first_order, of_kernel, of_log_score, of_share
+from bench.tasks.generation.contributions import KEPT, first_order, of_kernel, of_last, of_log_score, of_share
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.influence import frechet_influence
 from bench.tasks.generation.kernel import LARGEST_SUBSET, SEED, SUBSETS, kernel_distance, subset_size, unit_length
@@ -27,8 +27,9 @@ class Found:
 
     values: Values
     contributions: dict[str, Contributions] = field(default_factory=dict)
-    """Column -> what the images contribute to it, in its logarithm where the task's quantity is compared so; of recall
-    and coverage what the real images do. A column that is not here has the contributions of another, or none."""
+    """Column -> what the images contribute to it, in its logarithm where the task's quantity is compared so. A column
+    that is not here has the contributions of another, or none.
+    """
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,9 @@ def _prc(judged: Judged, ref: Reference) -> Found:
         return Found(dict.fromkeys(("precision", "recall", "density", "coverage")))
     images = {
         "precision": of_share(found.precise),
-        "recall": of_share(found.recalled),
+        "recall": of_last(found.recalling, len(found.recalled)),
         "density": of_share(found.around / DENSITY_K),
-        "coverage": of_share(found.covered),
+        "coverage": of_last(found.covering, len(found.covered)),
     }
     return Found(
         dict(asdict(shares_of(found))), {name: first_order(each[:KEPT], len(each)) for name, each in images.items()}

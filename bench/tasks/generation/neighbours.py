@@ -49,6 +49,10 @@ class Membership:
     """``(M,)``: this real image is in the ball of some generated one (k = 3)."""
     covered: NDArray[np.bool_]
     """``(M,)``: a generated image is in the ball of this real one (k = 5)."""
+    recalling: NDArray[np.int64]
+    """``(N,)``: so many real images are recalled by this generated one alone."""
+    covering: NDArray[np.int64]
+    """``(N,)``: so many real images are covered by this generated one alone."""
 
 
 def neighbours(generated: NDArray[np.floating], real: NDArray[np.floating]) -> Neighbours | None:
@@ -85,16 +89,42 @@ def membership(generated: NDArray[np.floating], real: NDArray[np.floating]) -> M
     (made_3,) = _radii(made, PRECISION_K)
     true_3, true_5 = _radii(true, PRECISION_K, DENSITY_K)
     precise, around = torch.zeros(len(made), dtype=torch.bool), torch.zeros(len(made), dtype=torch.int64)
-    near = torch.full((len(true),), torch.inf, dtype=torch.float64)
-    reached = torch.zeros(len(true), dtype=torch.bool)
+    recalling, covering = _Alone(len(true)), _Alone(len(true))
     for start in range(0, len(made), ROWS):
         part = slice(start, start + ROWS)
         distances = torch.cdist(made[part], true)
         precise[part] = (distances <= true_3).any(dim=1)
         around[part] = (distances <= true_5).sum(dim=1)
-        reached |= (distances <= made_3[part, None]).any(dim=0)
-        near = torch.minimum(near, distances.amin(dim=0))
-    return Membership(precise.numpy(), around.numpy(), reached.numpy(), (near <= true_5).numpy())
+        recalling.add(distances <= made_3[part, None], start)
+        covering.add(distances <= true_5, start)
+    return Membership(
+        precise.numpy(),
+        around.numpy(),
+        recalling.reached,
+        covering.reached,
+        recalling.alone(len(made)),
+        covering.alone(len(made)),
+    )
+
+
+class _Alone:
+    """Which columns of a table of yes and no that comes row by row have a yes, and which row is alone in that."""
+
+    def __init__(self, columns: int) -> None:
+        self.counts = torch.zeros(columns, dtype=torch.int64)
+        self.last = torch.zeros(columns, dtype=torch.int64)
+
+    def add(self, rows: Tensor, start: int) -> None:
+        found = rows.sum(dim=0)
+        self.last = torch.where(found > 0, start + rows.to(torch.int8).argmax(dim=0), self.last)
+        self.counts += found
+
+    @property
+    def reached(self) -> NDArray[np.bool_]:
+        return (self.counts > 0).numpy()
+
+    def alone(self, rows: int) -> NDArray[np.int64]:
+        return torch.bincount(self.last[self.counts == 1], minlength=rows).numpy()
 
 
 def _radii(points: Tensor, *ranks: int) -> list[Tensor]:

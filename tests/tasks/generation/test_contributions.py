@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.tasks.generation.contributions import of_kernel, of_log_score, of_share
+from bench.tasks.generation.contributions import of_kernel, of_last, of_log_score, of_share
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.gaussian import Gaussian, fit
 from bench.tasks.generation.influence import frechet_influence
 from bench.tasks.generation.metrics import METRICS
+from bench.tasks.generation.neighbours import membership
 from bench.tasks.generation.quality import Judged, Reference
 
 Array = NDArray[np.float64]
@@ -128,5 +129,32 @@ def test_every_metric_has_centred_contributions_for_its_columns(name: str) -> No
     own = {"fid": {"fid-inf"}}.get(name, set(found.values))
     assert set(found.contributions) == own and list(found.values) == [column.name for column in metric.columns]
     for column, each in found.contributions.items():
-        assert len(each.linear) == each.count == (90 if column in ("recall", "coverage") else 120)
+        assert len(each.linear) == each.count == 120, column
         assert each.linear.mean() == pytest.approx(0, abs=1e-6)
+
+
+def test_an_image_contributes_to_recall_and_coverage_what_nobody_else_reaches() -> None:
+    """Against leaving each image out in turn, balls of real images as they are; coverage by hand."""
+    made, real = features(11, 60, 0.3), features(12, 80)
+    found = membership(made, real)
+    assert found is not None
+    whole = found.covered.mean()
+    for index in (0, 13, 59):
+        left = membership(np.delete(made, index, axis=0), real)
+        assert left is not None
+        assert found.covering[index] / len(real) == pytest.approx(whole - left.covered.mean())
+    assert found.recalling.sum() <= found.recalled.sum() and found.covering.sum() <= found.covered.sum()
+
+
+@pytest.mark.parametrize("name", ["recall", "coverage"])
+def test_the_error_of_recall_and_coverage_is_not_below_the_spread_over_new_images(name: str) -> None:
+    """Too wide where nearly all is recalled: a new image also makes the balls of its neighbours smaller."""
+    real = features(20, 300)
+    values, errors = [], []
+    for seed in range(60):
+        found = membership(features(1_000 + seed, 300, 0.5), real)
+        assert found is not None
+        reached, alone = (found.recalled, found.recalling) if name == "recall" else (found.covered, found.covering)
+        values.append(reached.mean())
+        errors.append(of_last(alone, len(real)).std(ddof=1) / np.sqrt(300))
+    assert 0.8 < np.sqrt(np.mean(np.square(errors))) / np.std(values, ddof=1) < 2.5

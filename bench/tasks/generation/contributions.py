@@ -62,8 +62,8 @@ def of_share(inside: NDArray[np.floating] | NDArray[np.bool_]) -> Array:
 
 
 def of_last(alone: NDArray[np.integer], real: int) -> Array:
-    """``(N,)`` contributions to a share of ``real`` images that some generated one reaches: N times what it falls by when
-    a generated image is left out, which is what that image reaches alone.
+    """``(N,)`` contributions to a share of ``real`` images that some generated one reaches: N times what it falls by
+    when a generated image is left out, which is what that image reaches alone.
 
     So the standard error is the jackknife's (Efron & Stein 1981). The radii of other generated images are taken as they
     are, which makes it too wide where nearly all is reached.

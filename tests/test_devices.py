@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.base.precision import tf32, use_tf32
-from bench.measure import latency
+from bench.measure import blocks
 from bench.measure.backends import BACKENDS
 from bench.tasks.generation.discriminator import says_real
 from bench.tasks.generation.extractors import EXTRACTORS
@@ -78,5 +78,5 @@ def test_a_recorded_training_refuses_what_it_cannot_record() -> None:
 
 def test_a_host_that_was_switched_away_for_nothing_is_no_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert latency._mattered(1.0, 0.5)
-    assert not latency._mattered(1.0, 0.999)
+    assert blocks._mattered(1.0, 0.5)
+    assert not blocks._mattered(1.0, 0.999)

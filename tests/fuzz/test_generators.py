@@ -21,9 +21,10 @@ def test_some_of_them_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_of_them_are_found(tmp_path: Path) -> None:
-    tally = attempts(seed=0, count=len(HARMLESS), folder=tmp_path)
-    assert tally.wrong == [] and tally.tried == len(HARMLESS)
+def test_a_quarter_of_them_is_found(tmp_path: Path) -> None:
+    """All of them are in `make fuzz`."""
+    tally = attempts(seed=0, count=len(HARMLESS) // 4, folder=tmp_path)
+    assert tally.wrong == [] and tally.tried == len(HARMLESS) // 4
 
 
 def test_an_attempt_is_the_same_again(tmp_path: Path) -> None:

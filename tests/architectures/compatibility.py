@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,4 +214,6 @@ def _dense_layers(name: str) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if PLACE.read_text(encoding="utf-8") == compatibility() else f"{PLACE.name} is not what happens now")
     PLACE.write_text(compatibility(), encoding="utf-8")

@@ -26,7 +26,6 @@ from tests.architectures.catalogue import ARCHITECTURES, build, example_inputs
 from tests.architectures.compatibility import (
     ONE_IMAGE,
     PLACE,
-    compatibility,
     context_of,
     coupled_once,
     coupling,
@@ -162,11 +161,6 @@ def test_the_page_on_compatibility_is_what_happens() -> None:
     page = PLACE.read_text(encoding="utf-8")
     for part in [*sections(quick=True), dense_layers()]:
         assert part in page, STALE
-
-
-@pytest.mark.slow
-def test_the_whole_page_on_compatibility_is_what_happens() -> None:
-    assert PLACE.read_text(encoding="utf-8") == compatibility(), STALE
 
 
 # Two ways of finding the same.

@@ -27,6 +27,12 @@ sys.exit(supervised(command))
 """
 
 
+def as_from_a_terminal() -> None:
+    """Whoever starts the tests in the background hands down an ignored SIGINT, nohup an ignored SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(body: str) -> subprocess.Popen[str]:
     lines = "\n    ".join(body.strip().splitlines())
     return subprocess.Popen(
@@ -36,8 +42,7 @@ def start(body: str) -> subprocess.Popen[str]:
         text=True,
         cwd=ROOT,
         env={"PYTHONPATH": SOURCES, "PATH": "/usr/bin:/bin"},
-        # Whoever starts the tests in the background hands down an ignored SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # type: ignore[arg-type,return-value]
+        preexec_fn=as_from_a_terminal,
     )
 
 

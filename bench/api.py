@@ -131,13 +131,19 @@ def claims(name: str | Path, reference: str | None = None, *, results: Path | st
     Args:
         reference: the strategy that others are compared with, ``dense``, or ``best`` (the best of each level); None:
             the experiment's.
+
+    Raises:
+        UserError: no such run, or no such strategy in it.
     """
-    from bench.report.inputs import reference_of
+    from bench.report.inputs import check_reference, reference_of
     from bench.report.loading import find_run, read_run
     from bench.tables import claims_of, tidy
 
     inputs = read_run(find_run(name, results))
-    return claims_of(tidy(inputs.records), reference or reference_of(inputs.experiment), inputs.evidence).table()
+    frame = tidy(inputs.records)
+    if reference is not None:
+        check_reference(frame, reference)
+    return claims_of(frame, reference or reference_of(inputs.experiment), inputs.evidence).table()
 
 
 def power(

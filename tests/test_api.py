@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 import ganprune
 from bench.base.errors import Mistakes, UserError
+from bench.report.loading import read_run
 from bench.sweep.run import Outcome
 from bench.tables.tidy import TIDY_COLUMNS
 from tests.helpers.cells import write_experiment
@@ -66,6 +68,23 @@ def test_what_a_run_can_tell_and_what_must_be_added(outcome: Outcome, folder: Pa
     assert ganprune.power(outcome.folder, "1.5", reference="dense")[0].wanted == found.wanted
     with pytest.raises(UserError, match="difference: '0' is no difference"):
         ganprune.power(outcome.folder, "0")
+
+
+def test_claims_are_those_of_the_report_and_a_reference_has_to_be_there(outcome: Outcome, folder: Path) -> None:
+    table = ganprune.claims("mini", "dense", results=folder / "r")
+    assert set(table["of"]) == {"reference", "dense"} and set(table["other"]) == {"dense"}
+    with pytest.raises(UserError, match="no strategy 'nobody' in this run; expected dense, best, or one of"):
+        ganprune.claims("mini", "nobody", results=folder / "r")
+
+
+def test_contributions_that_were_lost_are_said(outcome: Outcome, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(outcome.folder, run)
+    assert not any("have lost" in text for text in read_run(run).excluded)
+    first, second, *_ = sorted((run / "images").iterdir())
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:100])
+    assert any(text.startswith("2 of 4 cells have lost") for text in read_run(run).excluded)
 
 
 def test_run_without_reports_draws_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

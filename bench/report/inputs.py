@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bench.base.errors import UserError
 from bench.records import Failure, LatencyFailure, LatencyRecord, Record
 from bench.report.blocks import Code, Inline, line, listed
-from bench.tables.claim import REFERENCE
+from bench.tables.claim import BEST, REFERENCE
 from bench.tables.evidence import Evidence
 from bench.tables.naming import DENSE
 from bench.tables.places import by_place
@@ -57,6 +58,15 @@ def reference_of(experiment: Mapping[str, Any]) -> str:
     """``report.reference``, or the default."""
     report = experiment.get("report")
     return str((report.get("reference") if isinstance(report, Mapping) else None) or REFERENCE)
+
+
+def check_reference(frame: pd.DataFrame, reference: str) -> None:
+    """Raise UserError for a reference that was asked for by name and is not in the run."""
+    known = sorted({str(one) for one in frame["strategy"]} - {DENSE})
+    if reference not in (DENSE, BEST, *known):
+        raise UserError(
+            f"reference: no strategy {reference!r} in this run; expected {DENSE}, {BEST}, or one of {', '.join(known)}."
+        )
 
 
 def run_notes(frame: pd.DataFrame, latency: pd.DataFrame) -> list[Inline]:

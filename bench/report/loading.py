@@ -94,6 +94,13 @@ def read_run(folder: Path) -> ReportInputs:
         excluded.append(f"{unfinished} of {len(manifest.cells)} cells are not finished; run the experiment again.")
     architectures = {record.architecture.hash for record in records if record.architecture}
     timings = store.latencies(note=excluded.append)
+    contributions = KeptContributions(store.paths, [record.keys.eval for record in records])
+    lost = sum(_has_errors(record) and record.keys.eval not in contributions for record in records)
+    if lost:
+        excluded.append(
+            f"{lost} of {len(records)} cells have lost what their images contribute ({store.paths.images}: missing or "
+            "damaged): their differences are taken as unpaired, so intervals are wider. --fresh measures them anew."
+        )
     recovery, samples = _samples(store, manifest.cells, records)
     return ReportInputs(
         experiment=cleaned(manifest.experiment),
@@ -105,9 +112,14 @@ def read_run(folder: Path) -> ReportInputs:
         excluded=[one_line(text) for text in excluded],
         samples=samples,
         environment=_environment(store.paths.environment),
-        evidence=Evidence(KeptContributions(store.paths, [record.keys.eval for record in records])),
+        evidence=Evidence(contributions),
         samples_recovery=recovery,
     )
+
+
+def _has_errors(record: Record) -> bool:
+    """Whether contributions were kept when it was measured."""
+    return any(number.error is not None for number in record.numbers.values())
 
 
 def _environment(path: Path) -> dict[str, Any]:

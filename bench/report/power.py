@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.errors import UserError
-from bench.report.inputs import reference_of
+from bench.report.inputs import check_reference, reference_of
 from bench.report.loading import find_run, read_run
 from bench.tables import tidy
 from bench.tables.adding import Addition, Wanted, additions, parse_wanted, seconds_of
-from bench.tables.claim import BEST
-from bench.tables.naming import DENSE
 from bench.tables.powering import FamilyPower, powers_of
 
 TEN_PERCENT = "10%"
@@ -51,11 +49,7 @@ def power(
     inputs = read_run(find_run(name, results))
     frame = tidy(inputs.records)
     base = reference or reference_of(inputs.experiment)
-    known = sorted({str(one) for one in frame["strategy"]} - {DENSE})
-    if base not in (DENSE, BEST) and base not in known:
-        raise UserError(
-            f"reference: no strategy {base!r} in this run; expected {DENSE}, {BEST}, or one of {', '.join(known)}."
-        )
+    check_reference(frame, base)
     seconds = seconds_of(inputs.records)
     return tuple(
         Power(family, wanted, additions(family, wanted, seconds)) for family in powers_of(frame, base, inputs.evidence)

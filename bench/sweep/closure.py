@@ -52,6 +52,14 @@ CALIBRATION: Mapping[str, tuple[str, ...]] = {
     "calibration": ("bench.base.batchnorm", "bench.workloads.generate"),
 }
 
+COMPENSATION: Mapping[str, tuple[str, ...]] = {
+    "compensation": (
+        f"{_RECOVERY}.compensation",
+        *(f"strategies.compensation.{name}" for name in ("compensate", "columns", "quadratic", "solve", "watched")),
+    ),
+    "layers": ("strategies.layers", "strategies.baking"),
+}
+
 TRAINING: Mapping[str, tuple[str, ...]] = {
     "loop": ("bench.training.loop", "bench.training.losses", "bench.training.ema", "bench.workloads.recipe"),
     "course": (f"{_RECOVERY}.course", f"{_RECOVERY}.start"),
@@ -104,6 +112,8 @@ def network_modules(
     parts: dict[str, Iterable[str]] = {**NETWORK, **(OWN if workload.own else generator)}
     if recovery.calibrate:
         parts |= CALIBRATION
+    if recovery.compensate and strategy is not None:
+        parts |= COMPENSATION
     if recovery.steps:
         parts |= TRAINING
     if recovery.needs_discriminator and workload.discriminator is not None and workload.own is None:

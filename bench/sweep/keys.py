@@ -27,7 +27,7 @@ KEYS_VERSION = 2
 
 def streams(strategy: Strategy | None, recovery: Recovery, workload: Workload) -> frozenset[Role]:
     """The streams that the *pruned network* depends on; its numbers depend on `eval` besides."""
-    used = set(recovery.streams(_generator(workload.generator)))
+    used = set(recovery.streams(_generator(workload.generator), pruned=strategy is not None))
     if strategy is not None and (strategy.random or strategy.needs & {"inputs", "data", "discriminator"}):
         used.add("prune")
     return frozenset(used)

@@ -15,7 +15,7 @@ CALIBRATION_IMAGES = 512
 """After pruning alone. How much they vary is part of the error of every number that names `calibrate`."""
 
 TRAINED_IMAGES = 2048
-"""After a training, beside which they cost some percent; their draw adds about a quarter of what 512 add."""
+"""After a training or a compensation, beside which they cost little; their draw adds about a quarter of what 512 add."""
 
 CALIBRATION_BATCH = 64
 
@@ -28,7 +28,7 @@ def finished(generator: nn.Module, recovery: Recovery, gan: Gan, seed: int, *, p
     """
     generator = channels_last(generator.to(gan.device))  # faster, see `course._placed`
     if recovery.calibrate:
-        count = TRAINED_IMAGES if recovery.steps and not passing else CALIBRATION_IMAGES
+        count = TRAINED_IMAGES if (recovery.steps or recovery.compensate) and not passing else CALIBRATION_IMAGES
         inputs = gan.workload.inputs.sample(count, stream(seed, "calibrate"))
         recalibrate(generator, batches(inputs, CALIBRATION_BATCH, gan.device))
     return generator.eval().requires_grad_(False)

@@ -20,6 +20,7 @@ from bench.records import CurvePoint
 from bench.records.store import writable
 from bench.training.diary import Diary
 from bench.training.loop import StepStats
+from bench.training.recovery.compensation import compensated
 from bench.training.recovery.course import Course, begin
 from bench.training.recovery.finish import finished
 from bench.training.recovery.spec import Recovery
@@ -88,6 +89,8 @@ def recover(
         NotApplicable: training without a discriminator, or a schedule without training steps.
     """
     _check(recovery, gan, start)
+    if recovery.compensate and isinstance(start, Pruned):
+        start = compensated(start, gan, seed)
     pruned = start if isinstance(start, Pruned) else None
     if not recovery.steps:
         network = copy.deepcopy(pruned.generator if pruned else gan.checkpoint.generator)
@@ -128,6 +131,8 @@ def _check(recovery: Recovery, gan: Gan, start: Start) -> None:
         raise NotApplicable(
             f"{start.strategy.name} prunes while training; recovery {recovery.name!r} has no steps: use finetune-N"
         )
+    if isinstance(start, Scheduled) and recovery.compensate:
+        raise NotApplicable(f"{start.strategy.name} prunes while training; {recovery.name!r} compensates before it")
     if recovery.needs_discriminator and gan.checkpoint.discriminator is None:
         raise NotApplicable(f"recovery {recovery.name!r} needs a discriminator, {gan.workload.name} has none")
     if recovery.steps and recovery.adversarial:

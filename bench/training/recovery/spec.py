@@ -1,9 +1,9 @@
-"""What is done for a pruned network, as a value with a name: nothing, BatchNorm recalibration, or training."""
+"""What is done for a pruned network, as a value with a name: nothing, BatchNorm recalibration, compensation, training."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from torch import nn
@@ -22,11 +22,14 @@ _FINETUNE = re.compile(
 )
 _DISTIL = re.compile(r"distil-(?P<steps>[1-9][0-9]*)-(?P<lesson>output|feature|dfeature)")
 
+COMPENSATE = "compensate"
+
 KNOWN = (
-    "none, bn-recalibrate, finetune-N (N adversarial steps, such as finetune-200), distil-N-output, distil-N-feature, "
+    "none, bn-recalibrate, compensate (each layer fitted anew to what dense puts out), finetune-N (N adversarial steps, such as finetune-200), distil-N-output, distil-N-feature, "
     "distil-N-dfeature (N steps towards the dense generator, without adversarial loss). finetune-N takes one of "
     "-d.frozen, -d.reset, -d.pruned, -d.adapt, -d.sparse0.5 (any sparsity of D), and then one of -distil.output, "
-    "-distil.feature, -distil.dfeature: finetune-200-d.frozen-distil.output"
+    "-distil.feature, -distil.dfeature: finetune-200-d.frozen-distil.output. A training may begin compensated: "
+    "compensate-finetune-200, compensate-distil-200-output"
 )
 
 
@@ -46,6 +49,8 @@ class Recovery:
     """What G learns from the dense generator."""
     adversarial: bool = True
     """Whether G plays against D; without it, it only learns from the dense generator."""
+    compensate: bool = False
+    """Fit the layers of what was pruned to those of dense (`strategies.compensation`), before any training."""
 
     def __post_init__(self) -> None:
         sparse = self.discriminator == "sparse"
@@ -59,13 +64,15 @@ class Recovery:
             )
         if not self.steps and (self.discriminator != "original" or self.distil or not self.adversarial):
             raise ValueError("a recovery without steps trains nothing")
-        if self.steps and not self.calibrate:
-            raise ValueError("a training ends with recalibration")
+        if (self.steps or self.compensate) and not self.calibrate:
+            raise ValueError("a training or a compensation ends with recalibration")
         if not self.adversarial and (self.distil is None or self.discriminator != "original"):
             raise ValueError("without adversarial loss there is distillation, and no D")
 
     @property
     def name(self) -> str:
+        if self.compensate:
+            return f"{COMPENSATE}-{replace(self, compensate=False).name}" if self.steps else COMPENSATE
         if not self.steps:
             return "bn-recalibrate" if self.calibrate else "none"
         if not self.adversarial:
@@ -79,12 +86,13 @@ class Recovery:
         """Whether a workload without D cannot have it."""
         return bool(self.steps) and (self.adversarial or self.distil == "dfeature")
 
-    def streams(self, generator: nn.Module) -> frozenset[Role]:
-        """The random streams that it uses on ``generator``; without BatchNorm nothing is calibrated."""
+    def streams(self, generator: nn.Module, *, pruned: bool = True) -> frozenset[Role]:
+        """The random streams that it uses on ``generator``; without BatchNorm nothing is calibrated, of a dense
+        network (not ``pruned``) nothing compensated."""
         used: set[Role] = set()
         if self.steps:
             used.add("train")
-        if self.calibrate and batchnorms(generator):
+        if (self.calibrate and batchnorms(generator)) or (self.compensate and pruned):
             used.add("calibrate")
         return frozenset(used)
 
@@ -114,6 +122,11 @@ def parse_recovery(name: str) -> Recovery:
         return Recovery(calibrate=False)
     if name == "bn-recalibrate":
         return Recovery()
+    if name == COMPENSATE:
+        return Recovery(compensate=True)
+    if name.startswith(f"{COMPENSATE}-") and (training := parse_recovery(name.removeprefix(f"{COMPENSATE}-"))).steps:
+        if not training.compensate:
+            return replace(training, compensate=True)
     if match := _FINETUNE.fullmatch(name):
         sparsity = float(match["sparsity"] or 0)
         fate = "sparse" if sparsity else match["fate"] or "original"

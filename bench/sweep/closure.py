@@ -55,7 +55,10 @@ CALIBRATION: Mapping[str, tuple[str, ...]] = {
 COMPENSATION: Mapping[str, tuple[str, ...]] = {
     "compensation": (
         f"{_RECOVERY}.compensation",
-        *(f"strategies.compensation.{name}" for name in ("compensate", "columns", "quadratic", "solve", "watched")),
+        *(
+            f"strategies.compensation.{name}"
+            for name in ("compensate", "columns", "nearness", "quadratic", "solve", "watched")
+        ),
     ),
     "layers": ("strategies.layers", "strategies.baking"),
 }

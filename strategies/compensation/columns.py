@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,9 +55,14 @@ def classes(layer: nn.Module) -> tuple[Class, ...]:
         taps = tuple(k for k in every if _rests(k, layer) == rest)
         if not taps:  # nothing reads there
             continue
-        start = tuple((r - int(p)) % s for r, p, s in zip(rest, layer.padding, layer.stride, strict=True))
+        start = tuple((r - p) % s for r, p, s in zip(rest, _padding(layer), layer.stride, strict=True))
         found.append(Class(taps, start, tuple(layer.stride)))
     return tuple(found)
+
+
+def _padding(layer: _ConvNd) -> tuple[int, ...]:
+    found: tuple[Any, ...] = tuple(layer.padding)  # a word only where nothing is transposed
+    return found
 
 
 def _rests(tap: Tap, layer: _ConvNd) -> Tap:
@@ -77,10 +82,10 @@ def _read(layer: _ConvNd, given: Tensor, which: Class) -> Iterator[Tensor]:
     if isinstance(layer, _ConvTransposeNd):
         sizes = _places(layer, given)
         for tap in which.taps:
-            # The first of the class's places is read at input (q + padding - dilation k) / stride, the next at the next.
+            # Place q is read at input (q + padding - dilation k) / stride, the next place of its class at the next.
             firsts = [
-                (q + int(p) - d * k) // s
-                for q, p, d, k, s in zip(which.start, layer.padding, layer.dilation, tap, layer.stride, strict=True)
+                (q + p - d * k) // s
+                for q, p, d, k, s in zip(which.start, _padding(layer), layer.dilation, tap, layer.stride, strict=True)
             ]
             counts = [max(0, math.ceil((n - q) / s)) for n, q, s in zip(sizes, which.start, layer.stride, strict=True)]
             yield _window(given, firsts, counts, [1] * len(counts))
@@ -98,9 +103,9 @@ def _read(layer: _ConvNd, given: Tensor, which: Class) -> Iterator[Tensor]:
 def _places(layer: _ConvTransposeNd, given: Tensor) -> list[int]:
     """Sizes of what a transposed convolution puts out."""
     return [
-        (n - 1) * s - 2 * int(p) + d * (k - 1) + o + 1
+        (n - 1) * s - 2 * p + d * (k - 1) + o + 1
         for n, s, p, d, k, o in zip(
-            given.shape[2:], layer.stride, layer.padding, layer.dilation, layer.kernel_size, layer.output_padding,
+            given.shape[2:], layer.stride, _padding(layer), layer.dilation, layer.kernel_size, layer.output_padding,
             strict=True,
         )
     ]  # fmt: skip

@@ -10,15 +10,16 @@ output is scaled to the variance that it had, as REPAIR (Jordan et al. 2023) doe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from strategies.base import Pruned
-from strategies.compensation.quadratic import Normal, Operator, Quadratic, channels_first, cost
 from strategies.compensation.columns import unfolds
+from strategies.compensation.nearness import Nearness
+from strategies.compensation.quadratic import Normal, Operator, Quadratic, channels_first, cost
 from strategies.compensation.solve import minimise
 from strategies.compensation.watched import Passed, Place, order, passed, same_noise
 from strategies.layers import PrunableLayer, holders, layer_uses, out_dim, tensors_of
@@ -49,14 +50,14 @@ class Compensated:
     """Layer -> why it has the weights that it had."""
     before: float
     after: float
-    """Mean squared distance of the outputs to dense."""
+    """`Nearness` of the outputs to those of dense."""
 
 
 @torch.no_grad()
 def compensate(dense: nn.Module, pruned: Pruned, draw: Draw, settle: Callable[[nn.Module], None]) -> Compensated:
     """Fit the layers of ``pruned.generator``, in place, to those of ``dense``.
 
-    A layer's fit is kept only where it brings the outputs for held-out latents nearer to those of dense.
+    A layer's fit is kept only where it brings the outputs for held-out latents nearer to those of dense (`Nearness`).
 
     Args:
         dense: as it was before the pruning, in eval mode; it is not changed.
@@ -64,12 +65,11 @@ def compensate(dense: nn.Module, pruned: Pruned, draw: Draw, settle: Callable[[n
     """
     model = pruned.generator
     held = draw(HELD_OUT)
-    aim = _outputs(dense, held)
+    nearness = Nearness.of(_outputs(dense, held))
 
     def far() -> float:
         settle(model)
-        distance = float((_outputs(model, held) - aim).square().mean())
-        return distance if math.isfinite(distance) else math.inf
+        return nearness.distance(_outputs(model, held))
 
     best = before = far()
     fitted, left = [], {}
@@ -114,15 +114,15 @@ State = tuple[Tensor, Tensor | None]
 
 def _state(layer: nn.Module) -> State:
     bias = layer._parameters.get("bias")
-    weight: Tensor = layer.weight.detach().clone()  # type: ignore[operator, union-attr]
+    weight: Tensor = layer.weight.detach().clone()  # type: ignore[operator]
     return weight, None if bias is None else bias.detach().clone()
 
 
 def _put(layer: nn.Module, state: State) -> None:
     weight, bias = state
-    layer.weight.copy_(weight)  # type: ignore[operator, union-attr]
+    layer.weight.copy_(weight)  # type: ignore[operator]
     if bias is not None:
-        layer.bias.copy_(bias)  # type: ignore[operator, union-attr]
+        layer.bias.copy_(bias)  # type: ignore[operator]
 
 
 def _fits(layer: PrunableLayer, now: Passed, wanted: Tensor, support: Tensor | None, place: Place) -> Iterator[State]:
@@ -184,16 +184,17 @@ def _fixed(model: nn.Module, pruned: Pruned) -> dict[str, str]:
     }
 
 
-def _kept_channels(layer: nn.Module, was: Tensor, now: Tensor, kept: dict[str, Tensor]) -> Tensor | None:  # type: ignore[type-arg]
+def _kept_channels(layer: nn.Module, was: Tensor, now: Tensor, kept: Mapping[str, Tensor]) -> Tensor | None:
     """The dense outputs of the channels that the pruned layer makes; None where it is not known which they are."""
     axis = -1 if isinstance(layer, nn.Linear) else 1
     width = now.shape[axis]
     for side in ("out", "in"):  # of a layer with a filter for each channel, what it reads is what it makes
         indices = kept.get(side)
-        if indices is not None and len(indices) == width and int(indices.max()) < was.shape[axis]:
-            if side == "out" or getattr(layer, "groups", 1) == width:
-                was = was.index_select(axis, indices.to(was.device))
-                break
+        if indices is None or len(indices) != width or int(indices.max()) >= was.shape[axis]:
+            continue
+        if side == "out" or getattr(layer, "groups", 1) == width:
+            was = was.index_select(axis, indices.to(was.device))
+            break
     return was if was.shape == now.shape else None
 
 

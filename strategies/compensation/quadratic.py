@@ -1,8 +1,8 @@
 """A layer's squared error as a quadratic function of its weight, in two forms that say the same.
 
-With ``A`` the layer as a linear function of its weight ``W``, ``Y`` the outputs that are wanted and means over all rows
-taken off where the layer (or a norm behind it) can make up for them, the error is ``||A(W) - Y||^2 / rows``. Its
-minimum on a support needs three things: ``A'A / rows`` times a change, ``A'(Y - A(W)) / rows``, the diagonal of ``A'A``.
+With ``A`` the layer as a linear function of its weight ``W``, ``Y`` the outputs that are wanted and means over all
+rows taken off where the layer (or a norm behind it) can make up for them, the error is ``||A(W) - Y||^2 / rows``. Its
+minimum on a support needs ``A'A / rows`` times a change, ``A'(Y - A(W)) / rows`` and the diagonal of ``A'A / rows``.
 
 - `Operator` asks the layer itself: one forward and one backward pass for a product. Nothing is assumed of the layer but
   that its outputs are linear in its weight; of one that is not (demodulated convolutions) it is the tangent at ``W``.
@@ -22,7 +22,6 @@ from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
 from strategies.compensation.columns import Class, classes, columns, put_rows, weight_rows
-from strategies.layers import out_dim
 
 CHUNK = 64 * 2**20
 """Entries of columns that are made at once."""
@@ -51,7 +50,7 @@ class Operator:
     def __init__(self, layer: nn.Module, given: tuple[Tensor, ...], wanted: Tensor, centred: bool) -> None:
         self.layer = copy.deepcopy(layer).requires_grad_(False)
         self.given, self.centred = given, centred
-        self.weight = self.layer.weight.detach().clone()  # type: ignore[operator, union-attr]
+        self.weight = self.layer.weight.detach().clone()  # type: ignore[operator]
         self.linear = isinstance(layer, _ConvNd | nn.Linear)
         with torch.no_grad():
             output = channels_first(layer, self.layer(*given))
@@ -74,8 +73,7 @@ class Operator:
         with torch.no_grad():
             if self.linear:
                 return self._made(change, self.given) - self._made(torch.zeros_like(change), self.given)
-        made, tangent = torch.func.jvp(lambda w: self._made(w, self.given), (self.weight,), (change,))
-        del made
+        tangent: Tensor = torch.func.jvp(lambda w: self._made(w, self.given), (self.weight,), (change,))[1]
         return tangent.detach()
 
     def _back(self, residual: Tensor) -> Tensor:
@@ -114,7 +112,7 @@ class Normal:
         (x,) = given
         self.layer = layer
         with torch.no_grad():
-            weight: Tensor = layer.weight.detach()  # type: ignore[assignment, operator, union-attr]
+            weight: Tensor = layer.weight.detach()  # type: ignore[assignment, operator]
             output = layer(x)
             left = channels_first(layer, wanted - output)
             self.rows = left.numel() / left.shape[1]
@@ -149,13 +147,13 @@ class Normal:
 
 def _sums(layer: nn.Module, given: Tensor, left: Tensor, which: Class) -> tuple[Class, Tensor, Tensor, Tensor]:
     """Of a class: sums of products of its columns, of columns and residuals, of its columns."""
-    moments = slope = total = None
+    sums: list[Tensor] = []
     for x, y in _chunks(layer, given, left, which):
         read = columns(layer, x, which)
         aims = which.of(y) if which.step else y.movedim(1, -1).flatten(0, -2)
-        m, s, t = read.T @ read, read.T @ aims, read.sum(0)
-        moments, slope, total = (m, s, t) if moments is None else (moments + m, slope + s, total + t)
-    assert moments is not None and slope is not None and total is not None
+        found = [read.T @ read, read.T @ aims, read.sum(0)]
+        sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
+    moments, slope, total = sums
     return which, moments, slope, total
 
 
@@ -176,6 +174,3 @@ def cost(layer: nn.Module, given: Tensor, output: Tensor) -> float:
 
 def out_axis(layer: nn.Module) -> int:
     return -1 if isinstance(layer, nn.Linear) else 1
-
-
-__all__ = ["Normal", "Operator", "Quadratic", "channels_first", "cost", "out_axis", "out_dim"]

@@ -15,7 +15,7 @@ CALIBRATION_IMAGES = 512
 """After pruning alone. How much they vary is part of the error of every number that names `calibrate`."""
 
 TRAINED_IMAGES = 2048
-"""After a training or a compensation, beside which they cost little; their draw adds about a quarter of what 512 add."""
+"""After a training or a compensation, beside which they cost little; their draw adds a quarter of what 512 add."""
 
 CALIBRATION_BATCH = 64
 

@@ -1,4 +1,4 @@
-"""What is done for a pruned network, as a value with a name: nothing, BatchNorm recalibration, compensation, training."""
+"""What is done for a pruned network, as a value with a name: nothing, recalibration, compensation, training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _DISTIL = re.compile(r"distil-(?P<steps>[1-9][0-9]*)-(?P<lesson>output|feature|d
 COMPENSATE = "compensate"
 
 KNOWN = (
-    "none, bn-recalibrate, compensate (each layer fitted anew to what dense puts out), finetune-N (N adversarial steps, such as finetune-200), distil-N-output, distil-N-feature, "
+    "none, bn-recalibrate, compensate (each layer fitted anew to what dense puts out), "
+    "finetune-N (N adversarial steps, such as finetune-200), distil-N-output, distil-N-feature, "
     "distil-N-dfeature (N steps towards the dense generator, without adversarial loss). finetune-N takes one of "
     "-d.frozen, -d.reset, -d.pruned, -d.adapt, -d.sparse0.5 (any sparsity of D), and then one of -distil.output, "
     "-distil.feature, -distil.dfeature: finetune-200-d.frozen-distil.output. A training may begin compensated: "
@@ -124,8 +125,9 @@ def parse_recovery(name: str) -> Recovery:
         return Recovery()
     if name == COMPENSATE:
         return Recovery(compensate=True)
-    if name.startswith(f"{COMPENSATE}-") and (training := parse_recovery(name.removeprefix(f"{COMPENSATE}-"))).steps:
-        if not training.compensate:
+    if name.startswith(f"{COMPENSATE}-"):
+        training = parse_recovery(name.removeprefix(f"{COMPENSATE}-"))
+        if training.steps and not training.compensate:
             return replace(training, compensate=True)
     if match := _FINETUNE.fullmatch(name):
         sparsity = float(match["sparsity"] or 0)

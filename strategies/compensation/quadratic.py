@@ -73,8 +73,13 @@ class Operator:
         with torch.no_grad():
             if self.linear:
                 return self._made(change, self.given) - self._made(torch.zeros_like(change), self.given)
-        tangent: Tensor = torch.func.jvp(lambda w: self._made(w, self.given), (self.weight,), (change,))[1]
-        return tangent.detach()
+        with torch.enable_grad():  # what the backward pass of the backward pass gives
+            at = self.weight.clone().requires_grad_(True)
+            made = self._made(at, self.given)
+            along = torch.zeros_like(made).requires_grad_(True)
+            (back,) = torch.autograd.grad(made, at, along, create_graph=True)
+            (tangent,) = torch.autograd.grad(back, along, change)
+        return tangent
 
     def _back(self, residual: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -112,7 +117,7 @@ class Normal:
         (x,) = given
         self.layer = layer
         with torch.no_grad():
-            weight: Tensor = layer.weight.detach()  # type: ignore[assignment, operator]
+            weight: Tensor = layer.weight.detach()  # type: ignore[operator]
             output = layer(x)
             left = channels_first(layer, wanted - output)
             self.rows = left.numel() / left.shape[1]

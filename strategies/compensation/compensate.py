@@ -30,7 +30,7 @@ LATENTS = (128, 8192)
 """A fit is made on so many, at least and at most."""
 ENTRIES = 2**27
 """Of inputs and outputs of a layer, which are kept: half a gigabyte. Large images have many equations each."""
-HELD_OUT = 256
+HELD_OUT = 192
 BATCH = 64
 PASSES, STEPS = 12, 100
 """Steps of conjugate gradients: by passes of the layer, by second moments."""

@@ -75,6 +75,7 @@ OUTSIDE = {
     "names of what is defined elsewhere": [
         "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
         "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",
+        "strategies.compensation",
     ],
 }  # fmt: skip
 """Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""
@@ -110,6 +111,7 @@ def samples() -> list[tuple[Workload, str, str]]:
     found = [(DUMMY, name, "none") for name in [DENSE, *STRATEGIES] if name == DENSE or not STRATEGIES[name].schedule]
     found += [(DUMMY, name, "finetune-8") for name in STRATEGIES if STRATEGIES[name].schedule]
     found += [(DUMMY, DENSE, "finetune-8-d.adapt-distil.feature"), (DUMMY, DENSE, "bn-recalibrate")]
+    found += [(DUMMY, "l1-weight-global", "compensate")]
     return [
         *found,
         (OWN, DENSE, "none"),

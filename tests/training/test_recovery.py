@@ -188,58 +188,8 @@ def test_what_has_no_name_is_no_recovery(fields: dict[str, Any]) -> None:
     ],
 )
 def test_a_bad_name_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ValueError, match="Known: none, bn-recalibrate, compensate .*, finetune-N"):
+    with pytest.raises(ValueError, match=r"Known: none, bn-recalibrate, compensate .*, finetune-N"):
         parse_recovery(name)
-
-
-@pytest.mark.parametrize("name", ["compensate", "compensate-finetune-200-d.frozen", "compensate-distil-20-output"])
-def test_a_compensation_is_named_first(name: str) -> None:
-    found = parse_recovery(name)
-    assert found.compensate and found.name == name
-    assert replace(found, compensate=False).name == (
-        name.removeprefix("compensate-") if found.steps else "bn-recalibrate"
-    )
-
-
-@pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("strategy", ["l1-channel-uniform", "l1-weight-uniform"])
-def test_a_compensation_changes_what_stays_and_nothing_else(workload: str, strategy: str) -> None:
-    start = pruned(workload, strategy)
-    before = {name: weight.clone() for name, weight in named_weights(start.generator)}
-    made = recovered(workload, parse_recovery("compensate"), start=start)
-    again, other = (recovered(workload, parse_recovery("compensate"), start=start, seed=seed) for seed in (0, 1))
-    weights = dict(named_weights(made.generator))
-    assert all(torch.equal(weight, before[name]) for name, weight in named_weights(start.generator))
-    assert any(not torch.equal(weight, before[name]) for name, weight in weights.items())
-    assert all(weight.shape == before[name].shape for name, weight in weights.items())
-    assert all(not weights[name][~mask].any() for name, mask in start.masks.items())
-    assert all(torch.equal(weight, weights[name]) for name, weight in named_weights(again.generator))
-    assert any(not torch.equal(weight, weights[name]) for name, weight in named_weights(other.generator))
-
-
-def test_a_training_goes_on_from_the_compensated_weights() -> None:
-    """One step of a training without a game is small: its end is nearer to the compensated than to the cut weights."""
-    start = pruned("plain", "l1-channel-uniform")
-    compensated = dict(named_weights(recovered("plain", parse_recovery("compensate"), start=start).generator))
-    trained = recovered("plain", parse_recovery("compensate-distil-1-output"), start=start)
-    for name, weight in named_weights(trained.generator):
-        assert (weight - compensated[name]).norm() <= (
-            compensated[name] - dict(named_weights(start.generator))[name]
-        ).norm() + 0.1
-
-
-@pytest.mark.parametrize("workload", WORKLOADS)
-def test_of_dense_nothing_is_compensated(workload: str) -> None:
-    made, calibrated = (recovered(workload, parse_recovery(name)) for name in ("compensate", "bn-recalibrate"))
-    for (name, weight), (_, other) in zip(
-        named_weights(made.generator), named_weights(calibrated.generator), strict=True
-    ):
-        assert torch.equal(weight, other), name
-
-
-def test_what_prunes_on_the_way_cannot_be_compensated() -> None:
-    with pytest.raises(NotApplicable, match="compensates before it"):
-        scheduled("plain", Level("threshold", 0.1), parse_recovery("compensate-finetune-6"))
 
 
 def test_every_recovery_but_none_ends_with_calibration() -> None:

@@ -16,7 +16,7 @@ from strategies.baking import plain
 from strategies.base import Pruned
 from strategies.compensation import compensate
 
-STATISTICS = 256
+STATISTICS = 128
 """Latents that BatchNorm is recalibrated on after each layer's fit; what is measured is calibrated anew at the end."""
 
 

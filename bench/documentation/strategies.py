@@ -63,7 +63,7 @@ def _row(strategy: Strategy, seconds: float | None) -> str:
     cells = (
         f"`{strategy.name}`",
         strategy.criterion.formula,
-        strategy.allocation.formula if strategy.granularity.name in {"weight", "channel", "quantised"} else "-",
+        strategy.allocation.formula if strategy.granularity.name in {"weight", "channel", "group", "quantised"} else "-",
         " or ".join(levels),
         ", ".join(sorted(strategy.needs)) or "-",
         "-" if seconds is None else f"{seconds:.2f}",

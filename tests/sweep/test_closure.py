@@ -75,6 +75,7 @@ OUTSIDE = {
     "names of what is defined elsewhere": [
         "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
         "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",
+        "strategies.allocations",
     ],
 }  # fmt: skip
 """Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""

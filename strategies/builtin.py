@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from strategies.allocation import Allocation, erk, global_, global_mean, lamp, lowfirst, sensitivity_, uniform
+from strategies.allocations.isomorphic import isomorphic
+from strategies.allocations.peroutput import peroutput
+from strategies.allocations.squares import lamp_of_squares
 from strategies.base import Criterion, Levels
 from strategies.composition import Granularity, Strategy
 from strategies.criteria import (
@@ -22,6 +25,7 @@ from strategies.criteria import (
     random,
     reconstruct,
     removal,
+    ria,
     rownorm,
     sensitivity,
     shuffled,
@@ -30,10 +34,13 @@ from strategies.criteria import (
     synflow,
     taylor,
     unlike,
+    wanda,
 )
+from strategies.criteria import grouped as of_groups
 from strategies.granularity.block import block
 from strategies.granularity.channel import channel
 from strategies.granularity.connection import ConnectionGranularity
+from strategies.granularity.grouped import group
 from strategies.granularity.nm import NmGranularity
 from strategies.granularity.quantised import QuantisedGranularity
 from strategies.granularity.share import ShareGranularity
@@ -95,6 +102,9 @@ strategy("dguided-weight-global", dguided, weight, global_)
 strategy("reconstruct-weight-global", reconstruct, weight, global_)
 strategy("hybrid-weight-global", hybrid, weight, global_)
 strategy("sensitivity-weight-global", sensitivity, weight, global_)
+strategy("ria-weight-uniform", ria, weight, uniform)
+strategy("ria-weight-global", ria, weight, global_)
+strategy("wanda-weight-peroutput", wanda, weight, peroutput)
 
 # n of every m weights.
 strategy("l1-nm-2-4", l1, NmGranularity(2, 4), uniform, levels=Levels(continuous=False, knob="n", fixed=(2.0,)))
@@ -128,6 +138,21 @@ strategy("dguided-channel-global", dguided, channel, global_)
 strategy("reconstruct-channel-global", reconstruct, channel, global_)
 strategy("hybrid-channel-global", hybrid, channel, global_)
 strategy("sensitivity-channel-global", sensitivity, channel, global_)
+
+# The same channels, scored by all that goes with them; normalised as in DepGraph, by the mean of their group.
+strategy("l1-group-uniform", of_groups.l1, group, uniform)
+strategy("l1-group-global", of_groups.l1, group, global_mean)
+strategy("l2-group-uniform", of_groups.l2, group, uniform)
+strategy("l2-group-global", of_groups.l2, group, global_mean)
+strategy("l2-group-lamp", of_groups.l2, group, lamp_of_squares)
+strategy("l2-group-isomorphic", of_groups.l2, group, isomorphic)
+strategy("fpgm-group-uniform", of_groups.fpgm, group, uniform)
+strategy("fpgm-group-global", of_groups.fpgm, group, global_mean)
+strategy("fpgmsq-group-uniform", of_groups.fpgmsq, group, uniform)
+strategy("fpgmsq-group-global", of_groups.fpgmsq, group, global_mean)
+strategy("taylor-group-global", of_groups.taylor, group, global_mean)
+strategy("taylor-group-isomorphic", of_groups.taylor, group, isomorphic)
+strategy("fisher-group-global", of_groups.fisher, group, global_mean)
 
 # Blocks, connections, shared and quantised weights.
 strategy("removal-block", removal, block, global_)

@@ -20,6 +20,9 @@ from strategies.composition import Strategy
 PAGE = Path("docs/catalogue.md")
 TIMED_ON = "mnist-dcgan"
 
+ALLOCATED = {"weight", "channel", "group", "quantised"}
+"""Granularities that ask an allocation."""
+
 HEAD = """# The catalogue
 
 {count} named strategies. Written by `make docs`; a test compares it with the registry.
@@ -63,7 +66,7 @@ def _row(strategy: Strategy, seconds: float | None) -> str:
     cells = (
         f"`{strategy.name}`",
         strategy.criterion.formula,
-        strategy.allocation.formula if strategy.granularity.name in {"weight", "channel", "quantised"} else "-",
+        strategy.allocation.formula if strategy.granularity.name in ALLOCATED else "-",
         " or ".join(levels),
         ", ".join(sorted(strategy.needs)) or "-",
         "-" if seconds is None else f"{seconds:.2f}",

@@ -11,7 +11,7 @@ from bench.tasks import is_public
 DENSE = "dense"
 """The strategy that removes nothing; every group of rows starts with it."""
 
-GRANULARITIES = ("weight", "nm", "channel", "block", "share", "connection", "quantised")
+GRANULARITIES = ("weight", "nm", "channel", "block", "share", "connection", "quantised", "group")
 
 CURATED = (
     "random-weight-global",

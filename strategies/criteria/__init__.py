@@ -12,12 +12,13 @@ from strategies.criteria.loss import fisher, grad, grasp, snip, taylor
 from strategies.criteria.magnitude import l2
 from strategies.criteria.one_layer import sensitivity
 from strategies.criteria.ranks import hybrid
+from strategies.criteria.read import ria, wanda
 from strategies.criteria.reconstruction import reconstruct
 from strategies.criteria.registry import CRITERIA, criterion
 from strategies.criteria.structure import removal, unlike
 
 __all__ = [
     "CRITERIA", "activation", "actvar", "bnscale", "content", "criterion", "dguided", "diversity", "fisher", "fpgm",
-    "grad", "grasp", "hybrid", "l1", "l2", "random", "reconstruct", "removal", "rownorm", "sensitivity",
-    "shuffled", "shuffledfilters", "snip", "synflow", "taylor", "unlike",
+    "grad", "grasp", "hybrid", "l1", "l2", "random", "reconstruct", "removal", "ria", "rownorm", "sensitivity",
+    "shuffled", "shuffledfilters", "snip", "synflow", "taylor", "unlike", "wanda",
 ]  # fmt: skip

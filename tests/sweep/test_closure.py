@@ -76,6 +76,7 @@ OUTSIDE = {
         "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
         "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",
         "strategies.compensation",
+        "strategies.allocations",
     ],
 }  # fmt: skip
 """Why -> modules that no number comes from. A whole folder is named only where all of it is outside."""

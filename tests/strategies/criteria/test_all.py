@@ -52,7 +52,7 @@ def test_the_registered_criteria_are_these() -> None:
     assert set(NAMES) == {
         "random", "l1", "l2", "rownorm", "bnscale", "grad", "snip", "taylor", "fisher", "grasp", "synflow", "fpgm",
         "activation", "actvar", "dguided", "reconstruct", "diversity", "content", "hybrid", "sensitivity", "shuffled",
-        "shuffledfilters",
+        "shuffledfilters", "ria", "wanda",
     }  # fmt: skip
 
 

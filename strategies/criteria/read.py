@@ -55,8 +55,9 @@ def wanda(context: Context) -> Scores:
 def ria(context: Context) -> Scores:
     """Share of a weight in what makes its output and in what reads its input, times the root of the inputs' norm.
 
-    The weight is taken for a matrix: a row holds the weights that make one output channel, all inputs and taps; a
-    column those that read one input channel at one tap, in its own group of a grouped convolution. A weight in a row
+    A row holds the weights that make one output channel, all inputs and taps; a column those that read one input
+    channel, all outputs and taps, in its own group of a grouped convolution. (A column for each tap would forget that
+    the outer taps are small, and was five times worse on `mnist-dcgan` at .7 of each layer.) A weight in a row
     or column of zeros has no share of it. Needs: inputs, of which see `read_norms`.
 
     Raises:
@@ -73,7 +74,7 @@ def ria(context: Context) -> Scores:
 def relative(matrix: Tensor) -> Tensor:
     """Of magnitudes ``(groups, out, in, taps)`` the share in the row plus the share in the column, same shape."""
     tiny = torch.finfo(matrix.dtype).tiny
-    rows, columns = matrix.sum((2, 3), keepdim=True), matrix.sum(1, keepdim=True)
+    rows, columns = matrix.sum((2, 3), keepdim=True), matrix.sum((1, 3), keepdim=True)
     return matrix / rows.clamp_min(tiny) + matrix / columns.clamp_min(tiny)
 
 

@@ -112,7 +112,7 @@ def test_what_a_weight_reads_is_every_value_that_it_multiplies(name: str) -> Non
 
 
 def rows_and_columns(layer: nn.Module, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of magnitudes over the weights that reach the same output, and over those that read the same input and tap.
+    """Sums of magnitudes over the weights that reach the same output, and over those that read the same input.
 
     Found by asking the layer: which output channel does a weight reach, which input channel does it read.
     """
@@ -126,7 +126,7 @@ def rows_and_columns(layer: nn.Module, weight: Tensor) -> tuple[Tensor, Tensor]:
             out = layer(x)
             channel = int(out.abs().flatten(2).sum(2).argmax())
             reached.append(channel)
-            read.append((round(math.log10(float(out.max()))), k % math.prod(weight.shape[2:])))
+            read.append(round(math.log10(float(out.max()))))
     values = weight.flatten()
     groups, width = layer.groups, layer.out_channels // layer.groups  # type: ignore[operator]
     assert groups * width == layer.out_channels

@@ -2,8 +2,8 @@
 
 The paper's is the squared MMD with the kernel ``exp(-|x - y|^2 / (2 sigma^2))``, sigma = 10, of CLIP's embeddings,
 times 1,000, over all pairs of images. Features of another network have another scale, so sigma is here the median
-distance between unlike real images (the median heuristic, Gretton et al. 2012): of the reference alone, so it is the same for
-every generator. And pairs of an image with itself are left out (Gretton et al. 2012, eq. 3), so the number does not
+distance between unlike real images (Gretton et al. 2012 take that of both samples): of the reference alone, so it is
+the same for every generator. And pairs of an image with itself are left out (their Lemma 6), so the number does not
 depend on N: about 0 for a perfect generator, and then below 0 half of the time.
 """
 
@@ -82,9 +82,8 @@ def gaussian_distance(generated: NDArray[np.floating], real: NDArray[np.floating
     second = _kernel(made[:first], made[:first], sigma) - own[:first, None] - own[None, :first] + own.mean()
     upper = torch.triu_indices(first, first, 1)
     linear = 2 * (own - across)
-    contributions = Contributions(
-        count, *(_centred(x[:KEPT]) for x in (linear, noise)), (SCALE * second[upper[0], upper[1]]).numpy()
-    )
+    pairs = (SCALE * second[upper[0], upper[1]]).numpy()
+    contributions = Contributions(count, _centred(linear[:KEPT]), _centred(noise[:KEPT]), pairs)
     return Distance(SCALE * value, contributions)
 
 

@@ -77,5 +77,5 @@ def _apart(read: Tensor, pairs: int) -> Tensor:
     """Of what a layer reads, images first; channels come next, or last where there are no places of an image."""
     channels = 1 if read.ndim != 3 else 2
     unit = read / (read.norm(dim=channels, keepdim=True) + TINY)
-    squared = (unit[:pairs] - unit[pairs:]).square().sum(channels)
+    squared: Tensor = (unit[:pairs] - unit[pairs:]).square().sum(channels)
     return squared.reshape(pairs, -1).mean(1)

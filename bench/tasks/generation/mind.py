@@ -85,8 +85,9 @@ def monge_distance(generated: NDArray[np.floating], real: NDArray[np.floating]) 
 
 def directions_of(width: int) -> Tensor:
     """``(DIRECTIONS, width)`` unit vectors, uniform on the sphere."""
-    drawn = torch.randn(DIRECTIONS, width, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
-    return drawn / drawn.norm(dim=1, keepdim=True)
+    drawn: Tensor = torch.randn(DIRECTIONS, width, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
+    lengths: Tensor = drawn.norm(dim=1, keepdim=True)
+    return drawn / lengths
 
 
 def _integral(at: Tensor, slope: Tensor) -> Tensor:

@@ -112,8 +112,9 @@ def _cmmd(judged: Judged, ref: Reference) -> Found:
 
 
 def _version(terms: Terms) -> str:
-    sizes = f"first{min(terms.num_images, MOST)}/ref-{terms.reference}-first{min(terms.real, MOST)}"
-    return f"gaussian-mmd2-x1000-unbiased-1/{terms.judge}/uint8/{sizes}/sigma-median{min(terms.real, BANDWIDTH_IMAGES)}"
+    reference = f"ref-{terms.reference}-first{terms.real}/at-most{MOST}"
+    sigma = f"sigma-median{min(terms.real, BANDWIDTH_IMAGES)}"
+    return f"gaussian-mmd2-x1000-unbiased-1/{terms.judge}/{terms.images}/{reference}/{sigma}"
 
 
 CMMD = Metric(

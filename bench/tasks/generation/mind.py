@@ -144,9 +144,8 @@ def _mind(judged: Judged, ref: Reference) -> Found:
 
 
 def _version(terms: Terms) -> str:
-    size = min(terms.num_images, terms.real)
-    sizes = f"n{size}-uint8/ref-{terms.reference}-first{size}"
-    return f"sliced-wasserstein2-x3d-1/{terms.judge}/{sizes}/directions{DIRECTIONS}-seed{SEED}"
+    reference = f"ref-{terms.reference}-first{terms.real}"
+    return f"sliced-wasserstein2-x3d-1/{terms.judge}/{terms.images}/{reference}/directions{DIRECTIONS}-seed{SEED}"
 
 
 MIND = Metric(

@@ -36,7 +36,7 @@ class Paired:
     """Whether the judge has a say in it, and so stands in brackets."""
     compute: Callable[[Extractor, Tensor, Tensor, str], NDArray[np.float64]]
     """``(extractor, images, dense's, device)`` -> ``(N,)``."""
-    version: Callable[[Terms], str]
+    version: str
 
 
 PAIRED = {
@@ -44,7 +44,7 @@ PAIRED = {
         Column("ssim-to-dense", "structural similarity", "higher", "agreement with dense on the same inputs, SSIM"),
         judged=False,
         compute=lambda extractor, mine, dense, device: ssim(mine, dense),
-        version=lambda terms: "ssim-gaussian1.5-uint8-1",
+        version="ssim-gaussian1.5-uint8-1",
     ),
     "layer-distance": Paired(
         Column(
@@ -55,7 +55,7 @@ PAIRED = {
         ),
         judged=True,
         compute=layer_distance,
-        version=lambda terms: f"layer-distance-1/{terms.judge}",
+        version="layer-distance-1",
     ),
 }
 """By the name of the metric."""
@@ -66,9 +66,16 @@ def _nothing(*_: object) -> Found:
     return Found({})
 
 
-METRICS_OF_PAIRS = {
-    name: Metric(name=name, columns=(), version=paired.version, compute=_nothing) for name, paired in PAIRED.items()
-}
+def _metric(name: str, paired: Paired) -> Metric:
+    """What the keys of cells know of it: all that agreement depends on."""
+
+    def version(terms: Terms) -> str:
+        return f"{paired.version}/{terms.judge}/{terms.images}"
+
+    return Metric(name=name, columns=(), version=version, compute=_nothing)
+
+
+METRICS_OF_PAIRS = {name: _metric(name, paired) for name, paired in PAIRED.items()}
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class PairedJudge(GenerationJudge):
                 unit=paired.column.unit,
                 direction=paired.column.direction,
                 kind="stochastic",
-                version=self.versions[name],
+                version=f"{paired.version}/{self.extractor.fingerprint[:12]}" if paired.judged else paired.version,
                 num_images=len(each),
                 error=math.sqrt(contributions.variance) if len(each) > 1 else None,
             )

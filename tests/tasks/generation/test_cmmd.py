@@ -152,10 +152,8 @@ def test_without_a_scale_there_is_no_number() -> None:
 
 def test_the_version_names_the_judge_the_reference_and_the_bandwidth() -> None:
     version = CMMD.version(Terms("lenet-12ab", 20_000, "digits-34cd", 4_000, False))
-    assert (
-        version
-        == "gaussian-mmd2-x1000-unbiased-1/lenet-12ab/uint8/first10000/ref-digits-34cd-first4000/sigma-median1000"
-    )
+    reference = "ref-digits-34cd-first4000/at-most10000/sigma-median1000"
+    assert version == f"gaussian-mmd2-x1000-unbiased-1/lenet-12ab/n20000-uint8/{reference}"
 
 
 @pytest.mark.parametrize(("count", "sigma"), [(3, 1.0), (10, 0.0)])

@@ -107,7 +107,7 @@ def test_contributions_are_to_the_logarithm_and_equal_images_have_none() -> None
 
 def test_the_version_names_n_and_the_directions() -> None:
     version = MIND.version(Terms("lenet-12ab", 1_000, "digits-34cd", 400, False))
-    assert version == "sliced-wasserstein2-x3d-1/lenet-12ab/n400-uint8/ref-digits-34cd-first400/directions60-seed0"
+    assert version == "sliced-wasserstein2-x3d-1/lenet-12ab/n1000-uint8/ref-digits-34cd-first400/directions60-seed0"
 
 
 def test_features_of_other_widths_and_too_few_are_refused() -> None:

@@ -75,7 +75,9 @@ def test_numbers_are_means_over_pairs_with_their_errors() -> None:
         assert numbers[name].num_images == COUNT
         np.testing.assert_allclose(one.contributions(seen)[name].linear, each - each.mean())
     assert numbers["ssim-to-dense"].version == "ssim-gaussian1.5-uint8-1"
-    assert numbers["layer-distance-to-dense[mnist-lenet]"].version.startswith("layer-distance-1/mnist-lenet-")
+    judged = one.extractor.fingerprint[:12]
+    assert numbers["layer-distance-to-dense[mnist-lenet]"].version == f"layer-distance-1/{judged}"
+    assert one.versions["ssim"] == f"ssim-gaussian1.5-uint8-1/mnist-lenet-{judged}/n{COUNT}-uint8"
 
 
 def test_what_is_always_measured_is_as_it_was() -> None:

@@ -322,6 +322,7 @@ WAYS: tuple[Way, ...] = (
     ),
     ("torch global_unstructured .5", masked_globally),
     ("the same over everything with a weight", lambda s: masked_globally(s, scales=True)),
+    ("the same, .99", lambda s: masked_globally(s, 0.99, scales=True)),
     ("torch l1_unstructured .5 of each layer", masked_by_layer),
     ("the same over everything with a weight", lambda s: masked_by_layer(s, scales=True)),
     ("torch ln_structured .5, dim 0", masked_channels),

@@ -12,7 +12,7 @@ from bench.base.errors import UserError
 from bench.check.finding import Finding
 from bench.experiments import Quality
 from bench.tasks.evaluation import QualitySettings
-from bench.tasks.generation.evaluation import GenerationEvaluation
+from bench.tasks.generation.asked import PairedEvaluation
 from bench.tasks.generation.extractors import Extractor
 from bench.tasks.generation.fitness import of_extractor, of_reference
 from bench.workloads.base import Workload
@@ -53,7 +53,7 @@ def judging(
     gan = Gan(workload, Checkpoint(SHIPPED, generator, None, "", {}), data)
     path = Path(quality.extractor_weights).absolute() if quality.extractor_weights else None
     settings = QualitySettings(quality.num_images, tuple(quality.metrics), chosen, path, quality.download)
-    judge = GenerationEvaluation().judge(gan, settings)
+    judge = PairedEvaluation().judge(gan, settings)
     extractor = judge.extractor
     if data.statistics is not None and len(data.statistics.mean) != extractor.width:
         raise UserError(

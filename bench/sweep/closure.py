@@ -129,9 +129,12 @@ def network_modules(
     return found
 
 
-def numbers_modules(workload: Workload) -> dict[str, frozenset[str]]:
-    """Part -> modules of all that makes numbers of a network."""
-    parts = {**NUMBERS, **TASKS[workload.task].code}
+def numbers_modules(workload: Workload, metrics: Iterable[str] = ()) -> dict[str, frozenset[str]]:
+    """Part -> modules of all that makes numbers of a network; ``metrics``: those that are measured, of whose own code
+    no other cell's key knows."""
+    task = TASKS[workload.task]
+    own = {f"metric-{name}": task.code_of[name] for name in metrics if name in task.code_of}
+    parts = {**NUMBERS, **task.code, **own}
     return {name: frozenset(modules) for name, modules in parts.items()}
 
 

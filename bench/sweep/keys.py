@@ -88,7 +88,7 @@ def cell_keys(
         if strategy.needs & EARLIER and earlier:
             definition["earlier"] = dict(earlier)
     prune = digest(definition)
-    numbers = {"metrics": metric_versions, "code": hashes(numbers_modules(workload), code)}
+    numbers = {"metrics": metric_versions, "code": hashes(numbers_modules(workload, metric_versions), code)}
     return Keys(prune=prune, eval=digest({"prune": prune, "eval": cell.seed, **numbers}))
 
 

@@ -194,6 +194,8 @@ class Task:
     """From a model card's values to what it says of the quality, and of the learning curve, in Markdown."""
     evaluation: Callable[[], Evaluation[Any]]
     """Makes what computes this task's numbers. Imports PyTorch."""
+    code_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Metric -> modules that its numbers come from besides: part of the keys of cells that measure it."""
     public_judge: str = ""
     """The judge whose numbers go by the plain title in papers; it leads the tables where several judged."""
     flags: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,6 +17,7 @@ from bench.measure.backends import BACKENDS
 from bench.records import Cell
 from bench.sweep.closure import network_modules, numbers_modules, timing_modules
 from bench.sweep.keys import cell_keys, latency_key
+from bench.tasks import TASKS
 from bench.training.recovery import parse_recovery
 from bench.workloads.base import Workload
 from bench.workloads.builtin import CIFAR10_CGAN, DCGAN_64, DUMMY, MNIST_MLP
@@ -73,6 +74,7 @@ OUTSIDE = {
     ],
     "packages without code of their own": ["bench.measure", "bench.measure.backends", "bench.training.recovery"],
     "names of what is defined elsewhere": [
+        "bench.tasks.generation.asked",
         "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
         "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",
         "strategies.compensation",
@@ -123,7 +125,8 @@ def samples() -> list[tuple[Workload, str, str]]:
 
 
 def inside(workload: Workload, strategy: str, recovery: str) -> set[str]:
-    parts = network_modules(workload, _strategy(strategy), parse_recovery(recovery)) | numbers_modules(workload)
+    numbers = numbers_modules(workload, TASKS[workload.task].code_of)
+    parts = network_modules(workload, _strategy(strategy), parse_recovery(recovery)) | numbers
     return {module for names in parts.values() for module in names}
 
 
@@ -138,15 +141,17 @@ def timed() -> dict[str, set[str]]:
     }
 
 
-def keys_of(sample: tuple[Workload, str, str], code: Code) -> tuple[str, str]:
+def keys_of(sample: tuple[Workload, str, str], code: Code, metrics: Collection[str] | None = None) -> tuple[str, str]:
+    """Of a cell that measures ``metrics``; None: all that have code of their own."""
     workload, strategy, recovery = sample
+    metrics = TASKS[workload.task].code_of if metrics is None else metrics
     cell = Cell(workload="dummy", strategy=strategy, level={"sparsity": 0.5}, recovery=recovery, seed=0)
     if workload is OWN:
         workload = replace(workload, own=replace(OWN.own))  # type: ignore[type-var]
         workload.own.__dict__["code"] = "hash of the user's code"  # type: ignore[union-attr]
     keys = cell_keys(
         cell, workload=workload, checkpoint="weights", data="images", strategy=_strategy(strategy),
-        recovery=parse_recovery(recovery), metric_versions={}, code=code,
+        recovery=parse_recovery(recovery), metric_versions=dict.fromkeys(metrics, "version"), code=code,
     )  # fmt: skip
     return keys.prune, keys.eval
 
@@ -223,6 +228,15 @@ def test_what_only_one_strategy_is_made_of_changes_no_other() -> None:
     other, own = (DUMMY, "l1-weight-global", "none"), members()["strategies.criteria.loss"]
     assert keys_of(other, code) == keys_of(other, Code())
     assert keys_of(own, code) != keys_of(own, Code())
+
+
+@pytest.mark.parametrize(("metric", "module"), [(n, m) for n, ms in TASKS["generation"].code_of.items() for m in ms])
+def test_the_code_of_a_metric_is_in_the_keys_of_those_who_measure_it_alone(metric: str, module: str) -> None:
+    code, sample = mutant(module), (DUMMY, "l1-weight-global", "none")
+    for asked in ((metric,), ("fid", metric)):
+        assert keys_of(sample, code, asked) != keys_of(sample, Code(), asked)
+    others = [name for name, modules in TASKS["generation"].code_of.items() if module not in modules]
+    assert keys_of(sample, code, ["fid", *others]) == keys_of(sample, Code(), ["fid", *others])
 
 
 def test_a_key_knows_parts_by_what_they_compute_not_by_where_they_lie() -> None:

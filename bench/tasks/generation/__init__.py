@@ -34,6 +34,9 @@ NUMBERS = (
     Listed("recall", "share", "higher", "stochastic", "real images near a generated one"),
     Listed("density", "real neighbourhoods / k", "higher", "stochastic", "how densely real images surround"),
     Listed("coverage", "share", "higher", "stochastic", "real images with a generated one near"),
+    Listed("cmmd", "squared kernel distance x 1000", "lower", "stochastic", "Gaussian-kernel distance, if asked for"),
+    Listed("mind", _SQUARED, "lower", "stochastic", "sliced Wasserstein distance, if asked for"),
+    Listed("vendi", "effective images", "higher", "stochastic", "how many unlike images a set is worth, if asked for"),
     Listed(
         "fid_floor",
         _SQUARED,
@@ -49,6 +52,16 @@ NUMBERS = (
         "lower",
         "stochastic",
         "agreement with dense on the same inputs, in the judge's features",
+    ),
+    Listed(
+        "ssim-to-dense", "structural similarity", "higher", "stochastic", "agreement with dense, SSIM, if asked for"
+    ),
+    Listed(
+        "layer-distance-to-dense",
+        "squared distance of directions",
+        "lower",
+        "stochastic",
+        "agreement with dense in all layers of the judge, if asked for",
     ),
     Listed("d-accuracy-real", "share", "none", "stochastic", "training images that D takes for real"),
     Listed("d-accuracy-dense", "share", "none", "stochastic", "dense's images that this cell's D takes for generated"),
@@ -75,11 +88,21 @@ CODE = {
 }
 """What its numbers come from."""
 
+CODE_OF = {
+    **{name: (f"{_HERE}.{name}",) for name in ("cmmd", "mind", "vendi")},
+    "ssim": (f"{_HERE}.paired", f"{_HERE}.ssim"),
+    "layer-distance": (f"{_HERE}.paired", f"{_HERE}.layers"),
+}
+"""What those come from that are measured only if asked for: no other cell's key knows of it."""
+
+CALIBRATED_METRICS = ("fid", "is", "kid", "prc")
+"""The metrics whose errors were tried on drawn networks (`bench.gate.calibration`)."""
+
 
 def _evaluation() -> Evaluation[Images]:
-    from bench.tasks.generation.evaluation import GenerationEvaluation
+    from bench.tasks.generation.asked import PairedEvaluation
 
-    return GenerationEvaluation()
+    return PairedEvaluation()
 
 
 GENERATION = Task(
@@ -89,7 +112,7 @@ GENERATION = Task(
     beside=("fid", "is"),
     watched="fid",
     metrics=("fid", "is"),
-    known_metrics=("fid", "is", "kid", "prc"),
+    known_metrics=(*CALIBRATED_METRICS, *CODE_OF),
     gated=("fid", "is"),
     bound="fid-inf",
     area="fid",
@@ -97,6 +120,7 @@ GENERATION = Task(
     gap=("fid-held-out", "fid-train-subset"),
     numbers=NUMBERS,
     code=CODE,
+    code_of=CODE_OF,
     card=lambda card: (quality_words(card), curve_words(card)),
     evaluation=_evaluation,
     public_judge="inception-v3-compat",
@@ -112,6 +136,11 @@ GENERATION = Task(
         (
             "psnr-to-dense, feature-distance-to-dense[...]",
             "how far the images are from those of dense (same recovery, same inputs): agreement, not quality",
+        ),
+        (
+            "ssim-to-dense, layer-distance-to-dense[...]",
+            "the same by their structure (SSIM, 1 for equal images) and by what all layers of that network make of "
+            "them (LPIPS' formula without its learnt weights, 0 for equal images)",
         ),
     ),
 )

@@ -18,7 +18,7 @@ def of_reference(data: ImageData) -> Iterator[Said]:
     """What is there to compare with."""
     if data.statistics is not None:
         count, width = data.statistics.num_images, len(data.statistics.mean)
-        lost = "FID to held-out images, KID, prc and finetune-* need images"
+        lost = "FID to held-out images, KID, CMMD, MIND, prc and finetune-* need images"
         yield "ok", f"reference: statistics of {width} features, no images; {lost}"
         if count is not None and count <= width:
             yield "note", f"reference: statistics of {count:,} images for {width:,} features: FID is biased. Use more."

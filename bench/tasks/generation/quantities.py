@@ -61,6 +61,51 @@ IS = Quantity(
     about="Inception score in the classes of that network, higher is better",
 )
 
+CMMD = Quantity(
+    "cmmd",
+    "CMMD",
+    "squared kernel distance x 1000",
+    "lower",
+    "Gaussian-kernel distance to training images",
+    decimals=2,
+    about="squared distance of a Gaussian kernel (bandwidth: the median distance between training images) to training "
+    "images in the features of that network, times 1,000, lower is better; unbiased, so about 0 for a perfect "
+    "generator. CMMD by name is that of CLIP's features with a bandwidth of 10: not comparable with this",
+)
+MIND = Quantity(
+    "mind",
+    "MIND",
+    "squared feature distance",
+    "lower",
+    "sliced Wasserstein distance to training images",
+    scale="log",
+    decimals=2,
+    about="sliced Wasserstein distance to training images in the features of that network, lower is better. Comparable "
+    "only at the same N",
+    caution="MIND of few images is too high, as FID is.",
+)
+VENDI = Quantity(
+    "vendi",
+    "Vendi",
+    "effective images",
+    "higher",
+    "how many unlike images the generated ones are worth",
+    scale="log",
+    decimals=2,
+    about="Vendi score: how many entirely unlike images the generated ones are worth in the features of that network, "
+    "higher is more diverse. It sees no real image: noise is diverse too",
+)
+SSIM_TO_DENSE = Quantity(
+    "ssim-to-dense", "SSIM to dense", "structural similarity", "higher", "agreement with dense, image by image"
+)
+LAYER_DISTANCE = Quantity(
+    "layer-distance-to-dense",
+    "Layer distance to dense",
+    "squared distance of directions",
+    "lower",
+    "agreement with dense in all layers of the judge, image by image",
+)
+
 QUANTITIES = (
     FID_INF,
     FID,
@@ -70,4 +115,12 @@ QUANTITIES = (
     Quantity("recall", "Recall", "share", "higher", "real images near a generated one"),
     Quantity("density", "Density", "real neighbourhoods / k", "higher", "how densely real images surround"),
     Quantity("coverage", "Coverage", "share", "higher", "real images with a generated one near"),
+    CMMD,
+    MIND,
+    VENDI,
+    SSIM_TO_DENSE,
+    LAYER_DISTANCE,
 )
+
+CALIBRATED = QUANTITIES[: QUANTITIES.index(CMMD)]
+"""Those whose errors were tried on drawn networks (`bench.gate.calibration`)."""

@@ -106,4 +106,6 @@ def test_a_reference_is_described_by_its_images() -> None:
         f"reference: {data.name}, {len(data.train):,} images, {len(data.held_out):,} more held out",
     )
     ((_, of_numbers),) = of_reference(statistics(None))
-    assert of_numbers.startswith("reference: statistics of 4 features, no images; FID to held-out images, KID, prc and")
+    assert of_numbers.startswith(
+        "reference: statistics of 4 features, no images; FID to held-out images, KID, CMMD, MIND, prc and"
+    )

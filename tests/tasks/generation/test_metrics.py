@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.tasks.generation.asked import METRICS
 from bench.tasks.generation.extractors import EXTRACTORS
 from bench.tasks.generation.frechet import frechet_distance
 from bench.tasks.generation.kernel import kernel_distance, unit_length
-from bench.tasks.generation.metrics import METRICS, Terms
+from bench.tasks.generation.metrics import Terms
 from bench.tasks.generation.quality import Judged, Reference, judge, reference
 from bench.workloads.data import dummy_blobs
 
@@ -45,7 +46,7 @@ def test_another_judge_or_number_of_images_is_another_version(name: str, change:
     assert METRICS[name].version(replace(TERMS, **change)) != METRICS[name].version(TERMS)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["kid", "prc"])
+@pytest.mark.parametrize("name", ["kid", "prc", "cmmd", "mind"])
 def test_the_version_says_how_many_training_images_it_was(name: str) -> None:
     assert "ref-digits-4567-89ab-first900" in METRICS[name].version(TERMS)
 

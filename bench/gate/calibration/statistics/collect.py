@@ -23,14 +23,15 @@ from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.tasks.evaluation import Judge
-from bench.tasks.generation import GENERATION
+from bench.tasks.generation import CALIBRATED_METRICS, GENERATION
 from bench.tasks.generation.evaluation import Images
+from bench.tasks.generation.quantities import CALIBRATED
 from strategies.base import Pruned
 from strategies.builtin import DENSE
 
 RECOVERY = "bn-recalibrate"
 LEADING = GENERATION.leaders[0]
-VALUES = tuple(quantity.name for quantity in GENERATION.quantities)
+VALUES = tuple(quantity.name for quantity in CALIBRATED)
 PAIRED = tuple(dict.fromkeys((*GENERATION.leaders, *GENERATION.beside)))
 
 PARTS = ("first", "own", "second")
@@ -106,7 +107,7 @@ def collect(
     end = time.monotonic() + seconds
     shops = {
         metrics: KeepingWorkshop(Settings(num_images=num_images, metrics=metrics, curve=False))
-        for metrics in (GENERATION.known_metrics, GENERATION.metrics)
+        for metrics in (CALIBRATED_METRICS, GENERATION.metrics)
     }
     for seed in seeds:
         for workload in workloads:
@@ -114,7 +115,7 @@ def collect(
                 continue
             if time.monotonic() > end:
                 return
-            shop = shops[GENERATION.known_metrics if workload in WITH_IMAGES else GENERATION.metrics]
+            shop = shops[CALIBRATED_METRICS if workload in WITH_IMAGES else GENERATION.metrics]
             with one_thread():
                 rows, more = measured(shop, workload, seed)
             # The sums first: they know their seeds, so one whose rows were not written is measured, not added, again.

@@ -16,6 +16,7 @@ from bench.gate.calibration.statistics.read import Collected, read_collected
 from bench.gate.calibration.statistics.runs import ERROR, LARGE, Family, decided, twins, widths
 from bench.gate.calibration.statistics.sums import read_sums
 from bench.tasks.generation import GENERATION
+from bench.tasks.generation.quantities import CALIBRATED
 from strategies.builtin import DENSE
 
 BEGIN, END = "<!-- calibration: begin -->", "<!-- calibration: end -->"
@@ -228,7 +229,7 @@ def _pairs(networks: Sequence[int]) -> list[tuple[int, int]]:
 
 def _beside() -> list[str]:
     """Other quantities with an error from images."""
-    return [quantity.name for quantity in GENERATION.quantities if quantity.name not in GENERATION.leaders[:2]]
+    return [quantity.name for quantity in CALIBRATED if quantity.name not in GENERATION.leaders[:2]]
 
 
 def _there(data: Collected, name: str) -> bool:

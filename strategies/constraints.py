@@ -1,6 +1,6 @@
 """What a user may demand of a pruned network besides its size: layers left alone, a cap, shares, widths.
 
-Words and numbers only, no torch: `strategies.constrained` carries them out.
+Words and numbers only, no torch: `strategies.constraining` carries them out.
 """
 
 from __future__ import annotations

@@ -179,5 +179,6 @@ def test_patterns_that_match_nothing_are_found_and_names_nearby_are_said() -> No
 
 def test_words_are_as_one_writes_them() -> None:
     assert Constraints.of(FULL).words == (
-        'exclude = ["main.0", "to_rgb*"], cap = 0.9, ratios = {"main.3" = 0.25, "up.*" = 0.5}, multiple = 8, at_least = 4'
+        'exclude = ["main.0", "to_rgb*"], cap = 0.9, ratios = {"main.3" = 0.25, "up.*" = 0.5}, '
+        "multiple = 8, at_least = 4"
     )

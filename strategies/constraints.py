@@ -191,10 +191,10 @@ class Constraints:
                     found.setdefault(share, name)
         if len(found) > 1:
             (one, first), (other, second), *_ = found.items()
-            raise Contradiction(f"{_who(first, second, 'has', 'have')} two ratios, {one:g} and {other:g}.")
+            raise Contradiction(f"{_with(first, second)} has two ratios, {one:g} and {other:g}.")
         for share, name in found.items():
             if share > 0 and (kept := self.excluded(layers)) is not None:
-                raise Contradiction(f"{_who(kept, name, 'is', 'are')} in exclude, and ratios take {share:g}.")
+                raise Contradiction(f"{_with(kept, name)} stands in exclude, and ratios take {share:g}.")
         return next(iter(found), None)
 
     def check(self, layers: Iterable[str]) -> None:
@@ -244,8 +244,8 @@ def nearby(pattern: str, layers: Sequence[str]) -> str:
     return f"Its layers: {', '.join(layers[:8])}{', ...' if len(layers) > 8 else ''}."
 
 
-def _who(first: str, second: str, one: str, both: str) -> str:
-    return f"{first!r} {one}" if first == second else f"{first!r} and {second!r}, which go together, {both}"
+def _with(one: str, other: str) -> str:
+    return f"{one!r}" if one == other else f"what {one!r} and {other!r} make together"
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -261,7 +261,7 @@ def test_an_excluded_layer_keeps_all_that_it_makes_and_what_is_coupled_with_it()
 
 def test_two_layers_of_one_group_cannot_have_two_shares() -> None:
     strategy = under({"ratios": {"stem": 0.25, "up": 0.5}})
-    with pytest.raises(NotApplicable, match=r"'stem' and 'up', which go together, have two ratios, 0\.25"):
+    with pytest.raises(NotApplicable, match=r"what 'stem' and 'up' make together has two ratios, 0\.25"):
         strategy.rank(context_of("residual"))
 
 

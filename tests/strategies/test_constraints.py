@@ -151,13 +151,13 @@ def test_whatever_is_left_obeys_all_of_them(
 @pytest.mark.parametrize(
     ("table", "layers", "part"),
     [
-        ({"exclude": ["a*"], "ratios": {"*a": 0.3}}, ["a"], "'a' is in exclude, and ratios take 0.3."),
+        ({"exclude": ["a*"], "ratios": {"*a": 0.3}}, ["a"], "'a' stands in exclude, and ratios take 0.3."),
         (
             {"exclude": ["a"], "ratios": {"b": 0.3}},
             ["a", "b"],
-            "'a' and 'b', which go together, are in exclude, and ratios take 0.3.",
+            "what 'a' and 'b' make together stands in exclude, and ratios take 0.3.",
         ),
-        ({"ratios": {"a": 0.3, "b": 0.5}}, ["a", "b"], "'a' and 'b', which go together, have two ratios, 0.3 and 0.5."),
+        ({"ratios": {"a": 0.3, "b": 0.5}}, ["a", "b"], "what 'a' and 'b' make together has two ratios, 0.3 and 0.5."),
         ({"ratios": {"a": 0.3, "a*": 0.5}}, ["a"], "'a' has two ratios, 0.3 and 0.5."),
         ({"ratios": {"a": 0.9}, "at_least": 4}, ["a"], "ratios take 18 of the 20 channels of 'a', which leaves fewer"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 from bench.records import Number
 from bench.tables.text import escape, markdown_table
 from bench.training.recovery import Recovered
+from strategies.constraints import Constraints
 from strategies.layers import prunable_layers
 
 CARRIED = {
@@ -82,7 +83,9 @@ def _command(manifest: Mapping[str, Any]) -> str:
         return ""
     ((knob, value),) = level.items()
     asked = ["--sparsity", f"{value:g}"] if knob == "sparsity" else ["--level", f"{knob}={value:g}"]
-    words = ["ganprune", "prune", manifest["workload"], "--strategy", made_by["strategy"], *asked]
+    limits = Constraints.of(made_by.get("constraints", {}))
+    strategy = made_by["strategy"].removesuffix(limits.label)
+    words = ["ganprune", "prune", manifest["workload"], "--strategy", strategy, *asked, *_limits(limits)]
     for option, default in {"recovery": None, "target": "params", "checkpoint": "shipped", "seed": 0}.items():
         if made_by.get(option, default) != default:
             words += [f"--{option}", str(made_by[option])]
@@ -92,6 +95,15 @@ def _command(manifest: Mapping[str, Any]) -> str:
         file = f" (FILE holds the `[[workload]]` table of {escape(manifest['workload'])})"
     line = shlex.join([str(word) for word in [*words, "--out", "DIR"]])
     return f"To make it again{file}:\n\n    {' '.join(line.split())}"
+
+
+def _limits(limits: Constraints) -> list[str]:
+    """The options that say what must hold besides the level."""
+    words = [word for pattern in limits.exclude for word in ("--exclude", pattern)]
+    words += [] if limits.cap is None else ["--cap", f"{limits.cap!r}"]
+    words += [word for pattern, share in limits.ratios for word in ("--ratio", f"{pattern}={share!r}")]
+    words += [] if limits.multiple is None else ["--multiple", str(limits.multiple)]
+    return words + ([] if limits.at_least is None else ["--at-least", str(limits.at_least)])
 
 
 def _loading(manifest: Mapping[str, Any]) -> str:

@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.constraints import (
+    AtLeastOption,
+    CapOption,
+    ExcludeOption,
+    MultipleOption,
+    RatioOption,
+    constraints_of,
+)
 from bench.cli.options import (
     CELL_SECONDS,
     CellMemoryOption,
@@ -39,11 +47,17 @@ def prune(
         Path | None, typer.Option("--workload-file", metavar="FILE", help="TOML with [[workload]] tables of your own.")
     ] = None,
     trust: TrustOption = None,
+    exclude: ExcludeOption = None,
+    cap: CapOption = None,
+    ratio: RatioOption = None,
+    multiple: MultipleOption = None,
+    at_least: AtLeastOption = None,
     cell_seconds: CellSecondsOption = CELL_SECONDS,
     cell_memory: CellMemoryOption = None,
 ) -> None:
     """Prune one generator and save it (see `ganprune.load`)."""
     limits = limits_of(cell_seconds, cell_memory)
+    constraints = constraints_of(exclude, cap, ratio, multiple, at_least)
     load_plugins(plugins)
     from bench.base.containment import contained
     from bench.cli.terminal import print_pruned
@@ -63,6 +77,7 @@ def prune(
             recovery=recovery,
             seed=seed,
             device=device,
+            constraints=constraints,
             catalogue=BUILT_IN.with_own(load_workloads(workload_file, trust=trust or ())[0] if workload_file else ()),
         )
     print_pruned(made, out)

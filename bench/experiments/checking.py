@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from bench.base.containment import contained
 from bench.base.errors import MOST_TOLD, UserError
 from bench.base.limits import A_CALL
+from bench.experiments.constraints import labels_of, without_levels, wrong_constraints, wrong_labels
 from bench.experiments.expanding import MOST_CELLS, cell_count, expand, own_levels
 from bench.experiments.gate import GatedCell, GatedTiming
 from bench.experiments.known import Known
 from bench.experiments.places import chosen, place_of_cell
 from bench.experiments.schema import BEST, DENSE, OWN_EXTRACTOR, TABLES, Experiment, checked_sparsity, dump
 from bench.experiments.sentences import in_words, rank
-from bench.experiments.wording import Found, Loc, hint, shown
+from bench.experiments.wording import Found, Loc, hint, shown, values_at
 from bench.workloads.spec import CLASSIFIER
 from strategies.registry import UnknownName
 
@@ -34,14 +35,20 @@ def checked(raw: dict[str, Any], known: Known, *, whole: bool) -> tuple[Experime
     """
     everything = replace(known, workloads=(*known.workloads, *_own_names(raw)))
     names = _first_told(_wrong_names(raw, everything))
-    found = [*wrong_own(raw, known), *names, *_wrong_levels(raw, known), *_repeated(raw)]
+    found = [
+        *wrong_own(raw, known),
+        *names,
+        *_wrong_levels(raw, known),
+        *wrong_constraints(raw, known),
+        *_repeated(raw),
+    ]
     experiment = None
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
         found += told(error)
     if experiment is not None and not found:
-        found += _too_many(experiment, known)
+        found += [*_too_many(experiment, known), *wrong_labels(experiment, known)]
     if experiment is not None and not found and whole and not unknown_strategies(experiment, known):
         found += _wrong_gate(experiment, known)
     return experiment, sorted(found, key=lambda mistake: rank(mistake[0]))
@@ -147,7 +154,7 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[tuple[Loc, Calla
         ("quality", "metrics"): ("metric", known.metrics),
         ("quality", "extractor"): ("extractor", ("workload", *known.extractors)),
         ("latency", "backends"): ("backend", known.backends),
-        ("report", "reference"): ("strategy", (*strategies, BEST)),
+        ("report", "reference"): ("strategy", (*strategies, BEST, *labels_of(raw))),
     }
     for place, (kind, names) in kinds.items():
         for loc, value in values_at(raw, place):
@@ -219,7 +226,7 @@ def _repeated(raw: dict[str, Any]) -> Iterator[Found]:
         seen: set[str] = set()
         for loc, value in values_at(raw, place):
             named = isinstance(value, dict) and place == ("experiment", "strategies")
-            same = _identity(value.get("name") if named else value)
+            same = _identity(without_levels(value) if named else value)
             if same in seen:
                 advice = " Put all its levels into one table." if named else ""
                 yield loc, f"{shown(value.get('name') if named else value)} is listed twice.{advice}"
@@ -235,20 +242,6 @@ def _identity(value: object) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def values_at(raw: dict[str, Any], place: Loc) -> Iterator[tuple[Loc, Any]]:
-    """What stands at ``place``: each item of a list with its own place, or the one value, or nothing."""
-    value: Any = raw
-    for part in place:
-        inside = isinstance(value, dict) if isinstance(part, str) else isinstance(value, list)
-        if not inside or (isinstance(part, str) and part not in value):
-            return
-        value = value[part]
-    if isinstance(value, list):
-        yield from (((*place, i), item) for i, item in enumerate(value))
-    else:
-        yield place, value
 
 
 def _wrong_gate(experiment: Experiment, known: Known) -> Iterator[Found]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.experiments.known import Known
 from bench.experiments.schema import DENSE, Experiment, Target
@@ -23,12 +23,12 @@ def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
     Without those of strategies that may be a plug-in's which was not run: nobody knows their levels.
     """
     sweep = experiment.sweep
-    points: list[tuple[str, Target, dict[str, float]]] = [(DENSE, "params", {"sparsity": 0.0})]
+    points: list[tuple[str, dict[str, Any], Target, dict[str, float]]] = [(DENSE, {}, "params", {"sparsity": 0.0})]
     for choice in (choice for choice in sweep.strategies if choice.name != DENSE and not known.may_be(choice.name)):
         levels = choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities)
-        points += [(choice.name, sweep.target, level) for level in levels]
+        points += [(choice.label, choice.constraints.table, sweep.target, level) for level in levels]
     cells: dict[tuple[object, ...], Cell] = {}
-    for workload, checkpoint, recovery, (strategy, target, level), seed in itertools.product(
+    for workload, checkpoint, recovery, (strategy, constraints, target, level), seed in itertools.product(
         sweep.workloads, sweep.checkpoints, sweep.recovery, points, sweep.seeds
     ):
         cell = Cell(
@@ -39,6 +39,7 @@ def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
             level=dict(level),
             recovery=recovery,
             seed=seed,
+            constraints=constraints,
         )
         cells.setdefault((workload, checkpoint, strategy, recovery, seed, *level.items()), cell)
     return tuple(cells.values())

@@ -11,6 +11,7 @@ from bench.base.limits import A_CALL
 
 if TYPE_CHECKING:
     from strategies.base import Levels
+    from strategies.constraints import Constraints
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Known:
     """Raises ValueError, with a sentence, for what is not a recovery."""
     built_in: Collection[str] = ()
     """Names of workloads that a table of the user's cannot have."""
+
+    refuses: Callable[[str, Constraints], str] = lambda strategy, constraints: ""
+    """Why a strategy cannot be put under constraints, as a sentence; empty where it can."""
 
     unread: Collection[str] = ()
     """Plug-ins that were not run: a strategy that is not known may be theirs."""
@@ -53,6 +57,7 @@ class Known:
         from bench.training.recovery.asked import asked_recovery
         from bench.workloads.builtin import BUILT_IN
         from strategies.builtin import STRATEGIES
+        from strategies.constraining import refusal
 
         return cls(
             workloads=tuple(BUILT_IN),
@@ -62,5 +67,6 @@ class Known:
             backends=tuple(BACKENDS),
             parse_recovery=asked_recovery,
             built_in=tuple(BUILT_IN),
+            refuses=lambda name, constraints: refusal(STRATEGIES[name], constraints),
             unread=tuple(unread),
         )

@@ -22,14 +22,13 @@ from bench.experiments.checking import (
     checked,
     own_tables,
     told,
-    values_at,
     wrong_own,
 )
 from bench.experiments.known import Known
 from bench.experiments.overrides import apply_override
 from bench.experiments.schema import Experiment, Quality, StrictTable
 from bench.experiments.trust import untrusted
-from bench.experiments.wording import Found, Loc, placed, toml_reason
+from bench.experiments.wording import Found, Loc, placed, toml_reason, values_at
 from bench.workloads.spec import WorkloadSpec
 from strategies.registry import UnknownName
 

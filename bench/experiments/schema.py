@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_serializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
 from bench.base.ranges import SEEDS, at_most, number_between, short_text, whole_between
 from bench.experiments.gate import Batch, Gate
 from bench.experiments.wording import shown
 from bench.tasks import DEFAULT, TASKS
 from bench.workloads.spec import FACTORY, PathText, WorkloadSpec
+from strategies.constraints import (
+    KEYS,
+    Constraints,
+    checked_at_least,
+    checked_cap,
+    checked_multiple,
+    checked_pattern,
+    checked_ratio,
+)
 from strategies.registry import SAFE_NAME
 
 if TYPE_CHECKING:
@@ -82,6 +91,7 @@ Sparsity = Annotated[float, AfterValidator(checked_sparsity)]
 MOST_KNOB = 1e6
 Knob = Annotated[float, AfterValidator(number_between(-MOST_KNOB, MOST_KNOB, "a strategy's knob"))]
 Name = Annotated[str, AfterValidator(short_text)]
+Pattern = Annotated[str, AfterValidator(checked_pattern)]
 
 
 # The file, table by table.
@@ -94,17 +104,42 @@ class StrictTable(BaseModel):
 
 
 class StrategyChoice(StrictTable):
-    """A strategy of the experiment; ``levels`` replaces the sweep for it, ``[{"threshold": 0.2}]``."""
+    """A strategy of the experiment; ``levels`` replaces the sweep for it, ``[{"threshold": 0.2}]``. The other keys are
+    its constraints (`docs/constraints.md`): with some it goes by its label, and may stand beside itself without."""
 
     name: Name
     levels: Many[dict[str, Knob]] | None = None
+    exclude: Many[Pattern] | None = None
+    cap: Annotated[float, AfterValidator(checked_cap)] | None = None
+    ratios: dict[Pattern, Annotated[float, AfterValidator(checked_ratio)]] | None = None
+    multiple: Annotated[int, AfterValidator(checked_multiple)] | None = None
+    at_least: Annotated[int, AfterValidator(checked_at_least)] | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        Constraints.of(self._table)
+        return self
+
+    @property
+    def constraints(self) -> Constraints:
+        """What must hold besides the level."""
+        return Constraints.of(self._table)
+
+    @property
+    def label(self) -> str:
+        """What it is called in records, tables and paths."""
+        return self.name + self.constraints.label
+
+    @property
+    def _table(self) -> dict[str, Any]:
+        return {key: value for key in KEYS if (value := getattr(self, key)) is not None}
 
     @model_serializer
     def _as_written(self) -> str | dict[str, Any]:
         """A bare name where that says it all."""
-        if self.levels is None:
-            return self.name
-        return {"name": self.name, "levels": [dict(level) for level in self.levels]}
+        levels = {} if self.levels is None else {"levels": [dict(level) for level in self.levels]}
+        others = levels | self.constraints.table
+        return {"name": self.name, **others} if others else self.name
 
 
 def _name_or_table(value: object) -> object:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.checking import is_file, own_tables, values_at
+from bench.experiments.checking import is_file, own_tables
 from bench.experiments.schema import OWN_EXTRACTOR
-from bench.experiments.wording import Found, Loc
+from bench.experiments.wording import Found, Loc, values_at
 
 OURS = ("bench", "ganprune", "strategies")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from bench.base.errors import MOST_TOLD
 from bench.base.printable import shortened
@@ -65,6 +66,20 @@ def shown(value: object, depth: int = 0) -> str:
     else:
         text = repr(value) if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def values_at(raw: dict[str, Any], place: Loc) -> Iterator[tuple[Loc, Any]]:
+    """What stands at ``place``: each item of a list with its own place, or the one value, or nothing."""
+    value: Any = raw
+    for part in place:
+        inside = isinstance(value, dict) if isinstance(part, str) else isinstance(value, list)
+        if not inside or (isinstance(part, str) and part not in value):
+            return
+        value = value[part]
+    if isinstance(value, list):
+        yield from (((*place, i), item) for i, item in enumerate(value))
+    else:
+        yield place, value
 
 
 def toml_reason(error: ValueError | RecursionError) -> tuple[str, str]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 
+from strategies.constraints import Constraints
 from strategies.cut import LayerCut
 
 SCHEMA_VERSION = 2
@@ -30,7 +31,8 @@ class Cell(_Frozen):
     checkpoint: str = "shipped"
     """Which training of it: ``shipped``, ``seed-K`` of those that come with it, or the folder of one."""
     strategy: str
-    """How it is pruned; ``dense`` is the unpruned generator."""
+    """How it is pruned, with the label of its constraints behind it: ``l1-channel-global+x8``; ``dense`` is the
+    unpruned generator."""
     target: Literal["params", "macs"] = "params"
     """What a sparsity is matched on: weights of the generator, or multiply-accumulates."""
     level: dict[str, float] = Field(min_length=1, max_length=1)
@@ -39,6 +41,18 @@ class Cell(_Frozen):
     """What is done for the pruned network: ``none``, ``bn-recalibrate``, ``finetune-200``, ..."""
     seed: int = Field(ge=0, lt=2**63)
     """Feeds the streams that the record names in ``varies``."""
+    constraints: dict[str, Any] = Field(default_factory=dict)
+    """What must hold besides the level, by the keys of the strategies table; empty: nothing."""
+
+    @field_validator("constraints")
+    @classmethod
+    def _in_one_order(cls, table: dict[str, Any]) -> dict[str, Any]:
+        return Constraints.of(table).table
+
+    @property
+    def base(self) -> str:
+        """The strategy's name without its constraints."""
+        return self.strategy.removesuffix(Constraints.of(self.constraints).label)
 
     @property
     def level_label(self) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from bench.report.answer import Part, answer, judged_by
 from bench.report.backends import backends_section
 from bench.report.blocks import Block, Grid, Heading, Inline, Items, Link, Paragraph, Section, grid, line, listed
+from bench.report.constraints import constraint_notes
 from bench.report.cost_words import cost_section
 from bench.report.drawings import Drawing, figures_of, grids_of
 from bench.report.flags import flag_notes, of_dense, timing_notes
@@ -124,7 +125,11 @@ def build_model(
     judges = tuple(judged_by(frame))
     columns = columns_of(frame, of_dense(inputs.records))
     notes, other = run_notes(frame, latency), tuple(_other(numbers))
-    notes += [*flag_notes(inputs.records), *timing_notes(latency, inputs.failed_timings)]
+    notes += [
+        *constraint_notes(inputs.records),
+        *flag_notes(inputs.records),
+        *timing_notes(latency, inputs.failed_timings),
+    ]
     return ReportModel(
         inputs=inputs,
         name=name_of(inputs.experiment),

@@ -125,7 +125,7 @@ def _networks(cells: Iterable[ResolvedCell]) -> set[tuple[Training, tuple[str, .
         how: tuple[str, ...] = (cell.strategy, cell.target, cell.level_label)
         if strategy.schedule is not None:
             how = (*how, cell.recovery, str(cell.seed))
-        elif strategy.allocation is uniform and "sparsity" in cell.level:
+        elif strategy.allocation is uniform and "sparsity" in cell.level and not cell.constraints:
             # As many channels of each group whatever their scores: the same widths by any criterion, for any seed.
             how = (strategy.granularity.name, "uniform", cell.target, cell.level_label)
         elif todo.draws:

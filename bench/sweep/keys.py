@@ -79,6 +79,8 @@ def cell_keys(
         }
         if parameters := _given(strategy.granularity):
             definition["granularity"] = parameters
+        if cell.constraints:
+            definition["constraints"] = cell.constraints
         if strategy.schedule is not None:
             definition["schedule"] = _plan(strategy.schedule, recovery.steps)
         if cell.target != "params":

@@ -13,6 +13,7 @@ from bench.base.errors import UserError
 from bench.base.limits import BY_DEFAULT, Limits
 from bench.experiments import Experiment, Known, expand
 from bench.records import PlannedCell
+from bench.sweep.patterns import check_patterns
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
@@ -70,7 +71,8 @@ def make_plan(
         limits: what loading one workload may take.
 
     Raises:
-        UserError: whatever is wrong with a workload's files and code; two checkpoints that hold the same weights.
+        UserError: whatever is wrong with a workload's files and code; two checkpoints that hold the same weights;
+            constraints that match no layer, or contradict each other in one.
     """
     shop = shop or Workshop(settings)
     cells = expand(experiment, Known.installed())
@@ -83,6 +85,7 @@ def make_plan(
                 f"experiment.checkpoints: {same!r} and {checkpoint!r} of {workload!r} hold the same weights, so they "
                 "are one training and not two. Take one of them out."
             )
+    check_patterns(cells, shop)
     return Plan(experiment, settings, tuple(map(shop.resolve, cells)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from bench.experiments.schema import MOST_KNOB, checked_sparsity
 from bench.records import Cell
 from bench.sweep.cell import make
 from bench.sweep.made import Made
+from bench.sweep.patterns import check_patterns
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
 from bench.training.recovery.asked import asked_recovery
@@ -22,6 +24,8 @@ from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
 from strategies.base import Infeasible, NotApplicable, Target
 from strategies.builtin import DENSE, STRATEGIES
+from strategies.constraining import refusal
+from strategies.constraints import Constraints
 from strategies.registry import Registry
 
 
@@ -38,8 +42,12 @@ def prune_to_folder(
     seed: int,
     device: str,
     catalogue: Catalogue = BUILT_IN,
+    constraints: Mapping[str, Any] | None = None,
 ) -> Made:
     """Prune, recover, save to ``out``.
+
+    Args:
+        constraints: what must hold besides the level, by the keys of an experiment's strategies table.
 
     Raises:
         Mistakes: everything that is wrong with the arguments, at once.
@@ -58,6 +66,8 @@ def prune_to_folder(
         asked = _level(strategy, sparsity, level)
     except UserError as error:
         mistakes.append(str(error))
+    limits, wrong = _constraints(strategy, constraints or {})
+    mistakes += wrong
     if not 0 <= seed <= SEEDS:
         mistakes.append(f"--seed {seed}: expected a whole number from 0 to 2^63 - 1.")
     if there(out / "manifest.json"):
@@ -68,7 +78,8 @@ def prune_to_folder(
         {
             "workload": workload,
             "checkpoint": checkpoint,
-            "strategy": strategy,
+            "strategy": strategy + limits.label,
+            "constraints": limits.table,
             "target": target,
             "level": asked,
             "recovery": recovery,
@@ -76,6 +87,7 @@ def prune_to_folder(
         }
     )
     shop = Workshop(Settings(num_images=2, metrics=(), device=device, catalogue=catalogue))
+    check_patterns([cell], shop, "nothing was pruned")
     try:
         with one_thread():
             made = make(shop.resolve(cell), shop)
@@ -109,6 +121,16 @@ def _unknown(registry: Registry[Any] | Catalogue, name: str) -> str:
     except KeyError as error:
         return str(error)
     return ""
+
+
+def _constraints(strategy: str, table: Mapping[str, Any]) -> tuple[Constraints, list[str]]:
+    """What was asked for, and what is wrong with it."""
+    try:
+        found = Constraints.of(table)
+    except ValueError as error:
+        return Constraints(), [f"the constraints: {error}"]
+    reason = refusal(STRATEGIES[strategy], found) if found and strategy in STRATEGIES else ""
+    return found, [reason] if reason else []
 
 
 def _level(strategy: str, sparsity: float | None, level: str | None) -> dict[str, float]:

@@ -36,6 +36,8 @@ from bench.workloads.spec import FOLDER
 from strategies.base import Level, NotApplicable, Pruned, Ranking, Wiring
 from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
+from strategies.constraining import constrained
+from strategies.constraints import Constraints
 from strategies.plugins import PluginError, installed_plugins, load_plugin
 from strategies.registry import UnknownName
 
@@ -111,7 +113,7 @@ class Workshop:
     def _resolved(self, cell: Cell, dense: ResolvedCell | None) -> ResolvedCell:
         loaded = self.load(cell.workload, cell.checkpoint)
         recovery = self._recoveries.get(cell.recovery, lambda: parse_recovery(cell.recovery))
-        strategy = self.strategy(cell.strategy)
+        strategy = self.strategy(cell)
         return ResolvedCell(
             cell,
             self._keys(cell, loaded, strategy, recovery),
@@ -147,9 +149,9 @@ class Workshop:
         evaluation = self._evaluations.get(thing.task, TASKS[thing.task].evaluation)
         return Loaded(gan, evaluation.judge(gan, self.settings.quality))
 
-    def strategy(self, name: str) -> Strategy | None:
-        """The strategy of that name; None for dense."""
-        return None if name == DENSE else STRATEGIES[name]
+    def strategy(self, cell: Cell) -> Strategy | None:
+        """The strategy of that name, under the cell's constraints; None for dense."""
+        return None if cell.strategy == DENSE else constrained(STRATEGIES[cell.base], Constraints.of(cell.constraints))
 
     # What cells share.
 
@@ -235,7 +237,8 @@ class Workshop:
 
 def dense_of(cell: Cell) -> Cell:
     """The dense cell of the same recovery and seed, with which ``cell`` is compared."""
-    return cell.model_copy(update={"strategy": DENSE, "level": {"sparsity": 0.0}, "target": "params"})
+    dense = {"strategy": DENSE, "constraints": {}, "level": {"sparsity": 0.0}, "target": "params"}
+    return cell.model_copy(update=dense)
 
 
 def _training(gan: Gan) -> Training:

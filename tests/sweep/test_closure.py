@@ -24,6 +24,8 @@ from bench.workloads.builtin import CIFAR10_CGAN, DCGAN_64, DUMMY, MNIST_MLP
 from bench.workloads.described import workload_of
 from bench.workloads.spec import WorkloadSpec
 from strategies.builtin import DENSE, STRATEGIES
+from strategies.constraining import constrained
+from strategies.constraints import Constraints
 
 OUTSIDE = {
     "words, files and pictures made of finished records": [
@@ -41,7 +43,7 @@ OUTSIDE = {
         "bench", "bench.api", "bench.cli", "bench.experiments", "bench.check",
         "bench.base.ranges", "bench.training.recovery.asked",
         "bench.sweep.settings", "bench.sweep.plan", "bench.sweep.estimate", "bench.sweep.rough",
-        "bench.sweep.foresight",
+        "bench.sweep.foresight", "bench.sweep.patterns",
         "bench.tasks.generation.fitness",
     ],
     "who does it, and where it is kept": [
@@ -94,6 +96,8 @@ OWN = workload_of(WorkloadSpec.model_validate({
     "reference": "dense-samples", "output": {},
 }))  # fmt: skip
 
+CONSTRAINED, EVEN = "l1-channel-global", Constraints(multiple=2)
+
 
 def modules() -> list[str]:
     packages = [bench, strategies]
@@ -117,6 +121,7 @@ def samples() -> list[tuple[Workload, str, str]]:
     found += [(DUMMY, "l1-weight-global", "compensate")]
     return [
         *found,
+        (DUMMY, f"{CONSTRAINED}{EVEN.label}", "none"),
         (OWN, DENSE, "none"),
         (MNIST_MLP, DENSE, "none"),
         (DCGAN_64, DENSE, "none"),
@@ -131,6 +136,8 @@ def inside(workload: Workload, strategy: str, recovery: str) -> set[str]:
 
 
 def _strategy(name: str):  # type: ignore[no-untyped-def]
+    if name == f"{CONSTRAINED}{EVEN.label}":
+        return constrained(STRATEGIES[CONSTRAINED], EVEN)
     return None if name == DENSE else STRATEGIES[name]
 
 

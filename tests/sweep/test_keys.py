@@ -23,6 +23,8 @@ from bench.workloads.builtin import DUMMY, MNIST_MLP
 from strategies.base import Criterion
 from strategies.builtin import DENSE, STRATEGIES
 from strategies.composition import Strategy
+from strategies.constraining import constrained
+from strategies.constraints import Constraints
 from strategies.schedules.soft import SoftHooks
 
 VERSIONS = {"fid": "frechet-1/judge/n100", "is": "is-1/judge/n100"}
@@ -400,3 +402,32 @@ def test_everything_that_a_timing_depends_on_changes_its_key() -> None:
 def test_other_training_images_matter_only_to_what_is_trained() -> None:
     assert keys(data="other") == keys()
     assert keys(recovery="finetune-4", data="other").prune != keys(recovery="finetune-4").prune
+
+
+# Constraints.
+
+
+def test_without_constraints_nothing_of_them_is_in_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("bench.sweep.keys.digest", lambda value: (seen.append(value), "x")[1])
+    keys("l1-channel-global")
+    plain = seen[0]
+    assert "constraints" not in plain
+    keys("l1-channel-global", constraints={"multiple": 2})
+    assert seen[2] == plain | {"constraints": {"multiple": 2}}
+
+
+def test_constraints_change_the_network_and_their_code_is_in_the_key() -> None:
+    plain, table = STRATEGIES["l1-channel-global"], {"multiple": 2}
+    found = constrained(plain, Constraints.of(table))
+    one = keys("l1-channel-global", thing=found, constraints=table)
+    assert len({one.prune, keys("l1-channel-global").prune, keys("l1-channel-global", constraints=table).prune}) == 3
+    other = keys("l1-channel-global", thing=found, constraints={"multiple": 4})
+    assert one.prune != other.prune
+    assert one.prune == keys("l1-channel-global", thing=found, constraints={"multiple": 2}, seed=1).prune
+
+
+def test_the_order_in_which_constraints_were_written_is_in_no_key() -> None:
+    one = {"cap": 0.5, "exclude": ["a", "b"]}
+    other = {"exclude": ["b", "a"], "cap": 0.5}
+    assert keys(constraints=one) == keys(constraints=other)

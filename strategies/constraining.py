@@ -19,6 +19,7 @@ from strategies.composition import Granularity, Strategy
 from strategies.constraints import FOR_CHANNELS, Constraints, Contradiction, nearby
 from strategies.granularity.channel import ChannelGranularity, ChannelRanking, ChannelRemoval
 from strategies.granularity.coupling import couple
+from strategies.granularity.grouped import GroupGranularity
 from strategies.granularity.groups import Group
 from strategies.granularity.weight import WeightGranularity, WeightRanking, WeightRemoval
 from strategies.layers import holders, layer_uses
@@ -60,7 +61,7 @@ def constrained(strategy: Strategy, constraints: Constraints) -> Strategy:
 def refusal(strategy: Strategy, constraints: Constraints) -> str:
     """Why ``strategy`` cannot be put under ``constraints``, as a sentence; empty where it can."""
     kind: Granularity = strategy.granularity
-    if isinstance(kind, ChannelGranularity):
+    if isinstance(kind, ChannelGranularity | GroupGranularity):
         return ""
     if not isinstance(kind, WeightGranularity):
         return (

@@ -238,7 +238,9 @@ def test_single_weights_under_constraints(name: str, sparsity: float, cap: float
 
 
 @pytest.mark.parametrize("name", list(FACTORIES))
-@pytest.mark.parametrize("strategy", [WEIGHTS, CHANNELS, "l1-channel-uniform", "random-weight-uniform"])
+@pytest.mark.parametrize(
+    "strategy", [WEIGHTS, CHANNELS, "l1-channel-uniform", "l2-group-global", "random-weight-uniform"]
+)
 def test_constraints_that_bind_nothing_change_nothing(name: str, strategy: str) -> None:
     given_ = shared(name)
     for sparsity in (0.1, 0.5):

@@ -144,6 +144,7 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[tuple[Loc, Calla
     kinds: dict[Loc, tuple[str, Collection[str]]] = {
         ("experiment", "workloads"): ("workload", dict.fromkeys(known.workloads)),
         ("experiment", "strategies"): ("strategy", strategies),
+        ("experiment", "finish"): ("finish", known.finishes),
         ("quality", "metrics"): ("metric", known.metrics),
         ("quality", "extractor"): ("extractor", ("workload", *known.extractors)),
         ("latency", "backends"): ("backend", known.backends),

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from bench.records.finishes import NO_FINISH, after_pruning
 from strategies.cut import LayerCut
 
 SCHEMA_VERSION = 2
@@ -37,6 +38,9 @@ class Cell(_Frozen):
     """What was asked for: ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``."""
     recovery: str
     """What is done for the pruned network: ``none``, ``bn-recalibrate``, ``finetune-200``, ..."""
+    finish: str = NO_FINISH
+    """What is done with the recovered network before it is deployed: ``none``, ``bf16``, ``int8-onnx``,
+    ``int8-openvino``."""
     seed: int = Field(ge=0, lt=2**63)
     """Feeds the streams that the record names in ``varies``."""
 
@@ -47,9 +51,14 @@ class Cell(_Frozen):
         return f"{value:g}" if name == "sparsity" else f"{name}-{value:g}"
 
     @property
+    def after(self) -> str:
+        """``finetune-200`` or ``finetune-200+int8-onnx``: all that is done after pruning, the ``recovery`` of tables."""
+        return after_pruning(self.recovery, self.finish)
+
+    @property
     def label(self) -> str:
         """The cell in one line, for progress and messages."""
-        return f"{self.workload} {self.strategy} @{self.level_label} {self.recovery} seed {self.seed}"
+        return f"{self.workload} {self.strategy} @{self.level_label} {self.after} seed {self.seed}"
 
 
 class Number(_Frozen):

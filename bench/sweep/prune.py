@@ -13,7 +13,10 @@ from bench.base.ranges import SEEDS
 from bench.base.seeds import stream
 from bench.experiments.schema import MOST_KNOB, checked_sparsity
 from bench.records import Cell
+from bench.records.finishes import FINISHES, NO_FINISH
 from bench.sweep.cell import make
+from bench.sweep.finishing import finish as finish_cell
+from bench.sweep.finishing import finished_files
 from bench.sweep.made import Made
 from bench.sweep.settings import Settings
 from bench.sweep.workshop import Workshop
@@ -22,7 +25,7 @@ from bench.workloads.builtin import BUILT_IN
 from bench.workloads.catalogue import Catalogue
 from strategies.base import Infeasible, NotApplicable, Target
 from strategies.builtin import DENSE, STRATEGIES
-from strategies.registry import Registry
+from strategies.registry import Registry, UnknownName
 
 
 def prune_to_folder(
@@ -37,6 +40,7 @@ def prune_to_folder(
     recovery: str,
     seed: int,
     device: str,
+    finish: str = NO_FINISH,
     catalogue: Catalogue = BUILT_IN,
 ) -> Made:
     """Prune, recover, save to ``out``.
@@ -53,6 +57,8 @@ def prune_to_folder(
         asked_recovery(recovery)
     except ValueError as error:
         mistakes.append(f"--recovery: {error}")
+    if finish not in FINISHES:
+        mistakes.append(f"--finish: {UnknownName('finish', finish, list(FINISHES))}")
     asked: dict[str, float] = {}
     try:
         asked = _level(strategy, sparsity, level)
@@ -72,13 +78,16 @@ def prune_to_folder(
             "target": target,
             "level": asked,
             "recovery": recovery,
+            "finish": finish,
             "seed": seed,
         }
     )
     shop = Workshop(Settings(num_images=2, metrics=(), device=device, catalogue=catalogue))
     try:
         with one_thread():
-            made = make(shop.resolve(cell), shop)
+            todo = shop.resolve(cell)
+            made = make(todo, shop)
+            finished = finished_files(todo.finish, finish_cell(todo, made.recovered))
     except (NotApplicable, Infeasible) as error:
         raise UserError(f"{strategy} on {workload}: {error}.") from error
     provenance: dict[str, Any] = shop.provenance
@@ -91,6 +100,7 @@ def prune_to_folder(
             provenance=provenance,
             factory=catalogue[workload].factory_note,
             inputs=catalogue[workload].inputs.sample(1, stream(0, "eval")),
+            finished=finished,
         )
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}).") from error

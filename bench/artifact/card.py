@@ -73,8 +73,8 @@ def _finished(manifest: Mapping[str, Any]) -> str:
     if not finish:
         return ""
     return (
-        f" It is shipped as {finish['name']} ({finish['version']}), in files of its own; numbers and `ganprune.load` are "
-        "of those, `generator.safetensors` is what they were made of."
+        f" It is shipped as {finish['name']} ({finish['version']}), in files of its own; numbers and `ganprune.load` "
+        "are of those, `generator.safetensors` is what they were made of."
     )
 
 
@@ -93,7 +93,8 @@ def _command(manifest: Mapping[str, Any]) -> str:
     ((knob, value),) = level.items()
     asked = ["--sparsity", f"{value:g}"] if knob == "sparsity" else ["--level", f"{knob}={value:g}"]
     words = ["ganprune", "prune", manifest["workload"], "--strategy", made_by["strategy"], *asked]
-    for option, default in {"recovery": None, "finish": "none", "target": "params", "checkpoint": "shipped", "seed": 0}.items():
+    usual = {"recovery": None, "finish": "none", "target": "params", "checkpoint": "shipped", "seed": 0}
+    for option, default in usual.items():
         if made_by.get(option, default) != default:
             words += [f"--{option}", str(made_by[option])]
     file = ""

@@ -52,7 +52,7 @@ class Cell(_Frozen):
 
     @property
     def after(self) -> str:
-        """``finetune-200`` or ``finetune-200+int8-onnx``: all that is done after pruning, the ``recovery`` of tables."""
+        """``finetune-200`` or ``finetune-200+int8-onnx``: all that is done after pruning, ``recovery`` in tables."""
         return after_pruning(self.recovery, self.finish)
 
     @property

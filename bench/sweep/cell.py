@@ -41,9 +41,7 @@ def run_cell(cell: Cell, shop: Workshop) -> Record:
         return _record(todo, shop, "not-applicable", str(error))
     except Infeasible as error:
         return _record(todo, shop, "infeasible", str(error))
-    measured = measure(
-        todo, made.recovered, shop, make_dense=lambda: make_dense(todo, shop), finished=finished
-    )
+    measured = measure(todo, made.recovered, shop, make_dense=lambda: make_dense(todo, shop), finished=finished)
     seconds = time.perf_counter() - start
     record = _record(todo, shop, "collapsed" if measured.collapse else "ok", measured.collapse)
     return _with_numbers(record, todo, made, measured, seconds, shop)

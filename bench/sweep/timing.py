@@ -161,7 +161,12 @@ def time_task(task: LatencyTask, workload: Workload, dense: nn.Module) -> Latenc
         pruned = finished_again(task.finish, pruned, workload.inputs)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(
-        dense, pruned, inputs, device=task.device, batch=task.batch, backend=backend_named(task.backend)
+        dense,
+        pruned,
+        inputs,
+        device=task.device,
+        batch=task.batch,
+        backend=backend_named(task.backend, (dense, inputs)),
     )
     return LatencyRecord(
         latency_key=task.key,

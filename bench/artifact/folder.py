@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
-from bench.artifact.finished import FinishedFiles, FinishNote, load_finished, write_finished
+from bench.artifact.finished import FinishedFiles, FinishNote, write_finished
 from bench.base.errors import UserError
 from bench.base.files import clear_unfinished, write_atomically, write_json
 from bench.base.outside import RECORDS, read_json
@@ -203,21 +203,6 @@ def load_artifact(folder: Path | str, factory: Callable[..., nn.Module] | None =
     except _UNFIT as error:
         raise UserError(f"{place}: its shared layers do not fit {type(model).__name__} ({error}).") from error
     return model.eval()
-
-
-def load_shipped(folder: Path | str, factory: Callable[..., nn.Module] | None = None) -> nn.Module:
-    """The generator of ``folder`` as it was judged: the finished one where it has a finish, else `load_artifact`.
-
-    A finished network computes on the CPU and has no parameters of PyTorch's; `load_artifact` gives the one that it was
-    made of.
-
-    Raises:
-        UserError: as `load_artifact`; a finish whose packages are not installed.
-    """
-    note = read_artifact(folder).manifest.get("finish")
-    if note is None:
-        return load_artifact(folder, factory)
-    return load_finished(Path(folder), note, lambda: load_artifact(folder, factory))
 
 
 def _dense(factory: Callable[..., nn.Module], manifest: Mapping[str, Any], place: Path) -> nn.Module:

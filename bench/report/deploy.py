@@ -53,9 +53,9 @@ def deploy_section(table: pd.DataFrame, summary: pd.DataFrame) -> Section:
         "the cell's own stream) is judged as it is shipped; parameters and MACs elsewhere in this report are counted "
         "before the finish. Bytes: of the files that are shipped; without a finish, of all tensors in float32. "
         "Milliseconds are a call on one thread, with the ends of the interval of the speed-up behind them. “Same "
-        "runtime” is dense in float32 on the same runtime over them, “against eager” dense in eager PyTorch: of medians "
-        "of different pairs, so without an interval. As good as dense: shown to lose no more than the margin against "
-        "dense of the same recovery without a finish."
+        "runtime” is dense in float32 on the same runtime over them, “against eager” dense in eager PyTorch: that is "
+        "of medians of different pairs, so without an interval. As good as dense: shown to lose no more than the "
+        "margin against dense of the same recovery without a finish."
     )
     return section(TITLE, text, *blocks)
 

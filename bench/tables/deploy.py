@@ -103,6 +103,6 @@ def _sizes(frame: pd.DataFrame) -> dict[tuple[Any, ...], float]:
     found: dict[tuple[Any, ...], float] = {}
     for metric in (TENSORS, FILE):  # the file's, where there is one
         rows = frame[frame["metric"] == metric]
-        means = rows.groupby(GROUP_COLUMNS, sort=False)["value"].mean()
-        found |= {tuple(key): float(value) for key, value in means.items()}
+        for key, group in rows.groupby(GROUP_COLUMNS, sort=False):
+            found[tuple(key)] = float(group["value"].mean())
     return found

@@ -34,6 +34,7 @@ OUTSIDE = {
             "", ".best", ".components", ".estimates", ".families", ".hypervolume", ".intervals", ".power", ".ranks",
         )),
         "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.finished",
+        "bench.artifact.shipped",
         "bench.tasks.generation.card", "bench.tasks.generation.words",
     ],
     "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation",
@@ -74,7 +75,9 @@ OUTSIDE = {
         "bench.training.cifar_net", "bench.training.graphs",
         "bench.tasks.generation.training",
     ],
-    "packages without code of their own": ["bench.artifact.finishes", "bench.measure", "bench.measure.backends", "bench.training.recovery"],
+    "packages without code of their own": [
+        "bench.artifact.finishes", "bench.measure", "bench.measure.backends", "bench.training.recovery",
+    ],
     "names of what is defined elsewhere": [
         "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
         "strategies.criteria.registry", "strategies.granularity", "strategies.schedules", "strategies.tracing",

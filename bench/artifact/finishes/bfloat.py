@@ -41,7 +41,7 @@ def rounded(x: Tensor) -> Tensor:
 def make(network: nn.Module, inputs: Inputs) -> HalfNetwork:
     """Weights and saved statistics rounded to bfloat16; inputs decide about nothing."""
     # Without instructions for it, convolutions in bfloat16 take four times as long with channels last.
-    plain = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    plain = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
     return HalfNetwork(plain.bfloat16())
 
 

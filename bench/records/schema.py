@@ -169,7 +169,8 @@ class Provenance(_Frozen):
     flags: list[str] = Field(default_factory=list)
     """What a reader should know: ``small-n`` (fewer than 10,000 images), ``not-repeatable`` (the generator draws by
     itself), other words of the task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter
-    has no formula for), ``fvcore-unsupported:<operator>``."""
+    has no formula for), ``fvcore-unsupported:<operator>``; of a finish ``int8-products:1-of-4`` (so many products run
+    in 8 bits), ``float-product:<operator>`` (a product that does not)."""
 
 
 class Keys(_Frozen):
@@ -289,7 +290,8 @@ class LatencyRecord(_Frozen):
     device_model: str
     """The name of the processor or GPU."""
     backend: str
-    """How the pruned network ran: ``eager``, ``compile``, ``onnx``, ..."""
+    """How the pruned network ran: ``eager``, ``compile``, ``onnx``, ...; of a finished one ``bf16-weights``,
+    ``int8-onnx``, ``int8-openvino``."""
     batch: int
     """Inputs in each call."""
     dtype: str
@@ -336,7 +338,8 @@ class LatencyRecord(_Frozen):
     provenance: dict[str, Any] = Field(default_factory=dict)
     """``libraries`` (those of the backend too) and ``machine``, as in a record's."""
     dense_backend: str = ""
-    """How the dense network ran: as ``backend``, but ``eager`` for ``csr`` and ``eager in float16`` for ``nm-2-4``."""
+    """How the dense network ran: as ``backend``, but ``eager`` for ``csr`` and ``eager in float16`` for ``nm-2-4``, and
+    beside a finished network in float32 on the same runtime, exported before."""
     zeros: str = ""
     """Hash of each layer's density, for backends that skip zeros (`bench.records.zeros`); empty for all others."""
     prepare_dense_seconds: float | None = None

@@ -57,7 +57,7 @@ def make(network: nn.Module, inputs: Inputs) -> OnnxNetwork:
     greatest value that calibration shows. The exporter has taken the norms into the convolutions before.
 
     With weights of 8 bits, processors without VNNI instructions add up past 16 bits: of a linear layer of random
-    weights 7 % of the outputs were off by up to a third of their range.
+    weights 7 % of the outputs were off by more than its steps allow, by up to a sixth of their range.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records.finishes import after_pruning
-from bench.report.blocks import Block, Grid, Heading, Section, grid, section
+from bench.report.blocks import Block, Grid, Heading, Paragraph, Section, grid, section
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.deploy import quickest
 from bench.tables.lead import lead_of, metric_in, power_in, times_ten
@@ -21,6 +21,7 @@ from bench.tasks import Quantity
 
 TITLE = "What to deploy"
 Row = dict[str, Any]
+NONE = Paragraph(("None is both timed without disturbance and shown to be as good.",))
 
 
 def deploy_section(table: pd.DataFrame, summary: pd.DataFrame) -> Section:
@@ -44,7 +45,7 @@ def deploy_section(table: pd.DataFrame, summary: pd.DataFrame) -> Section:
         best = quickest(rows)
         blocks += [
             Heading((f"{place}: the quickest that is as good as dense, by backend",)),
-            _best(best, said, lead, power, judge),
+            _best(best, said, lead, power, judge) if len(best) else NONE,
             Heading((f"{place}: all that could be shipped",)),
             _all(rows, said, lead, power, judge),
         ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.api import claims, draw_report, load_run, power, run, workload
-    from bench.artifact.folder import load_artifact as load
+    from bench.artifact.shipped import load_shipped as load
     from bench.base.errors import UserError
 
 __all__ = ["UserError", "claims", "draw_report", "load", "load_run", "power", "run", "workload"]
@@ -19,9 +19,9 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "load":
-        from bench.artifact.folder import load_artifact
+        from bench.artifact.shipped import load_shipped
 
-        return load_artifact
+        return load_shipped
     if name == "UserError":
         from bench.base.errors import UserError
 

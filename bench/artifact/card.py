@@ -65,7 +65,17 @@ def _what(manifest: Mapping[str, Any], recovered: Recovered) -> str:
     takes = f" It takes {inputs}." if inputs else ""
     return (
         f"A GAN's generator, {'pruned: ' + '; '.join(how) if how else 'not pruned'}. "
-        f"{total:,} parameters, {left:,} of them not zero.{takes}"
+        f"{total:,} parameters, {left:,} of them not zero.{takes}{_finished(manifest)}"
+    )
+
+
+def _finished(manifest: Mapping[str, Any]) -> str:
+    finish = manifest.get("finish")
+    if not finish:
+        return ""
+    return (
+        f" It is shipped as {finish['name']} ({finish['version']}), in files of its own; numbers and `ganprune.load` "
+        "are of those, `generator.safetensors` is what they were made of."
     )
 
 
@@ -86,7 +96,8 @@ def _command(manifest: Mapping[str, Any]) -> str:
     limits = Constraints.of(made_by.get("constraints", {}))
     strategy = made_by["strategy"].removesuffix(limits.label)
     words = ["ganprune", "prune", manifest["workload"], "--strategy", strategy, *asked, *_limits(limits)]
-    for option, default in {"recovery": None, "target": "params", "checkpoint": "shipped", "seed": 0}.items():
+    usual = {"recovery": None, "finish": "none", "target": "params", "checkpoint": "shipped", "seed": 0}
+    for option, default in usual.items():
         if made_by.get(option, default) != default:
             words += [f"--{option}", str(made_by[option])]
     file = ""
@@ -165,6 +176,9 @@ def _numbers(numbers: Mapping[str, Number], seed: int | None) -> str:
 
 def _files(manifest: Mapping[str, Any]) -> str:
     rows = [[f"`{name}.safetensors`", CARRIED[name], f"`{value}`"] for name, value in manifest["hashes"].items()]
+    if finish := manifest.get("finish"):
+        what = f"as it is shipped: {finish['name']}"
+        rows += [[f"`{name}`", escape(what), f"`{value}` (of the file)"] for name, value in finish["files"].items()]
     rows.append(["`manifest.json`", "kept indices, what made it, hashes", ""])
     return markdown_table(["file", "content", "SHA-256 of its tensors"], rows, left=3)
 

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
+from bench.artifact.finished import FinishedFiles, FinishNote, write_finished
 from bench.base.errors import UserError
 from bench.base.files import clear_unfinished, write_atomically, write_json
 from bench.base.outside import RECORDS, read_json
@@ -64,6 +65,8 @@ class ArtifactManifest(TypedDict):
     """``generator``, and ``masks`` and ``codes`` where there are any -> content hash of the tensors in that file."""
     provenance: dict[str, Any]
     """``git, libraries, machine, threads``: where it was made."""
+    finish: NotRequired[FinishNote]
+    """The finished network that lies beside the weights, in files of its own; missing: there is none."""
 
 
 def save_artifact(
@@ -77,6 +80,7 @@ def save_artifact(
     inputs: tuple[Tensor, ...] = (),
     numbers: Mapping[str, Number] | None = None,
     judged_seed: int | None = None,
+    finished: FinishedFiles | None = None,
 ) -> None:
     """Write ``generator.safetensors``, the masks and codes where there are any, ``manifest.json``, ``MODEL_CARD.md``.
 
@@ -86,6 +90,7 @@ def save_artifact(
         factory: of a workload of the user's, its factory and arguments.
         inputs: inputs of the generator, for its manifest: shapes behind the batch, and types.
         numbers: what was measured, for the card, and on whose evaluation inputs (``judged_seed``).
+        finished: the network as it is shipped, which the numbers are of.
     """
     from bench.artifact.card import model_card  # pandas: loading does without
 
@@ -112,6 +117,8 @@ def save_artifact(
         "hashes": {name: state_hash(state) for name, state in tensors.items()},
         "provenance": provenance,
     }
+    if finished is not None:
+        manifest["finish"] = write_finished(folder, finished)
     write_json(folder / "manifest.json", manifest)
     write_atomically(folder / "MODEL_CARD.md", model_card(manifest, recovered, numbers or {}, judged_seed))
 

@@ -36,6 +36,9 @@ def prune(
         str | None, typer.Option("--level", metavar="KNOB=VALUE", help="The strategy's own knob instead.")
     ] = None,
     recovery: Annotated[str, typer.Option("--recovery")] = "bn-recalibrate",
+    finish: Annotated[
+        str, typer.Option("--finish", help="none, bf16, int8-onnx or int8-openvino: what is shipped.")
+    ] = "none",
     target: Annotated[str, typer.Option("--target", help="params or macs.")] = "params",
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="shipped, seed-K, or a folder of `train`.")
@@ -75,6 +78,7 @@ def prune(
             level=level,
             target=target,
             recovery=recovery,
+            finish=finish,
             seed=seed,
             device=device,
             constraints=constraints,

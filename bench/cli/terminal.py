@@ -199,7 +199,7 @@ def print_plan(
     counts: dict[tuple[str, str, str], list[int]] = {}
     for planned in plan.cells:
         cell = planned.cell
-        entry = counts.setdefault((cell.workload, cell.strategy, cell.recovery), [0, 0])
+        entry = counts.setdefault((cell.workload, cell.strategy, cell.after), [0, 0])
         entry[0] += 1
         entry[1] += (planned.keys.eval, cell.label) in keys
     for (workload, strategy, recovery), (total, left) in counts.items():

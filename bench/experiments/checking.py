@@ -21,6 +21,7 @@ from bench.experiments.places import chosen, place_of_cell
 from bench.experiments.schema import BEST, DENSE, OWN_EXTRACTOR, TABLES, Experiment, checked_sparsity, dump
 from bench.experiments.sentences import in_words, rank
 from bench.experiments.wording import Found, Loc, hint, shown, values_at
+from bench.records.finishes import NO_FINISH, finish_in
 from bench.workloads.spec import CLASSIFIER
 from strategies.registry import UnknownName
 
@@ -151,6 +152,7 @@ def _wrong_names(raw: dict[str, Any], known: Known) -> Iterator[tuple[Loc, Calla
     kinds: dict[Loc, tuple[str, Collection[str]]] = {
         ("experiment", "workloads"): ("workload", dict.fromkeys(known.workloads)),
         ("experiment", "strategies"): ("strategy", strategies),
+        ("experiment", "finish"): ("finish", known.finishes),
         ("quality", "metrics"): ("metric", known.metrics),
         ("quality", "extractor"): ("extractor", ("workload", *known.extractors)),
         ("latency", "backends"): ("backend", known.backends),
@@ -261,7 +263,9 @@ def _wrong_gate(experiment: Experiment, known: Known) -> Iterator[Found]:
             for name, several in (("recovery", sweep.recovery), ("checkpoint", sweep.checkpoints)):
                 if getattr(rule, name) is None and len(several) > 1:
                     yield ("gate", key, i, name), f"missing: the experiment has {len(several)} of them."
-            if place not in cells:
+            if finish_in(place.recovery) != NO_FINISH:
+                yield ("gate", key, i, "recovery"), "a network with a finish is not gated; gate the one without."
+            elif place not in cells:
                 yield ("gate", key, i), f"the experiment has no such cell: {place.label}."
             elif what in seen:
                 yield ("gate", key, i), f"{place.label} is gated twice."

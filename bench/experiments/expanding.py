@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.experiments.known import Known
 from bench.experiments.schema import DENSE, Experiment, Target
 from bench.records import Cell
+from bench.records.finishes import NO_FINISH
 
 if TYPE_CHECKING:
     from strategies.base import Levels
@@ -18,7 +19,8 @@ MOST_CELLS = 50_000
 
 
 def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
-    """Every cell once, ordered by workload, checkpoint, recovery, strategy (dense first), level, seed.
+    """Every cell once, ordered by workload, checkpoint, recovery, finish, strategy (dense first), level, seed. Dense
+    without a finish is always in: all others of its recovery are compared with it.
 
     Without those of strategies that may be a plug-in's which was not run: nobody knows their levels.
     """
@@ -28,9 +30,12 @@ def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
         levels = choice.levels or own_levels(known.strategies[choice.name], sweep.sparsities)
         points += [(choice.label, choice.constraints.table, sweep.target, level) for level in levels]
     cells: dict[tuple[object, ...], Cell] = {}
-    for workload, checkpoint, recovery, (strategy, constraints, target, level), seed in itertools.product(
-        sweep.workloads, sweep.checkpoints, sweep.recovery, points, sweep.seeds
+    finished = [(finish, point) for finish in sweep.finish for point in points]
+    finished = finished if NO_FINISH in sweep.finish else [(NO_FINISH, points[0]), *finished]
+    for workload, checkpoint, recovery, (finish, point), seed in itertools.product(
+        sweep.workloads, sweep.checkpoints, sweep.recovery, finished, sweep.seeds
     ):
+        strategy, constraints, target, level = point
         cell = Cell(
             workload=workload,
             checkpoint=checkpoint,
@@ -38,10 +43,11 @@ def expand(experiment: Experiment, known: Known) -> tuple[Cell, ...]:
             target=target,
             level=dict(level),
             recovery=recovery,
+            finish=finish,
             seed=seed,
             constraints=constraints,
         )
-        cells.setdefault((workload, checkpoint, strategy, recovery, seed, *level.items()), cell)
+        cells.setdefault((workload, checkpoint, strategy, recovery, finish, seed, *level.items()), cell)
     return tuple(cells.values())
 
 
@@ -53,7 +59,8 @@ def cell_count(experiment: Experiment, known: Known) -> int:
         unknown = known.may_be(choice.name)
         swept = sweep.sparsities if unknown else own_levels(known.strategies[choice.name], sweep.sparsities)
         points += len(choice.levels or swept)
-    return len(sweep.workloads) * len(sweep.checkpoints) * len(sweep.recovery) * points * len(sweep.seeds)
+    each = points * len(sweep.finish) + (NO_FINISH not in sweep.finish)
+    return len(sweep.workloads) * len(sweep.checkpoints) * len(sweep.recovery) * each * len(sweep.seeds)
 
 
 def own_levels(levels: Levels, sparsities: Sequence[float]) -> list[dict[str, float]]:

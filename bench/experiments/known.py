@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.base.containment import contained
 from bench.base.limits import A_CALL
+from bench.records.finishes import FINISHES, NO_FINISH
 
 if TYPE_CHECKING:
     from strategies.base import Levels
@@ -25,6 +26,7 @@ class Known:
     backends: Collection[str]
     parse_recovery: Callable[[str], object]
     """Raises ValueError, with a sentence, for what is not a recovery."""
+    finishes: Collection[str] = (NO_FINISH,)
     built_in: Collection[str] = ()
     """Names of workloads that a table of the user's cannot have."""
 
@@ -66,6 +68,7 @@ class Known:
             metrics=tuple(dict.fromkeys(name for task in TASKS.values() for name in task.known_metrics)),
             backends=tuple(BACKENDS),
             parse_recovery=asked_recovery,
+            finishes=FINISHES,
             built_in=tuple(BUILT_IN),
             refuses=lambda name, constraints: refusal(STRATEGIES[name], constraints),
             unread=tuple(unread),

@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 def place_of_cell(cell: Cell) -> Place:
-    return Place(cell.workload, cell.checkpoint, cell.strategy, cell.target, cell.level_label, cell.recovery)
+    return Place(cell.workload, cell.checkpoint, cell.strategy, cell.target, cell.level_label, cell.after)
 
 
 def chosen(rule: GatedCell | GatedTiming, experiment: dict[str, Any]) -> Place:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from bench.base.ranges import SEEDS, at_most, number_between, short_text, whole_between
 from bench.experiments.gate import Batch, Gate
 from bench.experiments.wording import shown
+from bench.records.finishes import NO_FINISH
 from bench.tasks import DEFAULT, TASKS
 from bench.workloads.spec import FACTORY, PathText, WorkloadSpec
 from strategies.constraints import (
@@ -171,6 +172,8 @@ class Sweep(StrictTable):
     target: Target = "params"
     sparsities: Many[Sparsity] = (0.3, 0.5, 0.7, 0.9)
     recovery: Many[Name] = ("bn-recalibrate",)
+    finish: Many[Name] = (NO_FINISH,)
+    """What is done with each recovered network before it is deployed."""
     seeds: Many[Annotated[int, AfterValidator(whole_between(0, SEEDS))]] = (0, 1, 2)
 
 

@@ -101,7 +101,7 @@ class RunPaths:
 
 
 def _cell_name(cell: Cell) -> str:
-    parts = (cell.workload, cell.strategy, cell.level_label, cell.recovery, f"s{cell.seed}")
+    parts = (cell.workload, cell.strategy, cell.level_label, cell.after, f"s{cell.seed}")
     return "--".join(safe(part) for part in parts)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 
+from bench.records.finishes import NO_FINISH, after_pruning
 from strategies.constraints import Constraints
 from strategies.cut import LayerCut
 
@@ -39,6 +40,9 @@ class Cell(_Frozen):
     """What was asked for: ``{"sparsity": 0.7}``, or the strategy's own knob as in ``{"threshold": 0.2}``."""
     recovery: str
     """What is done for the pruned network: ``none``, ``bn-recalibrate``, ``finetune-200``, ..."""
+    finish: str = NO_FINISH
+    """What is done with the recovered network before it is deployed: ``none``, ``bf16``, ``int8-onnx``,
+    ``int8-openvino``."""
     seed: int = Field(ge=0, lt=2**63)
     """Feeds the streams that the record names in ``varies``."""
     constraints: dict[str, Any] = Field(default_factory=dict)
@@ -61,9 +65,14 @@ class Cell(_Frozen):
         return f"{value:g}" if name == "sparsity" else f"{name}-{value:g}"
 
     @property
+    def after(self) -> str:
+        """``finetune-200`` or ``finetune-200+int8-onnx``: all that is done after pruning, ``recovery`` in tables."""
+        return after_pruning(self.recovery, self.finish)
+
+    @property
     def label(self) -> str:
         """The cell in one line, for progress and messages."""
-        return f"{self.workload} {self.strategy} @{self.level_label} {self.recovery} seed {self.seed}"
+        return f"{self.workload} {self.strategy} @{self.level_label} {self.after} seed {self.seed}"
 
 
 class Number(_Frozen):
@@ -174,7 +183,8 @@ class Provenance(_Frozen):
     flags: list[str] = Field(default_factory=list)
     """What a reader should know: ``small-n`` (fewer than 10,000 images), ``not-repeatable`` (the generator draws by
     itself), other words of the task's (`docs/method.md`), ``uncounted:<operator>`` (an operator that the MAC counter
-    has no formula for), ``fvcore-unsupported:<operator>``."""
+    has no formula for), ``fvcore-unsupported:<operator>``; of a finish ``int8-products:1-of-4`` (so many products run
+    in 8 bits), ``float-product:<operator>`` (a product that does not)."""
 
 
 class Keys(_Frozen):
@@ -294,7 +304,8 @@ class LatencyRecord(_Frozen):
     device_model: str
     """The name of the processor or GPU."""
     backend: str
-    """How the pruned network ran: ``eager``, ``compile``, ``onnx``, ..."""
+    """How the pruned network ran: ``eager``, ``compile``, ``onnx``, ...; of a finished one ``bf16-weights``,
+    ``int8-onnx``, ``int8-openvino``."""
     batch: int
     """Inputs in each call."""
     dtype: str
@@ -341,7 +352,8 @@ class LatencyRecord(_Frozen):
     provenance: dict[str, Any] = Field(default_factory=dict)
     """``libraries`` (those of the backend too) and ``machine``, as in a record's."""
     dense_backend: str = ""
-    """How the dense network ran: as ``backend``, but ``eager`` for ``csr`` and ``eager in float16`` for ``nm-2-4``."""
+    """How the dense network ran: as ``backend``, but ``eager`` for ``csr`` and ``eager in float16`` for ``nm-2-4``, and
+    beside a finished network in float32 on the same runtime, exported before."""
     zeros: str = ""
     """Hash of each layer's density, for backends that skip zeros (`bench.records.zeros`); empty for all others."""
     prepare_dense_seconds: float | None = None

@@ -27,7 +27,7 @@ def cost_section(records: Sequence[Record], latency: pd.DataFrame) -> Section:
     for record in records:
         if record.numbers:
             place = names[record.cell.workload, record.cell.checkpoint]
-            groups.setdefault((place, record.cell.recovery), []).append(record)
+            groups.setdefault((place, record.cell.after), []).append(record)
     if not groups:
         return section(NAME, "No cell has a cost.")
     rows = [[*key, *_row(members)] for key, members in sorted(groups.items())]

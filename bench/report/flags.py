@@ -15,9 +15,11 @@ from bench.tasks.base import DENSE_REFERENCE
 
 COUNTERS = {
     "uncounted": "operators that nobody counts, so MACs, and the theoretical speed-up, are without them",
+    "int8-products": "so many of the network's convolutions and matrix products are computed in 8 bits on this machine",
+    "float-product": "products that the runtime has no 8-bit kernel for here: stored in 8 bits, multiplied in float32",
     "fvcore-unsupported": "operators that fvcore does not count, so its MACs, shown for comparison, are without them",
 }
-"""Flags of the counting, whatever the task: ``KIND:OPERATOR`` and what is said of the operators."""
+"""Flags of counting and of finishes, whatever the task: ``KIND:WHAT`` and what is said of them."""
 
 STATES = {
     "invalid": "disturbed by other work on the machine, and left out; the next run takes them again",

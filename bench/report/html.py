@@ -93,6 +93,7 @@ def render_html(
         "asked": html(said.question.blocks),
         "backends": html(said.backends.blocks),
         "recoveries": html(said.recoveries.blocks),
+        "deploy": html(said.deploy.blocks),
         "method": html(said.method.blocks),
         "cost": html(said.cost.blocks),
         "environment": html(said.environment.blocks),

@@ -33,7 +33,7 @@ def curves_frame(records: Sequence[Record]) -> pd.DataFrame:
     for record in records:
         cell = record.cell
         shared = {
-            "workload": cell.workload, "strategy": cell.strategy, "level": cell.level_label, "recovery": cell.recovery,
+            "workload": cell.workload, "strategy": cell.strategy, "level": cell.level_label, "recovery": cell.after,
             "seed": cell.seed,
         }  # fmt: skip
         judging = quality_key(record)

@@ -132,14 +132,14 @@ def _samples(
     """The kept images of the experiment's last recovery: the one that the numbers are most often quoted for."""
     if not cells:
         return None, {}
-    recovery = cells[-1].cell.recovery
+    recovery = cells[-1].cell.after
     found = {}
     names = place_names((record.cell.workload, record.cell.checkpoint) for record in records)
     shapes: dict[str, tuple[int, ...]] = {}
     for record in records:
         cell = record.cell
         path = store.paths.cell_samples(record.keys.eval)
-        if cell.recovery != recovery or not path.exists():
+        if cell.after != recovery or not path.exists():
             continue
         try:
             images = load(read_bytes(path, WEIGHTS))["images"]

@@ -23,6 +23,7 @@ def render_markdown(model: ReportModel, drawn: Sequence[Drawing], sheets: Sequen
         _section(answer),
         _section(results),
         _section(said.recoveries),
+        _section(said.deploy),
         _pictures("Figures", drawn, "No figure: no pruned cell has a number to draw."),
         _pictures("Samples", sheets, "No samples were kept in this run."),
         *map(_section, (said.backends, said.method, said.cost, said.environment, said.failures, said.exclusions)),

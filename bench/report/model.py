@@ -16,6 +16,7 @@ from bench.report.backends import backends_section
 from bench.report.blocks import Block, Grid, Heading, Inline, Items, Link, Paragraph, Section, grid, line, listed
 from bench.report.constraints import constraint_notes
 from bench.report.cost_words import cost_section
+from bench.report.deploy import deploy_section
 from bench.report.drawings import Drawing, figures_of, grids_of
 from bench.report.flags import flag_notes, of_dense, timing_notes
 from bench.report.glance import Best, Verdicts, best_means, best_words, verdicts
@@ -35,6 +36,7 @@ from bench.report.sections import (
 )
 from bench.tables.backends import by_backend
 from bench.tables.claim import Claims
+from bench.tables.deploy import deploy_table
 from bench.tables.lead import tasks_of
 from bench.tables.naming import DENSE
 from bench.tables.run_tables import RunTables, run_tables
@@ -48,6 +50,7 @@ class Sections:
 
     question: Section
     recoveries: Section
+    deploy: Section
     backends: Section
     method: Section
     cost: Section
@@ -151,6 +154,7 @@ def build_model(
         sections=Sections(
             question=question(inputs.experiment, inputs.run, frame, len(inputs.failures)),
             recoveries=recoveries_section(summary),
+            deploy=deploy_section(deploy_table(frame, summary, latency), summary),
             backends=backends_section(backends),
             method=method(frame, latency, claims.reference),
             cost=cost_section(inputs.records, latency),

@@ -42,7 +42,7 @@ class Slice:
     def pick_records(self, records: Sequence[Record]) -> list[Record]:
         """As `pick`."""
         mine = (self.checkpoint, self.recovery)
-        same = [record for record in records if (record.cell.checkpoint, record.cell.recovery) == mine]
+        same = [record for record in records if (record.cell.checkpoint, record.cell.after) == mine]
         return [record for record in same if record.cell.target == self.target or record.cell.strategy == DENSE]
 
 

@@ -1,6 +1,6 @@
 """One cell, from loading to its record. Read this file first: it is the whole benchmark in one page.
 
-    resolve -> prune -> recover -> measure -> Record
+    resolve -> prune -> recover -> finish -> measure -> Record
 
 A cell's names are turned into things once (`resolved.py`); what several cells share (a loaded workload, one score for
 many sparsities, one pruned network for many evaluation seeds) lives in the `Workshop`.
@@ -15,6 +15,7 @@ from bench.base.seeds import stream, varies_name
 from bench.records import Cell, Cost, Provenance, Record, Status
 from bench.sweep.curve import recorder, sparse_discriminator, steps_to_dense
 from bench.sweep.earlier import initialisation_of, rewind_of
+from bench.sweep.finishing import finish
 from bench.sweep.made import Made
 from bench.sweep.measuring import Measured, measure
 from bench.sweep.resolved import ResolvedCell
@@ -33,13 +34,14 @@ def run_cell(cell: Cell, shop: Workshop) -> Record:
     todo = shop.resolve(cell)
     scratch = shop.paths.training(todo.keys.eval) if shop.paths else None
     try:
-        made = shop.networks.get(todo.keys.prune, lambda: make(todo, shop, scratch=scratch))
+        made = shop.networks.get(todo.network_key, lambda: make(todo.unfinished or todo, shop, scratch=scratch))
+        start = time.perf_counter()
+        finished = finish(todo, made.recovered)
     except NotApplicable as error:
         return _record(todo, shop, "not-applicable", str(error))
     except Infeasible as error:
         return _record(todo, shop, "infeasible", str(error))
-    start = time.perf_counter()
-    measured = measure(todo, made.recovered, shop, make_dense=lambda: make_dense(todo, shop))
+    measured = measure(todo, made.recovered, shop, make_dense=lambda: make_dense(todo, shop), finished=finished)
     seconds = time.perf_counter() - start
     record = _record(todo, shop, "collapsed" if measured.collapse else "ok", measured.collapse)
     return _with_numbers(record, todo, made, measured, seconds, shop)

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from bench.artifact.finishes import Finish
 from bench.base.code import Code
 from bench.tasks import TASKS
 from bench.training.recovery import Recovery
@@ -107,8 +108,20 @@ TIMING: Mapping[str, tuple[str, ...]] = {
 """What times a pair of networks, whatever the backend."""
 
 
+_FINISHES = "bench.artifact.finishes"
+
+FINISHED: Mapping[str, tuple[str, ...]] = {
+    "finish": ("bench.sweep.finishing", f"{_FINISHES}.base", "bench.artifact.onnx"),
+}
+"""What every finished network takes besides; its own module comes with it."""
+
+
 def network_modules(
-    workload: Workload, strategy: Strategy | None, recovery: Recovery, code: Code | None = None
+    workload: Workload,
+    strategy: Strategy | None,
+    recovery: Recovery,
+    code: Code | None = None,
+    finish: Finish | None = None,
 ) -> dict[str, frozenset[str]]:
     """Part -> modules of all that makes the network of a cell; ``code`` follows what a strategy imports."""
     generator = {} if workload.own else {"generator": (module_of(workload.generator),)}
@@ -126,7 +139,14 @@ def network_modules(
         found["earlier"] = frozenset({"bench.sweep.earlier"})
     if strategy is not None:
         found["strategy"] = (code or Code()).closure(_modules_of(strategy), NAMES_ONLY)
+    if finish is not None:
+        found["finish"] = finish_modules(finish)
     return found
+
+
+def finish_modules(finish: Finish) -> frozenset[str]:
+    """All that finishes a network."""
+    return frozenset({*FINISHED["finish"], module_of(finish.make)})
 
 
 def numbers_modules(workload: Workload, metrics: Iterable[str] = ()) -> dict[str, frozenset[str]]:
@@ -138,9 +158,10 @@ def numbers_modules(workload: Workload, metrics: Iterable[str] = ()) -> dict[str
     return {name: frozenset(modules) for name, modules in parts.items()}
 
 
-def timing_modules(prepare: Callable[..., Any]) -> dict[str, frozenset[str]]:
+def timing_modules(prepare: Callable[..., Any], finish: Finish | None = None) -> dict[str, frozenset[str]]:
     """Part -> modules of all that times two networks on the backend that ``prepare`` belongs to."""
-    return {name: frozenset(modules) for name, modules in {**TIMING, "backend": (module_of(prepare),)}.items()}
+    parts = {name: frozenset(modules) for name, modules in {**TIMING, "backend": (module_of(prepare),)}.items()}
+    return parts if finish is None else parts | {"finish": finish_modules(finish)}
 
 
 def hashes(parts: Mapping[str, Iterable[str]], code: Code) -> dict[str, str]:

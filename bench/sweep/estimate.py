@@ -18,6 +18,7 @@ from bench.base.machine import one_thread
 from bench.base.seeds import stream
 from bench.executors.local import keep_freed_memory
 from bench.measure.latency import expected_seconds
+from bench.records.finishes import NO_FINISH
 from bench.records.store import DamagedFile, RunStore
 from bench.sweep.groups import MASKED, cell_cost, image_cost
 from bench.sweep.plan import Plan, devices_here
@@ -89,7 +90,12 @@ def estimate_latency_seconds(plan: Plan, speeds: Speeds, missing: Sequence[Resol
     finished = [todo for todo in plan.todo if todo.keys.eval not in unknown]
     networks = _networks(missing) - _networks(finished)
     ways = len(devices) * len(latency.backends)
-    wanted = [(training, batch) for training, _ in networks for batch in latency.batches for _ in range(ways)]
+    wanted = [
+        (training, batch)
+        for training, _, finish in networks
+        for batch in latency.batches
+        for _ in range(ways if finish == NO_FINISH else devices.count("cpu"))  # in its own way alone
+    ]
     planned = [planned for planned in plan.cells if planned.keys.eval not in unknown]
     records = [record for one in planned if (record := store.read_record(one)) is not None]
     tasks = latency_tasks(
@@ -114,13 +120,14 @@ def _timed(store: RunStore, workload: str, batch: int, key: str) -> bool:
     return known is not None and known.status != "invalid"
 
 
-def _networks(cells: Iterable[ResolvedCell]) -> set[tuple[Training, tuple[str, ...]]]:
-    """What tells the architectures of these cells apart: of which training they are, and how they were pruned."""
-    found: set[tuple[Training, tuple[str, ...]]] = set()
+def _networks(cells: Iterable[ResolvedCell]) -> set[tuple[Training, tuple[str, ...], str]]:
+    """What tells the architectures of these cells apart: of which training they are, how they were pruned, and their
+    finish."""
+    found: set[tuple[Training, tuple[str, ...], str]] = set()
     for todo in cells:
         cell, strategy = todo.cell, todo.strategy
         if strategy is None or strategy.granularity.name in MASKED:
-            found.add((_training(todo), ()))
+            found.add((_training(todo), (), cell.finish))
             continue
         how: tuple[str, ...] = (cell.strategy, cell.target, cell.level_label)
         if strategy.schedule is not None:
@@ -130,7 +137,7 @@ def _networks(cells: Iterable[ResolvedCell]) -> set[tuple[Training, tuple[str, .
             how = (strategy.granularity.name, "uniform", cell.target, cell.level_label)
         elif todo.draws:
             how = (*how, str(cell.seed))
-        found.add((_training(todo), how))
+        found.add((_training(todo), how, cell.finish))
     return found
 
 

@@ -83,7 +83,7 @@ def outlooks(plan: Plan, results: Path | str) -> list[Outlook]:
     """One for each workload and recovery that has something to compare and a judge."""
     places: dict[tuple[str, str], list[ResolvedCell]] = {}
     for todo in plan.todo:
-        places.setdefault((todo.cell.workload, todo.cell.recovery), []).append(todo)
+        places.setdefault((todo.cell.workload, todo.cell.after), []).append(todo)
     runs = EarlierRuns(Path(results))
     found = [_outlook(cells, plan.settings.num_images, plan.settings.metrics, runs) for cells in places.values()]
     return [one for one in found if one is not None]
@@ -108,7 +108,7 @@ def _outlook(cells: list[ResolvedCell], num_images: int, metrics: tuple[str, ...
     ratios = [told_ratio_of_drawn(one, at, family) for one, at in _drawn(by_drawn, trained)]
     return Outlook(
         workload,
-        first.cell.recovery,
+        first.cell.after,
         quantity,
         family,
         checkpoints,

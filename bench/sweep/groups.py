@@ -19,7 +19,7 @@ SMALLEST = 0.2
 
 
 def groups(cells: Sequence[ResolvedCell], cost: Callable[[ResolvedCell], float]) -> tuple[Group, ...]:
-    """One group for each network: its cells differ in their evaluation only.
+    """One group for each network: its cells differ in their evaluation and their finish only.
 
     Of one kin are those that share a score: all of a strategy where it draws nothing, else those of a seed. In a row
     come the seeds of a level, which share a cut. All wait for the dense network of their recovery and seed, whose
@@ -32,7 +32,9 @@ def groups(cells: Sequence[ResolvedCell], cost: Callable[[ResolvedCell], float])
 
     networks: dict[str, list[ResolvedCell]] = {}
     for todo in cells:
-        networks.setdefault(todo.keys.prune, []).append(todo)
+        networks.setdefault(todo.network_key, []).append(todo)
+    for network in networks.values():
+        network.sort(key=lambda todo: todo.unfinished is not None)  # dense is judged before what is made of it
     dense = {todo.keys.prune for todo in cells if todo.dense is None}
     found: list[Group] = []
     for network in sorted(networks.values(), key=place):
@@ -44,7 +46,8 @@ def groups(cells: Sequence[ResolvedCell], cost: Callable[[ResolvedCell], float])
                 kin=f"{cell.workload}/{cell.checkpoint}/{cell.strategy}/{cell.seed if first.draws else None}",
                 cost=sum(map(cost, network)),
                 name=first.keys.prune if first.dense is None else "",
-                after=frozenset(todo.dense.keys.prune for todo in network if todo.dense is not None) & dense,
+                after=frozenset(todo.dense.keys.prune for todo in network if todo.dense is not None)
+                & dense - {first.network_key},
             )
         )
     return tuple(found)
@@ -63,6 +66,7 @@ def cell_cost(shop: Workshop) -> Callable[[ResolvedCell], float]:
         smaller = strategy is not None and strategy.granularity.name not in MASKED
         left = max(SMALLEST, 1 - todo.cell.level.get("sparsity", 0.0)) if smaller else 1.0
         images = 2 * shop.settings.num_images * image_cost(shop, todo.gan)
-        return left * images + shop.training_macs(todo)
+        trained = 0 if todo.unfinished else shop.training_macs(todo)  # its network is another cell's too
+        return left * images + trained
 
     return cost

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from bench.artifact.finishes import Finish
 from bench.base.code import Code, digest
 from bench.base.seeds import Role
 from bench.records import Cell, Keys
@@ -25,11 +26,15 @@ KEYS_VERSION = 2
 """Rises when all keys change at once, so that an old run can be told apart in one sentence."""
 
 
-def streams(strategy: Strategy | None, recovery: Recovery, workload: Workload) -> frozenset[Role]:
-    """The streams that the *pruned network* depends on; its numbers depend on `eval` besides."""
+def streams(
+    strategy: Strategy | None, recovery: Recovery, workload: Workload, finish: Finish | None = None
+) -> frozenset[Role]:
+    """The streams that the *network* depends on; its numbers depend on `eval` besides."""
     used = set(recovery.streams(_generator(workload.generator), pruned=strategy is not None))
     if strategy is not None and (strategy.random or strategy.needs & {"inputs", "data", "discriminator"}):
         used.add("prune")
+    if finish is not None and finish.calibrates:
+        used.add("calibrate")
     return frozenset(used)
 
 
@@ -48,6 +53,7 @@ def cell_keys(
     recovery: Recovery,
     metric_versions: dict[str, str],
     earlier: Mapping[str, str] | None = None,
+    finish: Finish | None = None,
     code: Code | None = None,
 ) -> Keys:
     """The keys of a cell. Only its own slice of the configuration enters, and nothing that has its default.
@@ -58,18 +64,21 @@ def cell_keys(
         strategy: None for dense.
         metric_versions: metric -> version, which holds the extractor, N and the reference.
         earlier: fingerprints of earlier states of the training; they enter where the strategy goes back to them.
+        finish: None: the network as it was recovered.
         code: the code that runs, by default what is imported.
     """
     code = code or Code()
     definition: dict[str, Any] = {
         "checkpoint": checkpoint,
-        "code": hashes(network_modules(workload, strategy, recovery, code), code),
+        "code": hashes(network_modules(workload, strategy, recovery, code, finish), code),
         "inputs": workload.inputs.identity,
         "recovery": recovery.name,
-        "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload)), cell.seed),
+        "streams": dict.fromkeys(sorted(streams(strategy, recovery, workload, finish)), cell.seed),
     }
     if workload.own:
         definition["own"] = workload.own.code
+    if finish is not None:
+        definition["finish"] = finish.version
     if recovery.steps:
         definition["training"] = [_given(workload.recipe.spec), data]
     if strategy is not None:
@@ -106,6 +115,7 @@ def latency_key(
     dtype: str,
     threads: int,
     zeros: str = "",
+    finish: Finish | None = None,
     code: Code | None = None,
 ) -> str:
     """The key of a timing: the pair of architectures, and where and how it was timed.
@@ -113,8 +123,9 @@ def latency_key(
     Args:
         prepare: what makes a network ready on the backend; its code enters.
         zeros: hash of each layer's density, where the backend skips zeros and there are any.
+        finish: of the pruned network, whose architecture names it.
     """
-    how = [inputs, device, backend, batch, dtype, threads, hashes(timing_modules(prepare), code or Code())]
+    how = [inputs, device, backend, batch, dtype, threads, hashes(timing_modules(prepare, finish), code or Code())]
     return digest([dense, pruned, *how, *([zeros] if zeros else [])])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from safetensors.torch import save
 from torch import Tensor
 
+from bench.artifact.finishes import FinishedNetwork
 from bench.artifact.folder import save_artifact
 from bench.base.errors import UserError
 from bench.base.files import write_atomically
@@ -19,6 +20,7 @@ from bench.records.contributions import CellContributions, write_contributions
 from bench.records.store import writable
 from bench.statistics import Contributions
 from bench.sweep.counts import architecture_of, count, layers_of
+from bench.sweep.finishing import finished_architecture, finished_files, size_of
 from bench.sweep.resolved import ResolvedCell
 from bench.sweep.workshop import Workshop
 from bench.tasks.evaluation import Seen
@@ -44,15 +46,23 @@ class Measured:
 
 
 def measure(
-    todo: ResolvedCell, recovered: Recovered, shop: Workshop, *, make_dense: Callable[[], Recovered]
+    todo: ResolvedCell,
+    recovered: Recovered,
+    shop: Workshop,
+    *,
+    make_dense: Callable[[], Recovered],
+    finished: FinishedNetwork | None = None,
 ) -> Measured:
     """Draw the evaluation's outputs once, judge them once, count the network.
+
+    What is drawn and shipped is the finished network, where there is one; parameters, MACs and layers are counted on
+    the network that it was made of.
 
     Args:
         make_dense: the dense network of the same recovery and seed, for a run in which its outputs are not kept.
     """
     judge = todo.loaded.judge
-    generator = recovered.generator.to(shop.settings.device)  # counting has left a shared network on the CPU
+    generator = finished or recovered.generator.to(shop.settings.device)  # counting has left a shared one on the CPU
     inputs = judge.draw(todo.cell.seed)
     seen = judge.see(generator, inputs)
     # What is not finite is compared with nothing.
@@ -60,19 +70,19 @@ def measure(
     numbers = judge.numbers(seen)
     numbers |= _beside_dense(todo, seen, dense, recovered, shop)
     counts = count(todo, recovered, shop)
-    numbers |= counts.numbers
+    numbers |= counts.numbers | (size_of(finished) if finished else {})
     _keep_contributions(todo, judge.contributions(seen), inputs, shop)
-    _keep(todo, recovered, judge.samples(seen), shop, numbers)
+    _keep(todo, recovered, judge.samples(seen), shop, numbers, finished)
     return Measured(
         numbers,
         judge.collapse(seen, dense, trained=todo.recovery.steps > 0),
-        architecture_of(todo.gan.workload, recovered),
+        finished_architecture(architecture_of(todo.gan.workload, recovered), todo.finish),
         layers_of(todo.gan.checkpoint.generator, recovered),
         counts.achieved_params,
         counts.achieved_macs,
         peak_resident_bytes(),
         peak_cuda_bytes(shop.settings.device),
-        [*counts.flags, *judge.flags(seen)],
+        [*counts.flags, *judge.flags(seen), *(finished.flags if finished else ())],
     )
 
 
@@ -132,6 +142,7 @@ def _keep(
     samples: dict[str, Tensor],
     shop: Workshop,
     numbers: dict[str, Number],
+    finished: FinishedNetwork | None,
 ) -> None:
     """Keep a few outputs for people, and the weights where they are asked for or cannot be had again cheaply."""
     if shop.paths is None:
@@ -151,4 +162,5 @@ def _keep(
                 inputs=todo.gan.workload.inputs.sample(1, stream(0, "eval")),
                 numbers=numbers,
                 judged_seed=cell.seed,
+                finished=finished_files(todo.finish, finished),
             )

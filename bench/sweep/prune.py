@@ -14,7 +14,10 @@ from bench.base.ranges import SEEDS
 from bench.base.seeds import stream
 from bench.experiments.schema import MOST_KNOB, checked_sparsity
 from bench.records import Cell
+from bench.records.finishes import FINISHES, NO_FINISH
 from bench.sweep.cell import make
+from bench.sweep.finishing import finish as finish_cell
+from bench.sweep.finishing import finished_files
 from bench.sweep.made import Made
 from bench.sweep.patterns import check_patterns
 from bench.sweep.settings import Settings
@@ -26,7 +29,7 @@ from strategies.base import Infeasible, NotApplicable, Target
 from strategies.builtin import DENSE, STRATEGIES
 from strategies.constraining import refusal
 from strategies.constraints import Constraints
-from strategies.registry import Registry
+from strategies.registry import Registry, UnknownName
 
 
 def prune_to_folder(
@@ -41,6 +44,7 @@ def prune_to_folder(
     recovery: str,
     seed: int,
     device: str,
+    finish: str = NO_FINISH,
     catalogue: Catalogue = BUILT_IN,
     constraints: Mapping[str, Any] | None = None,
 ) -> Made:
@@ -61,6 +65,8 @@ def prune_to_folder(
         asked_recovery(recovery)
     except ValueError as error:
         mistakes.append(f"--recovery: {error}")
+    if finish not in FINISHES:
+        mistakes.append(f"--finish: {UnknownName('finish', finish, list(FINISHES))}")
     asked: dict[str, float] = {}
     try:
         asked = _level(strategy, sparsity, level)
@@ -83,6 +89,7 @@ def prune_to_folder(
             "target": target,
             "level": asked,
             "recovery": recovery,
+            "finish": finish,
             "seed": seed,
         }
     )
@@ -90,7 +97,9 @@ def prune_to_folder(
     check_patterns([cell], shop, "nothing was pruned")
     try:
         with one_thread():
-            made = make(shop.resolve(cell), shop)
+            todo = shop.resolve(cell)
+            made = make(todo, shop)
+            finished = finished_files(todo.finish, finish_cell(todo, made.recovered))
     except (NotApplicable, Infeasible) as error:
         raise UserError(f"{strategy} on {workload}: {error}.") from error
     provenance: dict[str, Any] = shop.provenance
@@ -103,6 +112,7 @@ def prune_to_folder(
             provenance=provenance,
             factory=catalogue[workload].factory_note,
             inputs=catalogue[workload].inputs.sample(1, stream(0, "eval")),
+            finished=finished,
         )
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}).") from error

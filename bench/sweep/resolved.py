@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bench.artifact.finishes import Finish
 from bench.records import Cell, Keys
 from bench.tasks import TASKS, Task
 from bench.tasks.evaluation import Judge
@@ -35,7 +36,8 @@ class ResolvedCell:
     """As it stands in the record."""
     keys: Keys
     dense: ResolvedCell | None
-    """The cell that it is compared with: dense of the same recovery and seed; None: it is that cell."""
+    """The cell that it is compared with: dense of the same recovery and seed, without a finish; None: it is that
+    cell."""
     loaded: Loaded
     strategy: Strategy | None
     """None: dense."""
@@ -43,6 +45,9 @@ class ResolvedCell:
     recovery: Recovery
     streams: frozenset[str]
     """The random streams that its network depends on; its numbers depend on `eval` besides."""
+    finish: Finish | None = None
+    unfinished: ResolvedCell | None = None
+    """The cell of the same network before its finish; None: it has no finish."""
 
     @property
     def gan(self) -> Gan:
@@ -52,6 +57,11 @@ class ResolvedCell:
     def dense_key(self) -> str:
         """The `eval` key of the cell that it is compared with; a dense cell's own."""
         return (self.dense or self).keys.eval
+
+    @property
+    def network_key(self) -> str:
+        """What cells share that are measured on one recovered network, whatever their finish."""
+        return (self.unfinished or self).keys.prune
 
     @property
     def draws(self) -> bool:

@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.artifact.finishes import FINISH
 from bench.base.machine import device_model, libraries, machine, versions
 from bench.base.seeds import stream
 from bench.executors import Work
-from bench.measure.backends import BACKENDS
+from bench.measure.backends.finished import backend_named
 from bench.measure.latency import measure_latency
 from bench.records import LatencyRecord, Record
+from bench.records.finishes import NO_FINISH, TIMED_AS
 from bench.records.zeros import Zeros, zeros_of
+from bench.sweep.finishing import finished_again, packages_of
 from bench.sweep.keys import latency_key
 from bench.workloads.base import Workload
 from bench.workloads.catalogue import Catalogue
@@ -51,6 +54,8 @@ class LatencyTask:
     backend: str
     zeros: Zeros
     """Empty for backends that multiply by zeros like by any other number."""
+    finish: str = NO_FINISH
+    """Of the pruned network; it is timed as what it is shipped for runs it, against dense in float32 there."""
 
 
 def latency_tasks(
@@ -71,7 +76,7 @@ def latency_tasks(
     dense = {
         (record.cell.workload, record.cell.checkpoint): record.architecture.hash
         for record in records
-        if record.cell.strategy == DENSE and record.architecture
+        if record.cell.strategy == DENSE and record.cell.finish == NO_FINISH and record.architecture
     }
     models = {device: device_model(device) for device in devices}
     ways = list(itertools.product(models.items(), batches, backends))
@@ -87,19 +92,23 @@ def latency_tasks(
             for module, sides in architecture.kept.items()
             for side, indices in sides.items()
         )
-        for (device, model), batch, backend in ways:
-            zeros = zeros_of(record) if BACKENDS[backend].skips_zeros else Zeros(())
+        finish = FINISH[cell.finish] if cell.finish != NO_FINISH else None
+        own = [(where, batch, TIMED_AS[finish.name]) for where, batch, _ in ways if where[0] == "cpu"] if finish else []
+        for (device, model), batch, name in dict.fromkeys(own) if finish else ways:
+            backend = backend_named(name)
+            zeros = zeros_of(record) if backend.skips_zeros else Zeros(())
             key = latency_key(
                 base,
                 architecture.hash,
                 inputs=repr(catalogue[cell.workload].inputs),
                 device=model,
-                backend=backend,
-                prepare=BACKENDS[backend].prepare,
+                backend=name,
+                prepare=backend.prepare,
                 batch=batch,
-                dtype=BACKENDS[backend].dtype,
+                dtype=backend.dtype,
                 threads=THREADS,
                 zeros=zeros.hash,
+                finish=finish,
             )
             if key not in tasks:
                 tasks[key] = LatencyTask(
@@ -113,8 +122,9 @@ def latency_tasks(
                     bypassed=tuple(architecture.bypassed),
                     device=device,
                     batch=batch,
-                    backend=backend,
+                    backend=name,
                     zeros=zeros,
+                    finish=cell.finish,
                 )
     return list(tasks.values())
 
@@ -147,9 +157,16 @@ def time_task(task: LatencyTask, workload: Workload, dense: nn.Module) -> Latenc
         RuntimeError: the pruned network cannot be rebuilt from its record; timing another would be wrong.
     """
     pruned = rebuilt(dense, task)
+    if task.finish != NO_FINISH:
+        pruned = finished_again(task.finish, pruned, workload.inputs)
     inputs = workload.inputs.sample(task.batch, stream(0, "eval", "latency"))
     timed: dict[str, Any] = measure_latency(
-        dense, pruned, inputs, device=task.device, batch=task.batch, backend=BACKENDS[task.backend]
+        dense,
+        pruned,
+        inputs,
+        device=task.device,
+        batch=task.batch,
+        backend=backend_named(task.backend, (dense, inputs)),
     )
     return LatencyRecord(
         latency_key=task.key,
@@ -159,7 +176,7 @@ def time_task(task: LatencyTask, workload: Workload, dense: nn.Module) -> Latenc
         dense_architecture=task.dense_architecture,
         zeros=task.zeros.hash,
         provenance={
-            "libraries": libraries() | versions(*PACKAGES.get(task.backend, ())),
+            "libraries": libraries() | versions(*PACKAGES.get(task.backend, ()), *packages_of(task.finish)),
             "machine": machine(task.device),
         },
         **timed,

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bench.artifact.finishes import Finish
 from bench.base.code import Code
 from bench.base.errors import UserError
 from bench.base.kept import Kept
@@ -18,7 +19,9 @@ from bench.base.seeds import stream
 from bench.measure.complexity import Macs, count_macs, count_macs_fvcore
 from bench.measure.structure import structure
 from bench.records import Cell, Keys
+from bench.records.finishes import NO_FINISH
 from bench.records.paths import RunPaths
+from bench.sweep.finishing import finish_named
 from bench.sweep.keys import cell_keys, streams
 from bench.sweep.made import Made
 from bench.sweep.resolved import Loaded, ResolvedCell
@@ -102,30 +105,45 @@ class Workshop:
         """The cell with all that its names mean.
 
         Raises:
-            UserError: whatever is wrong with the files of its workload; a judge that does not fit.
+            UserError: whatever is wrong with the files of its workload; a judge that does not fit; a finish whose
+            packages are not installed.
             UnknownName: no such workload or strategy.
         """
         key = (cell.workload, cell.checkpoint), cell.recovery, cell.seed
-        if cell.strategy == DENSE:
+        if cell.strategy == DENSE and cell.finish == NO_FINISH:
             return self._dense.get(key, lambda: self._resolved(cell, None))
-        return self._resolved(cell, self._dense.get(key, lambda: self._resolved(dense_of(cell), None)))
+        dense = self._dense.get(key, lambda: self._resolved(dense_of(cell), None))
+        if cell.finish == NO_FINISH:
+            return self._resolved(cell, dense)
+        unfinished = self.resolve(cell.model_copy(update={"finish": NO_FINISH}))
+        return self._resolved(cell, dense, finish_named(cell.finish), unfinished)
 
-    def _resolved(self, cell: Cell, dense: ResolvedCell | None) -> ResolvedCell:
+    def _resolved(
+        self,
+        cell: Cell,
+        dense: ResolvedCell | None,
+        finish: Finish | None = None,
+        unfinished: ResolvedCell | None = None,
+    ) -> ResolvedCell:
         loaded = self.load(cell.workload, cell.checkpoint)
         recovery = self._recoveries.get(cell.recovery, lambda: parse_recovery(cell.recovery))
         strategy = self.strategy(cell)
         return ResolvedCell(
             cell,
-            self._keys(cell, loaded, strategy, recovery),
+            self._keys(cell, loaded, strategy, recovery, finish),
             dense,
             loaded,
             strategy,
             Level(*next(iter(cell.level.items()))),
             recovery,
-            frozenset(streams(strategy, recovery, loaded.gan.workload)),
+            frozenset(streams(strategy, recovery, loaded.gan.workload, finish)),
+            finish,
+            unfinished,
         )
 
-    def _keys(self, cell: Cell, loaded: Loaded, strategy: Strategy | None, recovery: Recovery) -> Keys:
+    def _keys(
+        self, cell: Cell, loaded: Loaded, strategy: Strategy | None, recovery: Recovery, finish: Finish | None
+    ) -> Keys:
         return cell_keys(
             cell,
             workload=loaded.gan.workload,
@@ -135,6 +153,7 @@ class Workshop:
             recovery=recovery,
             metric_versions=dict(loaded.judge.versions),
             earlier=loaded.gan.checkpoint.card.get("hashes"),
+            finish=finish,
             code=self._code,
         )
 
@@ -236,8 +255,8 @@ class Workshop:
 
 
 def dense_of(cell: Cell) -> Cell:
-    """The dense cell of the same recovery and seed, with which ``cell`` is compared."""
-    dense = {"strategy": DENSE, "constraints": {}, "level": {"sparsity": 0.0}, "target": "params"}
+    """The dense cell of the same recovery and seed, with which ``cell`` is compared; it has no finish."""
+    dense = {"strategy": DENSE, "constraints": {}, "level": {"sparsity": 0.0}, "target": "params", "finish": NO_FINISH}
     return cell.model_copy(update=dense)
 
 

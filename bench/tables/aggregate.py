@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records.finishes import without_finish
 from bench.statistics import Difference, Estimate, Interval, estimated, t_interval
 from bench.tables.evidence import UNKNOWN, Evidence, alone, compared
 from bench.tables.naming import DENSE, row_order
@@ -84,7 +85,7 @@ def aggregate(frame: pd.DataFrame, evidence: Evidence | None = None) -> pd.DataF
     refuse_mixed_versions(frame)
     rows = rows_of(frame)
     groups = {key: _Group(list({row["seed"]: row for row in members}.values())) for key, members in _split(rows)}
-    dense = {_pair(row): row["value"] for row in rows if row["strategy"] == DENSE and row["status"] == "ok"}
+    dense = {_pair(row): row["value"] for row in rows if _is_base(row) and row["status"] == "ok"}
     measured = {_key(row) for row in rows if row["metric"]}
     kept = [row for row in rows if row["metric"] or _key(row) not in measured]
     split = _split(kept, "metric")
@@ -156,7 +157,7 @@ def _from_images(
     for row in rows:
         if row["status"] == "ok":
             cells.setdefault(_key(row), {}).setdefault(row["seed"], {})[row["metric"]] = row
-    dense = {_place(key): key for key in cells if key[2] == DENSE}
+    dense = {_place(key): key for key in cells if key[2] == DENSE and key[5] == without_finish(key[5])}
     own: dict[tuple[Any, ...], dict[tuple[Any, ...], Difference]] = {}
     paired: dict[tuple[Any, ...], dict[tuple[Any, ...], Difference]] = {}
     for key, members in split:
@@ -171,7 +172,7 @@ def _from_images(
         at_n = [mine[row["seed"]].get(named, row)["value"] for row in usable]
         own.setdefault(place, {})[key] = alone(usable, at_n, evidence)
         base = dense.get(_place(key[:-1]))
-        if base is None or key[2] == DENSE or quantity is None:
+        if base is None or key[:-1] == base or quantity is None:
             continue
         difference = compared(mine, cells[base], metric, replace(quantity, scale="linear"), evidence)
         if difference is not None and difference.varies.isdisjoint({UNKNOWN}):
@@ -196,13 +197,20 @@ def _known(interval: Interval, estimate: Estimate | None) -> Interval:
 
 
 def _place(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Workload, checkpoint and recovery: what a dense cell is compared within."""
-    return (key[0], key[1], key[5])
+    """Workload, checkpoint and recovery: what a dense cell is compared within. A finish is compared with dense
+    without one.
+    """
+    return (key[0], key[1], without_finish(key[5]))
+
+
+def _is_base(row: Row) -> bool:
+    """Whether others are compared with it: dense, as its recovery left it."""
+    return bool(row["strategy"] == DENSE and row["recovery"] == without_finish(row["recovery"]))
 
 
 def _differences(rows: Iterable[Row], dense: dict[tuple[Any, ...], float]) -> list[float]:
     """Paired by seed, of the rows with a usable dense value; none for dense itself."""
-    pairs = [(row["value"], dense.get(_pair(row), math.nan)) for row in rows if row["strategy"] != DENSE]
+    pairs = [(row["value"], dense.get(_pair(row), math.nan)) for row in rows if not _is_base(row)]
     return [value - base for value, base in pairs if not math.isnan(base)]
 
 
@@ -218,7 +226,7 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 
 def _pair(row: Row) -> tuple[Any, ...]:
-    return (row["workload"], row["checkpoint"], row["recovery"], row["seed"], row["metric"])
+    return (row["workload"], row["checkpoint"], without_finish(row["recovery"]), row["seed"], row["metric"])
 
 
 def _order(row: Row) -> tuple[object, ...]:

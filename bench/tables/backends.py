@@ -11,7 +11,10 @@ from bench.tables.latency import SAME, SETTING, verdict, with_latency
 from bench.tables.naming import DENSE, strategy_order
 from bench.tables.tidy import rows_of
 
-ORDER = ("eager", "channels_last", "bf16", "compile", "onnx", "openvino", "csr", "nm-2-4", "tf32", "cuda-graph")
+ORDER = (
+    "eager", "channels_last", "bf16", "bf16-weights", "compile", "onnx", "int8-onnx", "openvino", "int8-openvino",
+    "csr", "nm-2-4", "tf32", "cuda-graph",
+)  # fmt: skip
 """Of columns and colours; others follow by name."""
 NETWORKS = ["workload", "checkpoint", "strategy", "target", "level"]
 """What the timings of one row have in common; they do not depend on the recovery."""

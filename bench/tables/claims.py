@@ -63,8 +63,8 @@ def against_reference(frame: pd.DataFrame, reference: str, evidence: Evidence | 
 
 
 def against_dense(frame: pd.DataFrame, evidence: Evidence | None = None) -> list[Claim]:
-    """Every pruned row against dense of the same recovery: what it loses at most, whether that is within the margin
-    (``holds``), whether it is shown to lose anything (``worse``). Half of the family's error is for each.
+    """Every row against dense of the same recovery, without a finish: what it loses at most, whether that is within the
+    margin (``holds``), whether it is shown to lose anything (``worse``). Half of the family's error is for each.
     """
     return _against_dense(groups_of(frame), evidence or Evidence())
 
@@ -88,7 +88,7 @@ def judged_families(groups: dict[Key, Group], reference: str, evidence: Evidence
 def _with_reference(groups: dict[Key, Group], reference: str, evidence: Evidence) -> list[Comparison]:
     found = []
     for key, group in groups.items():
-        if key[2] in (reference, DENSE):
+        if key[2] == reference != DENSE or key[2] == DENSE != reference:
             continue
         if reference == DENSE:
             other = dense_of(key, groups)
@@ -103,7 +103,7 @@ def _against_dense(groups: dict[Key, Group], evidence: Evidence) -> list[Claim]:
     found = []
     for key, group in groups.items():
         dense = dense_of(key, groups)
-        if key[2] != DENSE and dense is not None:
+        if dense is not None:
             found.append(compare(group, dense, evidence, same_size=False))
     return in_order(claim for family in _families(found) for claim in _judged_by_dense(family))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records.finishes import without_finish
 from bench.statistics import Difference, Simultaneous
 from bench.tables.aggregate import GROUP_COLUMNS
 from bench.tables.claim import SAME_SIZE, Claim, Key, Verdict
@@ -128,9 +129,11 @@ def changed(key: Key, **changes: str) -> Key:
 
 
 def dense_of(key: Key, groups: Mapping[Key, Group]) -> Group | None:
-    same_place = [key[0], key[1], key[5]]
-    found = (group for other, group in groups.items() if other[2] == DENSE and [*other[:2], other[5]] == same_place)
-    return next(found, None)
+    """Dense of the same recovery, without a finish; None for itself."""
+    place = [key[0], key[1], without_finish(key[5])]
+    found = (group for other, group in groups.items() if other[2] == DENSE and [*other[:2], other[5]] == place)
+    dense = next(found, None)
+    return None if dense is not None and dense.key == key else dense
 
 
 def claim_about(one: Comparison, result: Simultaneous | None, bound: float, verdict: Verdict) -> Claim:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records.finishes import without_finish
 from bench.statistics import hypervolume, t_interval
 from bench.tables.lead import Judge, areas_of
 from bench.tables.naming import DENSE, row_order
@@ -53,7 +54,8 @@ def hypervolume_table(frame: pd.DataFrame) -> pd.DataFrame:
     dense: dict[tuple[Any, ...], Row] = {}
     for cell in cells.values():
         if cell["strategy"] == DENSE:
-            dense[_pair(cell)] = cell
+            if cell["recovery"] == without_finish(cell["recovery"]):
+                dense[_pair(cell)] = cell
         elif cell["status"] != "not-applicable":
             groups.setdefault(_key(cell), []).append(cell)
     found = [
@@ -120,7 +122,7 @@ def _key(row: Row) -> _Key:
 
 
 def _pair(row: Row) -> tuple[Any, ...]:
-    return (row["workload"], row["checkpoint"], row["recovery"], row["seed"])
+    return (row["workload"], row["checkpoint"], without_finish(row["recovery"]), row["seed"])
 
 
 def _order(row: Row) -> tuple[str, str, str, str, str, float, str]:

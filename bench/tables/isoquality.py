@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from bench.records.finishes import without_finish
 from bench.statistics import t_interval
 from bench.tables.latency import JOIN, SETTING, main_setting, with_latency
 from bench.tables.lead import Judge, bounds_of
@@ -133,7 +134,7 @@ def iso_points(
     dense: dict[tuple[Any, ...], Row] = {}
     for cell in cells:
         if cell["strategy"] == DENSE:
-            if cell["status"] == "ok":
+            if cell["status"] == "ok" and cell["recovery"] == without_finish(cell["recovery"]):
                 dense[_seed_of(cell)] = cell
         else:
             curves.setdefault((*(cell[name] for name in CURVE), cell["seed"]), []).append(cell)
@@ -221,7 +222,7 @@ def _cells(frame: pd.DataFrame, judges: Mapping[str, Judge | None]) -> list[Row]
 
 
 def _seed_of(cell: Row) -> tuple[Any, ...]:
-    return (cell["workload"], cell["checkpoint"], cell["recovery"], cell["seed"])
+    return (cell["workload"], cell["checkpoint"], without_finish(cell["recovery"]), cell["seed"])
 
 
 def _shares(cells: Sequence[Row], cost: Cost, speed: dict[tuple[Any, ...], Row]) -> tuple[float, list[float]]:

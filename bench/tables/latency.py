@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records import LatencyRecord
+from bench.records.finishes import TIMED_AS
 from bench.tables.tidy import rows_of
 
 JOIN = ["workload", "checkpoint", "architecture"]
@@ -208,6 +209,7 @@ def _of_main_setting(latency: pd.DataFrame) -> pd.DataFrame:
 def _dense_rows(latency: pd.DataFrame) -> pd.DataFrame:
     """What dense itself took in each setting: the median over the records that timed it against something."""
     usable = latency[latency["latency_status"] == "ok"]
+    usable = usable[~usable["backend"].isin(TIMED_AS.values())]  # dense in float32 beside what is not
     others = usable[~_of_itself(usable) & ~usable["backend"].isin(SKIP_ZEROS)]
     measured = {tuple(row) for row in others[[*JOIN, *SETTING, "batch"]].itertuples(index=False)}
     rows = []

@@ -29,7 +29,8 @@ def tidy(records: Sequence[Record]) -> pd.DataFrame:
     """One row for each number of each cell.
 
     Columns: ``workload, checkpoint, strategy, granularity, target, level`` (label), ``requested`` (sparsity, NaN for a
-    strategy with its own knob), ``achieved_params, achieved_macs`` (fractions removed), ``recovery, seed, status,
+    strategy with its own knob), ``achieved_params, achieved_macs`` (fractions removed), ``recovery`` (and finish, as in
+    ``finetune-200+int8-onnx``)``, seed, status,
     reason, varies, physical, architecture`` (hash), ``zeros`` (hash of the density of masked layers), ``metric, value``
     (NaN: could not be computed), ``unit, direction, kind, version, num_images`` (NaN where it does not apply),
     ``eval_key, dense_key, task`` (what the workload is for). A cell without numbers (not applicable, infeasible) is one
@@ -141,7 +142,7 @@ def _cell(record: Record) -> dict[str, Any]:
         "requested": cell.level.get("sparsity", math.nan),
         "achieved_params": _float(record.achieved_params),
         "achieved_macs": _float(record.achieved_macs),
-        "recovery": cell.recovery,
+        "recovery": cell.after,
         "seed": cell.seed,
         "status": record.status,
         "reason": record.reason,

@@ -12,9 +12,12 @@ import pytest
 
 import bench
 import strategies
+from bench.artifact.finishes import FINISH, Finish
 from bench.base.code import Code, source_of, tree_hash
 from bench.measure.backends import BACKENDS
+from bench.measure.backends.finished import backend_named, shipped
 from bench.records import Cell
+from bench.records.finishes import NO_FINISH, TIMED_AS, finish_in, without_finish
 from bench.sweep.closure import network_modules, numbers_modules, timing_modules
 from bench.sweep.keys import cell_keys, latency_key
 from bench.tasks import TASKS
@@ -33,7 +36,8 @@ OUTSIDE = {
         *(f"bench.statistics{name}" for name in (
             "", ".best", ".components", ".estimates", ".families", ".hypervolume", ".intervals", ".power", ".ranks",
         )),
-        "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.onnx",
+        "bench.artifact", "bench.artifact.folder", "bench.artifact.card", "bench.artifact.finished",
+        "bench.artifact.shipped",
         "bench.tasks.generation.card", "bench.tasks.generation.words",
     ],
     "descriptions": ["bench.tasks", "bench.tasks.base", "bench.tasks.evaluation", "bench.tasks.generation",
@@ -50,7 +54,7 @@ OUTSIDE = {
         "bench.sweep", "bench.sweep.run", "bench.sweep.preload", "bench.sweep.prune",
         "bench.sweep.groups", "bench.sweep.progress", "bench.sweep.steady",
         "bench.executors", "bench.records", "bench.records.schema", "bench.records.store", "bench.records.paths",
-        "bench.records.upgrade", "bench.records.contributions",
+        "bench.records.upgrade", "bench.records.contributions", "bench.records.finishes",
         "bench.base.outside", "bench.base.printable", "bench.base.consoles",
         "bench.base", "bench.base.files", "bench.base.cache", "bench.base.errors", "bench.base.machine",
         "bench.base.limits", "bench.base.containment", "bench.base.process", "bench.base.raised",
@@ -74,7 +78,9 @@ OUTSIDE = {
         "bench.training.cifar_net", "bench.training.graphs",
         "bench.tasks.generation.training",
     ],
-    "packages without code of their own": ["bench.measure", "bench.measure.backends", "bench.training.recovery"],
+    "packages without code of their own": [
+        "bench.artifact.finishes", "bench.measure", "bench.measure.backends", "bench.training.recovery",
+    ],
     "names of what is defined elsewhere": [
         "bench.tasks.generation.asked",
         "strategies", "strategies.builtin", "strategies.plugins", "strategies.registry", "strategies.criteria",
@@ -114,11 +120,12 @@ def outside() -> set[str]:
 
 @functools.cache
 def samples() -> list[tuple[Workload, str, str]]:
-    """Cells that between them use all code: every strategy, every kind of recovery."""
+    """Cells that between them use all code: every strategy, every kind of recovery, every finish."""
     found = [(DUMMY, name, "none") for name in [DENSE, *STRATEGIES] if name == DENSE or not STRATEGIES[name].schedule]
     found += [(DUMMY, name, "finetune-8") for name in STRATEGIES if STRATEGIES[name].schedule]
     found += [(DUMMY, DENSE, "finetune-8-d.adapt-distil.feature"), (DUMMY, DENSE, "bn-recalibrate")]
     found += [(DUMMY, "l1-weight-global", "compensate")]
+    found += [(DUMMY, DENSE, f"none+{finish}") for finish in FINISH]
     return [
         *found,
         (DUMMY, f"{CONSTRAINED}{EVEN.label}", "none"),
@@ -131,7 +138,8 @@ def samples() -> list[tuple[Workload, str, str]]:
 
 def inside(workload: Workload, strategy: str, recovery: str) -> set[str]:
     numbers = numbers_modules(workload, TASKS[workload.task].code_of)
-    parts = network_modules(workload, _strategy(strategy), parse_recovery(recovery)) | numbers
+    how, finish = parse_recovery(without_finish(recovery)), _finish(recovery)
+    parts = network_modules(workload, _strategy(strategy), how, finish=finish) | numbers
     return {module for names in parts.values() for module in names}
 
 
@@ -141,8 +149,16 @@ def _strategy(name: str):  # type: ignore[no-untyped-def]
     return None if name == DENSE else STRATEGIES[name]
 
 
+def _finish(recovery: str) -> Finish | None:
+    return None if finish_in(recovery) == NO_FINISH else FINISH[finish_in(recovery)]
+
+
 def timed() -> dict[str, set[str]]:
-    return {
+    finished = {
+        TIMED_AS[name]: {m for names in timing_modules(shipped, FINISH[name]).values() for m in names}
+        for name in FINISH
+    }
+    return finished | {
         name: {module for names in timing_modules(backend.prepare).values() for module in names}
         for name, backend in ((name, BACKENDS[name]) for name in BACKENDS)
     }
@@ -152,21 +168,26 @@ def keys_of(sample: tuple[Workload, str, str], code: Code, metrics: Collection[s
     """Of a cell that measures ``metrics``; None: all that have code of their own."""
     workload, strategy, recovery = sample
     metrics = TASKS[workload.task].code_of if metrics is None else metrics
-    cell = Cell(workload="dummy", strategy=strategy, level={"sparsity": 0.5}, recovery=recovery, seed=0)
+    cell = Cell(
+        workload="dummy", strategy=strategy, level={"sparsity": 0.5}, recovery=without_finish(recovery),
+        finish=finish_in(recovery), seed=0,
+    )  # fmt: skip
     if workload is OWN:
         workload = replace(workload, own=replace(OWN.own))  # type: ignore[type-var]
         workload.own.__dict__["code"] = "hash of the user's code"  # type: ignore[union-attr]
     keys = cell_keys(
         cell, workload=workload, checkpoint="weights", data="images", strategy=_strategy(strategy),
-        recovery=parse_recovery(recovery), metric_versions=dict.fromkeys(metrics, "version"), code=code,
+        recovery=parse_recovery(cell.recovery), metric_versions=dict.fromkeys(metrics, "version"),
+        finish=_finish(recovery), code=code,
     )  # fmt: skip
     return keys.prune, keys.eval
 
 
 def timing_key(backend: str, code: Code) -> str:
+    finish = next((FINISH[name] for name, other in TIMED_AS.items() if other == backend), None)
     return latency_key(
-        "d", "p", inputs="z", device="cpu", backend=backend, prepare=BACKENDS[backend].prepare, batch=1,
-        dtype="float32", threads=1, code=code,
+        "d", "p", inputs="z", device="cpu", backend=backend, prepare=backend_named(backend).prepare, batch=1,
+        dtype="float32", threads=1, finish=finish, code=code,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.api import claims, draw_report, load_run, power, run, workload
-    from bench.artifact.folder import load_artifact as load
+    from bench.artifact.shipped import load_shipped as load
     from bench.base.errors import UserError
 
 __version__ = "0.1.0"

@@ -14,6 +14,8 @@ MASKED = {"weight", "nm"}
 """Granularities that leave zeros in tensors of the old size: their networks have the dense architecture."""
 JUDGING_MACS = 4_000_000
 """What it costs to judge an image and to keep its record, in MACs of a generator: a quarter of a second for 1,000."""
+COMPENSATION_IMAGES = 8_000
+"""What a compensation costs, in images of the dense generator: least squares of its layers, trials of each fit."""
 SMALLEST = 0.2
 """Not less than this share of the time of dense, however small a network is."""
 

@@ -29,7 +29,7 @@ def root_of_singular_values(weight: Tensor, dim: int) -> Tensor:
     """
     outputs_first = weight.detach().double().movedim(dim, 0)
     u, s, vh = torch.linalg.svd(outputs_first.reshape(len(outputs_first), -1), full_matrices=False)
-    scaled = (u * s.sqrt()) @ vh
+    scaled: Tensor = (u * s.sqrt()) @ vh
     return scaled.view(outputs_first.shape).movedim(0, dim).to(weight.dtype)
 
 
@@ -49,7 +49,7 @@ def scale(model: nn.Module, leave: frozenset[str] = frozenset()) -> None:
 
 
 class SvsHooks(PruningHooks):
-    """Before the first step the strategy prunes and what is left is scaled; the training is that of a one-shot strategy.
+    """Before the first step the strategy prunes, and what is left is scaled; the training is that of a one-shot one.
 
     The network is cut after the first step, until which its channels are held at zero: that step computes what the
     smaller network would. The layer that makes the images is not scaled, as in the authors' code for StyleGAN: no norm

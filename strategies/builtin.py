@@ -51,6 +51,8 @@ from strategies.schedules import (
     bnprox,
     cubic,
     everystep,
+    greg,
+    grouplasso,
     hard,
     iterative,
     lottery_init,
@@ -61,6 +63,7 @@ from strategies.schedules import (
     scratch,
     set_,
     soft,
+    svs,
 )
 
 STRATEGIES: Registry[Strategy] = Registry("strategy")
@@ -183,4 +186,10 @@ strategy("l1-channel-global+soft", l1, channel, global_mean, soft)
 strategy("l1-channel-global+performance", l1, channel, global_mean, performance)
 strategy("l1-channel-uniform+scratch", l1, channel, uniform, scratch)
 strategy("bnscale-channel-global+bnprox", bnscale, channel, global_, bnprox)
+strategy("l1-weight-global+greg", l1, weight, global_, greg)
+strategy("l1-channel-global+greg", l1, channel, global_mean, greg)
+strategy("l2-channel-global+grouplasso", l2, channel, global_mean, grouplasso)
+strategy("l2-group-global+grouplasso", of_groups.l2, group, global_mean, grouplasso)
+strategy("l1-channel-global+svs", l1, channel, global_mean, svs)
+strategy("dguided-channel-global+svs", dguided, channel, global_, svs)
 strategy("rownorm-channel+everystep", rownorm, channel, global_, everystep, Levels(knob="threshold"))

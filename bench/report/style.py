@@ -59,6 +59,7 @@ _OF_SCHEDULES = {
     "cubic": "#009E73", "iterative": "#C2508E", "soft": "#8A3D00", "hard": "#F0A35E", "performance": "#004B75",
     "reinit": "#9A6A00", "rigl": "#00614A", "set": "#5FC9A4", "scratch": "#000000", "bnprox": "#8E4870",
     "lottery-init": "#B09000", "lottery-rewind": "#6A51A3", "everystep": "#D0759F",
+    "greg": "#3E7D2A", "grouplasso": "#A23B3B", "svs": "#7A5CFF",
 }  # fmt: skip
 """The colours of L1's schedules: where schedules are compared, it is mostly on magnitude."""
 _ALLOCATIONS = ("global", "uniform", "erk", "lamp")

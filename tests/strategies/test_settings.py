@@ -23,6 +23,8 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "strategies.schedules.bnprox": {"RHO": 1.0},
     "strategies.schedules.dynamic": {"UPDATES": 11, "SET_FRACTION": 0.3, "RIGL_ALPHA": 0.3},
     "strategies.schedules.gradual": {"ROUNDS": 5, "CUBIC_EVENTS": 10},
+    "strategies.schedules.greg": {"GROWTHS": 10, "DECAY": 7.0},
+    "strategies.schedules.grouplasso": {"RHO": 1.0},
     "strategies.schedules.performance": {"EVENTS": 20, "MEMORY": 0.9, "KEEPS_UP_BELOW": 0.8, "D_WINS_ABOVE": 0.95},
 }
 

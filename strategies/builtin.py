@@ -22,6 +22,8 @@ from strategies.criteria import (
     hybrid,
     l1,
     l2,
+    obc,
+    osscar,
     random,
     reconstruct,
     removal,
@@ -108,6 +110,8 @@ strategy("sensitivity-weight-global", sensitivity, weight, global_)
 strategy("ria-weight-uniform", ria, weight, uniform)
 strategy("ria-weight-global", ria, weight, global_)
 strategy("wanda-weight-peroutput", wanda, weight, peroutput)
+strategy("obc-weight-uniform", obc, weight, uniform)
+strategy("obc-weight-global", obc, weight, global_)
 
 # n of every m weights.
 strategy("l1-nm-2-4", l1, NmGranularity(2, 4), uniform, levels=Levels(continuous=False, knob="n", fixed=(2.0,)))
@@ -133,6 +137,8 @@ strategy("activation-channel-global", activation, channel, global_mean)
 strategy("actvar-channel-global", actvar, channel, global_mean)
 strategy("diversity-channel-global", diversity, channel, global_mean)
 strategy("content-channel-global", content, channel, global_mean)
+strategy("osscar-channel-uniform", osscar, channel, uniform)
+strategy("osscar-channel-global", osscar, channel, global_)
 strategy("grad-channel-global", grad, channel, global_)
 strategy("snip-channel-global", snip, channel, global_)
 strategy("taylor-channel-global", taylor, channel, global_)

@@ -10,7 +10,9 @@ from strategies.criteria.guided import dguided
 from strategies.criteria.latent_moves import diversity
 from strategies.criteria.loss import fisher, grad, grasp, snip, taylor
 from strategies.criteria.magnitude import l2
+from strategies.criteria.obc import obc
 from strategies.criteria.one_layer import sensitivity
+from strategies.criteria.osscar import osscar
 from strategies.criteria.ranks import hybrid
 from strategies.criteria.read import ria, wanda
 from strategies.criteria.reconstruction import reconstruct
@@ -19,6 +21,6 @@ from strategies.criteria.structure import removal, unlike
 
 __all__ = [
     "CRITERIA", "activation", "actvar", "bnscale", "content", "criterion", "dguided", "diversity", "fisher", "fpgm",
-    "grad", "grasp", "hybrid", "l1", "l2", "random", "reconstruct", "removal", "ria", "rownorm", "sensitivity",
-    "shuffled", "shuffledfilters", "snip", "synflow", "taylor", "unlike", "wanda",
+    "grad", "grasp", "hybrid", "l1", "l2", "obc", "osscar", "random", "reconstruct", "removal", "ria", "rownorm",
+    "sensitivity", "shuffled", "shuffledfilters", "snip", "synflow", "taylor", "unlike", "wanda",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from tests.strategies.nets import generator, latents
 OF_STRUCTURE = {"removal", "unlike"}
 """They score blocks and pairs of layers, not weights or channels; see test_block.py and test_merged.py."""
 NAMES = [name for name in CRITERIA if name not in OF_STRUCTURE]
-CHANNELS_ONLY = {"bnscale", "fpgm", "activation", "actvar", "diversity", "shuffledfilters"}
+CHANNELS_ONLY = {"bnscale", "fpgm", "activation", "actvar", "diversity", "shuffledfilters", "osscar"}
 AT_INITIALISATION = {"snip", "grasp", "synflow"}
 
 
@@ -52,7 +52,7 @@ def test_the_registered_criteria_are_these() -> None:
     assert set(NAMES) == {
         "random", "l1", "l2", "rownorm", "bnscale", "grad", "snip", "taylor", "fisher", "grasp", "synflow", "fpgm",
         "activation", "actvar", "dguided", "reconstruct", "diversity", "content", "hybrid", "sensitivity", "shuffled",
-        "shuffledfilters", "ria", "wanda",
+        "shuffledfilters", "ria", "wanda", "obc", "osscar",
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ GROWTHS = 10
 
 DECAY = 7.0
 """The sum of the penalty over all steps: without a gradient, what was chosen is cut at ``exp(-7)``, about a
-thousandth, of what it was, whatever the number of steps. In the paper's trainings, of 100,000 steps, it is 50."""
+thousandth, of what it was, whatever the number of steps."""
 
 
 def penalties(steps: int) -> list[float]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bench.base.batchnorm import batchnorms, recalibrate
-from strategies.base import Context, Infeasible, NotApplicable
 from strategies.baking import plain
+from strategies.base import Context, Infeasible, NotApplicable
 from strategies.builtin import STRATEGIES
 from strategies.compensation import compensate
 from strategies.compensation.watched import order

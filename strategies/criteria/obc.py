@@ -18,6 +18,8 @@ ROUNDS = 8
 """Of wide layers, at least: so many weights of an output go between two updates of all others."""
 ONE_BY_ONE = 32
 """Up to so many weights of an output go one by one."""
+WIDE = 384
+"""Outputs of more weights than that lose none before another: the inverse is not updated."""
 SHRINK = 0.75
 """Where no output has more of its weights left, those that went are no longer carried along."""
 ENTRIES = 2**24
@@ -26,8 +28,8 @@ ENTRIES = 2**24
 
 @criterion(
     "obc",
-    source="Frantar & Alistarh 2022 (Optimal Brain Compression); wide layers in rounds, damped as SparseGPT",
-    formula="w_q^2 / [H^-1]_qq / var(outputs of the layer), greedy, w and H^-1 = (E[x x'] + damp)^-1 updated",
+    source="Frantar & Alistarh 2022 (Optimal Brain Compression); over 384 weights an output Hassibi & Stork 1993 (OBS)",
+    formula="w_q^2 / [H^-1]_qq / var(outputs of the layer), H = E[x x'] + damp; greedy up to 384 weights an output",
     needs={"inputs"},
 )
 def obc(context: Context) -> Scores:
@@ -40,8 +42,9 @@ def obc(context: Context) -> Scores:
 
     An output with up to 32 weights loses them one by one. Wider ones lose up to an eighth of them between two updates
     of the rest: candidates are the cheapest, among themselves they go one by one with all updates, and those that
-    become dearer than the dearest was at the start wait for the next round. A grouped convolution has
-    ``w^2 E[x^2]``, the diagonal of the same. A layer that does not run has zeros. Needs: inputs.
+    become dearer than the dearest was at the start wait for the next round. More than 384 have the cost of each alone,
+    the others of its output updated for it (Hassibi & Stork 1993): rounds of them take minutes. A grouped convolution
+    has ``w^2 E[x^2]``, the diagonal of the same. A layer that does not run has zeros. Needs: inputs.
 
     Raises:
         NotApplicable: a layer whose weight is used several times or by other code than PyTorch's.
@@ -62,7 +65,8 @@ def removal_costs(read: Read, damp: float = DAMP) -> Tensor:
         rows = torch.zeros_like(part.weight)
         for columns in independent(part.moments):
             inverse = damped_inverse(part.moments[columns][:, columns], damp)
-            rows[columns] = greedy_costs(inverse, part.weight[columns])
+            costs_of = greedy_costs if len(inverse) <= WIDE else single_costs
+            rows[columns] = costs_of(inverse, part.weight[columns])
         put_rows(read.layer, costs, part.which, rows)
     return costs
 
@@ -73,6 +77,11 @@ def independent(moments: Tensor) -> list[Tensor]:
     count, labels = connected_components(links, directed=False)
     of = torch.from_numpy(labels).to(moments.device)
     return [(of == k).nonzero().squeeze(1) for k in range(count)]
+
+
+def single_costs(inverse: Tensor, weight: Tensor) -> Tensor:
+    """The cost of each weight ``(n, out)`` if it goes alone: ``w^2 / [H^-1]_qq``."""
+    return weight**2 / inverse.diagonal()[:, None].clamp_min(torch.finfo(inverse.dtype).tiny)
 
 
 def greedy_costs(inverse: Tensor, weight: Tensor, at_once: int | None = None) -> Tensor:

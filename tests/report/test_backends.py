@@ -100,7 +100,8 @@ def test_dense_has_no_zeros_and_no_speed_up_from_them() -> None:
 
 def test_the_tables_know_which_backends_skip_zeros() -> None:
     assert set(SKIP_ZEROS) == {name for name in BACKENDS if BACKENDS[name].skips_zeros}
-    assert tuple(BACKENDS) == ORDER and len(LOOKS) >= len(ORDER)
+    assert tuple(BACKENDS) == tuple(name for name in ORDER if name in BACKENDS)  # the others are those of finishes
+    assert len(LOOKS) >= len(ORDER)
 
 
 @pytest.mark.parametrize("status", ["refused", "not-applicable", "unavailable", "invalid"])

@@ -18,6 +18,7 @@ from bench.tables.backends import place
 LOOKS = (
     ("#0072B2", "o"), ("#56B4E9", "s"), ("#CC79A7", "D"), ("#D55E00", "^"), ("#009E73", "v"), ("#E69F00", "P"),
     ("#333333", "X"), ("#8c8c8c", "*"), ("#882255", "<"), ("#44AA99", ">"),
+    ("#999933", "p"), ("#332288", "h"), ("#AA4499", "d"),
 )  # fmt: skip
 """Colour and marker of each backend, in their order."""
 PANEL = 2.4

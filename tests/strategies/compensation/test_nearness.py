@@ -46,7 +46,7 @@ def test_a_scale_counts_by_the_square_of_its_difference(directions: int) -> None
 def test_uncertain_outputs_of_the_right_variance_are_nearer_than_pale_ones() -> None:
     """Of y = s + e, s known: s alone has the least squared error; with the variance restored the set is nearer."""
     torch.manual_seed(0)
-    known, rest = torch.randn(4000, 5), torch.randn(4000, 5)
+    known, rest = torch.randn(600, 5), torch.randn(600, 5)
     nearness = Nearness.of(known + rest)
     pale, restored = known, known * 2**0.5
     assert float((pale - known - rest).square().mean()) < float((restored - known - rest).square().mean())

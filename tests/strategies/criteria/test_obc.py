@@ -10,7 +10,7 @@ from strategies.base import Context, NotApplicable
 from strategies.compensation.columns import columns, weight_rows
 from strategies.criteria import obc
 from strategies.criteria.moments import damped_inverse, read_of
-from strategies.criteria.obc import greedy_costs, independent, removal_costs
+from strategies.criteria.obc import greedy_costs, independent, removal_costs, single_costs
 from tests.strategies.criteria.hand import cycling
 
 EXACT = 1e-9
@@ -148,3 +148,12 @@ class Twice(nn.Module):
 def test_a_layer_that_is_used_twice_is_refused() -> None:
     with pytest.raises(NotApplicable, match="a uses its weight several times"):
         obc(context(Twice(), torch.randn(4, 3)))
+
+
+def test_the_cost_of_a_weight_alone_is_that_of_the_best_fit_without_it() -> None:
+    x, weight = drawn(200, 6, 2)
+    found = single_costs(torch.linalg.inv(x.T @ x / len(x)), weight)
+    for q in range(6):
+        stay = torch.arange(6) != q
+        for k in range(2):
+            assert float(found[q, k]) == pytest.approx(least(x, x @ weight[:, k], stay), rel=1e-9)

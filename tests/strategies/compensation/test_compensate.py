@@ -136,6 +136,20 @@ def test_a_fit_has_the_variance_that_dense_has() -> None:
     assert found.left.get("1") or torch.allclose(made[1].weight.norm(dim=1), dense[1].weight.norm(dim=1), rtol=0.1)
 
 
+@pytest.mark.parametrize("broken", ["dense", "pruned"])
+def test_where_outputs_are_no_numbers_nothing_is_fitted_and_nothing_raised(broken: str) -> None:
+    dense = mlp(6, 6, 6)
+    start = pruned(dense, "l1-weight-uniform", 0.5, 6)
+    with torch.no_grad():
+        (dense if broken == "dense" else start.generator)[0].weight[0, 0] = float("nan")
+    before = {name: weight.clone() for name, weight in named_weights(start.generator)}
+    made, found = fitted(dense, start, 6)
+    assert found.after == float("inf") or broken == "pruned"
+    if broken == "dense":
+        assert not found.fitted
+        assert all(torch.equal(weight, before[name]) for name, weight in named_weights(made))
+
+
 def test_shared_weights_and_levels_are_not_touched() -> None:
     dense = mlp(6, 6, 6)
     tied = replace(pruned(dense, "l1-weight-uniform", 0.5, 6), tied={"2": "0"})

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from strategies.base import Pruned
 from strategies.compensation.columns import unfolds
 from strategies.compensation.nearness import Nearness
-from strategies.compensation.quadratic import Normal, Operator, Quadratic, channels_first, cost
+from strategies.compensation.quadratic import Normal, Operator, Quadratic, channels_first, cost, out_axis
 from strategies.compensation.solve import minimise
 from strategies.compensation.watched import Passed, Place, order, passed, same_noise
-from strategies.layers import PrunableLayer, holders, layer_uses, out_dim, tensors_of
+from strategies.layers import PrunableLayer, holders, layer_uses, out_dim, tensors_of, weight_widths
 
 EQUATIONS = 8
 """For each unknown of an output, at least."""
@@ -160,18 +160,14 @@ def _quadratic(layer: PrunableLayer, now: Passed, wanted: Tensor, centred: bool)
 
 def _macs(layer: PrunableLayer, now: Passed) -> float:
     """Multiplications of a forward pass."""
-    channels = now.given[0].shape[-1 if isinstance(layer, nn.Linear) else 1]
+    channels = now.given[0].shape[out_axis(layer)]
     transposed = getattr(layer, "transposed", False)
-    rows = now.given[0].numel() / channels if transposed else now.output.numel() / weight_outputs(layer)
+    rows = now.given[0].numel() / channels if transposed else now.output.numel() / weight_widths(layer)[0]
     return rows * layer.weight.numel()
 
 
-def weight_outputs(layer: PrunableLayer) -> int:
-    return int(layer.weight.shape[out_dim(layer)])
-
-
 def _latents(layer: PrunableLayer, place: Place) -> int:
-    unknowns = layer.weight.numel() / weight_outputs(layer)
+    unknowns = layer.weight.numel() / weight_widths(layer)[0]
     least, most = LATENTS
     wanted = min(most, max(least, math.ceil(EQUATIONS * unknowns / place.positions)))
     return max(2, min(wanted, ENTRIES // max(1, place.size)))
@@ -189,7 +185,7 @@ def _fixed(model: nn.Module, pruned: Pruned) -> dict[str, str]:
 
 def _kept_channels(layer: nn.Module, was: Tensor, now: Tensor, kept: Mapping[str, Tensor]) -> Tensor | None:
     """The dense outputs of the channels that the pruned layer makes; None where it is not known which they are."""
-    axis = -1 if isinstance(layer, nn.Linear) else 1
+    axis = out_axis(layer)
     width = now.shape[axis]
     for side in ("out", "in"):  # of a layer with a filter for each channel, what it reads is what it makes
         indices = kept.get(side)

@@ -155,8 +155,7 @@ def _sums(layer: nn.Module, given: Tensor, left: Tensor, which: Class) -> tuple[
     sums: list[Tensor] = []
     for x, y in _chunks(layer, given, left, which):
         read = columns(layer, x, which)
-        aims = which.of(y) if which.step else y.movedim(1, -1).flatten(0, -2)
-        found = [read.T @ read, read.T @ aims, read.sum(0)]
+        found = [read.T @ read, read.T @ which.of(y), read.sum(0)]
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
     moments, slope, total = sums
     return which, moments, slope, total
@@ -178,4 +177,5 @@ def cost(layer: nn.Module, given: Tensor, output: Tensor) -> float:
 
 
 def out_axis(layer: nn.Module) -> int:
+    """The dimension of what a layer takes and gives that holds its channels."""
     return -1 if isinstance(layer, nn.Linear) else 1

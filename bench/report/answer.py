@@ -39,6 +39,10 @@ WORDS: dict[Verdict, str] = {
 }
 
 
+AS_GOOD: tuple[Verdict, ...] = ("holds", "identical")
+"""Shown to be as good as dense."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One paragraph of the answer with the list below it."""
@@ -95,10 +99,10 @@ def _dense(claims: Sequence[Claim], frame: pd.DataFrame) -> Part:
 def _against_dense(group: Sequence[Claim], masked: set[str]) -> Inline:
     """What the sparsest network that is as good as dense is; where none is shown to be, who loses least for sure."""
     quantity = group[0].quantity
-    tested = [claim for claim in group if claim.verdict in TESTED]
+    tested = [claim for claim in group if claim.verdict in TESTED and claim.strategy != DENSE]
     if not tested:
         return ("no pruned network could be compared with dense: all collapsed, or nothing is known of their spread.",)
-    held = [claim for claim in tested if claim.verdict in ("holds", "identical")]
+    held = [claim for claim in tested if claim.verdict in AS_GOOD]
     if held:
         best = max(held, key=lambda claim: claim.achieved)
         within = f"within {quantity.amount(quantity.margin or 0.0)} ({amount_text(best, best.allowed)})"
@@ -114,9 +118,11 @@ def _against_dense(group: Sequence[Claim], masked: set[str]) -> Inline:
         none = f"{quantity.no_margin}: {none}" if quantity.no_margin else none
     else:
         none += f" within {quantity.amount(quantity.margin)}"
+    finished = next((claim for claim in group if claim.strategy == DENSE and claim.verdict in AS_GOOD), None)
+    itself = f"Dense itself is, with this finish: {at_most(finished)}. " if finished else ""
     if surest is None:
-        return (f"{none}.",)
-    said = f"{at_most(surest)}. {_counts(group)}"
+        return (f"{none}. {itself}".rstrip(),)
+    said = f"{at_most(surest)}. {itself}{_counts(group)}"
     return line(f"{none}; ", Code(surest.strategy), " loses least for sure: ", *_size(surest, masked), said)
 
 
@@ -132,7 +138,7 @@ def _size(claim: Claim, masked: set[str]) -> Inline:
 def _counts(group: Sequence[Claim]) -> str:
     """Of how many networks what is shown."""
     counts = {
-        "as good": sum(claim.verdict in ("holds", "identical") for claim in group),
+        "as good": sum(claim.verdict in AS_GOOD for claim in group),
         "shown to be worse": sum(claim.verdict == "worse" for claim in group),
         "not separable": sum(claim.verdict == "not separable" for claim in group),
         "collapsed": sum("collapsed" in claim.verdict for claim in group),
